@@ -1,0 +1,45 @@
+//! Layer 7. What generated code names, and nothing else may: not subject to semantic versioning.
+//! `kstreams::__private` re-exports it whole; macro and core are released in lockstep.
+
+pub use core::clone::Clone;
+pub use core::convert::{From, Into};
+pub use core::default::Default;
+pub use core::iter::IntoIterator;
+pub use core::option::Option::{self, None, Some};
+pub use core::result::Result::{self, Err, Ok};
+pub use std::boxed::Box;
+pub use std::sync::Arc;
+pub use std::vec::Vec;
+
+pub use serde_json;
+
+pub use crate::chain::{
+    Chain, Keyed, NotNullKey, NotNullValue, TableChain, ToStream, Updates, Valued,
+};
+pub use crate::config::StreamsConfig;
+pub use crate::context::TaskContext;
+pub use crate::edge::edge;
+pub use crate::error::Error;
+pub use crate::error::{TaskError, TaskResult};
+pub use crate::generated::{
+    Bound, Flushed, SubTopology, TaskOf, Topology, unknown_source, unknown_store,
+    unknown_subtopology,
+};
+pub use crate::global_table::GlobalTable;
+pub use crate::handles::{GlobalKTable, KStream, KTable};
+pub use crate::obligations::copartitioned;
+pub use crate::ops;
+pub use crate::query::QueryRegistry;
+pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
+pub use crate::runtime::{Running, start};
+pub use crate::serde::json::{self, AsJson};
+pub use crate::serde::{Serde, SerdeError};
+pub use crate::table::{Aggregate, TableStore};
+pub use crate::test_driver::{
+    TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
+};
+pub use crate::topology::{
+    Changelog, Described, GlobalDescriptor, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
+    SourceDescriptor, StoreBackend, StoreDescriptor, StoreKind, SubtopologyDescriptor,
+    TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor, Undescribed,
+};

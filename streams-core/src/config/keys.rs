@@ -1,0 +1,596 @@
+//! Layer 1. The table of configuration keys: how each is read, its default, and for the rest of Kafka Streams' names where
+//! they belong or why they are refused.
+
+#![allow(
+    clippy::unit_arg,
+    reason = "a setter's result is its assignment's, `Ok(())`"
+)]
+
+use std::time::Duration;
+
+use super::{
+    ConfigError, DeserializationHandler, KeyDescription, Log, ProcessingGuarantee, StreamsConfig,
+};
+
+/// A key that is read.
+struct Key {
+    name: &'static str,
+    default: &'static str,
+    help: &'static str,
+    /// On an error, what the key expects.
+    set: fn(&mut StreamsConfig, &str) -> Result<(), String>,
+    get: fn(&StreamsConfig) -> String,
+}
+
+const KEYS: &[Key] = &[
+    Key {
+        name: "bootstrap.servers",
+        default: "",
+        help: "the Kafka cluster, host:port[,host:port]",
+        set: |c, v| {
+            non_empty(v)?;
+            c.log = Log::Kafka(v.to_owned());
+            Ok(())
+        },
+        get: |c| {
+            if let Log::Kafka(servers) = &c.log {
+                servers.clone()
+            } else {
+                String::new()
+            }
+        },
+    },
+    Key {
+        name: "embedded.dir",
+        default: "",
+        help: "the embedded log's directory, instead of a Kafka cluster",
+        set: |c, v| {
+            non_empty(v)?;
+            c.log = Log::Embedded(v.into());
+            Ok(())
+        },
+        get: |c| {
+            if let Log::Embedded(dir) = &c.log {
+                dir.display().to_string()
+            } else {
+                String::new()
+            }
+        },
+    },
+    Key {
+        name: "create.topics",
+        default: "false",
+        help: "create topics that are missing, those that the topology declares and those that a sink's closure names",
+        set: |c, v| Ok(c.create_topics = boolean(v)?),
+        get: |c| c.create_topics.to_string(),
+    },
+    Key {
+        name: "processing.guarantee",
+        default: "at_least_once",
+        help: "at_least_once or exactly_once_v2",
+        set: |c, v| {
+            c.processing_guarantee = match v {
+                "at_least_once" => ProcessingGuarantee::AtLeastOnce,
+                "exactly_once_v2" => ProcessingGuarantee::ExactlyOnceV2,
+                _ => return Err("either `at_least_once` or `exactly_once_v2`".to_owned()),
+            };
+            Ok(())
+        },
+        get: |c| {
+            match c.processing_guarantee {
+                ProcessingGuarantee::AtLeastOnce => "at_least_once",
+                ProcessingGuarantee::ExactlyOnceV2 => "exactly_once_v2",
+            }
+            .to_owned()
+        },
+    },
+    Key {
+        name: "commit.interval.ms",
+        default: "30000; 100 under exactly_once_v2",
+        help: "how often to commit",
+        set: |c, v| Ok(c.commit_interval = Some(millis(v)?)),
+        get: |c| ms(c.commit_interval()),
+    },
+    Key {
+        name: "num.stream.threads",
+        default: "1",
+        help: "threads that process",
+        set: |c, v| Ok(c.num_stream_threads = at_least_one(v)?),
+        get: |c| c.num_stream_threads.to_string(),
+    },
+    Key {
+        name: "state.dir",
+        default: "`state` in embedded.dir, else `kafka-streams` among the temporary files",
+        help: "where state lies",
+        set: |c, v| {
+            non_empty(v)?;
+            c.state_dir = Some(v.into());
+            Ok(())
+        },
+        get: |c| c.state_path().display().to_string(),
+    },
+    Key {
+        name: "statestore.cache.max.bytes",
+        default: "10485760",
+        help: "record cache of all threads together; 0 forwards and logs every update",
+        set: |c, v| Ok(c.cache_max_bytes = bytes(v)?),
+        get: |c| c.cache_max_bytes.to_string(),
+    },
+    Key {
+        name: "write.buffer.max.bytes",
+        default: "33554432",
+        help: "uncommitted writes of a task; beyond it the task commits early",
+        set: |c, v| Ok(c.write_buffer_max_bytes = bytes(v)?),
+        get: |c| c.write_buffer_max_bytes.to_string(),
+    },
+    Key {
+        name: "poll.ms",
+        default: "100",
+        help: "how long a thread without work waits for records",
+        set: |c, v| Ok(c.poll = millis(v)?),
+        get: |c| ms(c.poll),
+    },
+    Key {
+        name: "buffered.records.per.partition",
+        default: "1000",
+        help: "records held per partition before fetching pauses",
+        set: |c, v| Ok(c.buffered_records_per_partition = at_least_one(v)?),
+        get: |c| c.buffered_records_per_partition.to_string(),
+    },
+    Key {
+        name: "max.task.idle.ms",
+        default: "0",
+        help: "how long to wait for records of a partition that is not known to be caught up; -1 never waits",
+        set: |c, v| Ok(c.max_task_idle = if v == "-1" { None } else { Some(millis(v)?) }),
+        get: |c| c.max_task_idle.map_or_else(|| "-1".to_owned(), ms),
+    },
+    Key {
+        name: "task.timeout.ms",
+        default: "300000",
+        help: "how long transient failures are retried",
+        set: |c, v| Ok(c.task_timeout = millis(v)?),
+        get: |c| ms(c.task_timeout),
+    },
+    Key {
+        name: "deserialization.exception.handler",
+        default: "fail",
+        help: "fail or continue (skip and count) when a record's bytes cannot be read",
+        set: |c, v| {
+            c.deserialization_handler = match v {
+                "fail" => DeserializationHandler::Fail,
+                "continue" => DeserializationHandler::Continue,
+                // Kafka Streams' own class names, so that a properties file can be taken over.
+                class if class.ends_with(".LogAndFailExceptionHandler") => {
+                    DeserializationHandler::Fail
+                }
+                class if class.ends_with(".LogAndContinueExceptionHandler") => {
+                    DeserializationHandler::Continue
+                }
+                _ => return Err("either `fail` or `continue`".to_owned()),
+            };
+            Ok(())
+        },
+        get: |c| {
+            match c.deserialization_handler {
+                DeserializationHandler::Fail => "fail",
+                DeserializationHandler::Continue => "continue",
+            }
+            .to_owned()
+        },
+    },
+    Key {
+        name: "client.id",
+        default: "<application.id>-<process id>",
+        help: "prefix of thread and client names",
+        set: |c, v| {
+            non_empty(v)?;
+            c.client_id = Some(v.to_owned());
+            Ok(())
+        },
+        get: |c| c.client_id.clone().unwrap_or_default(),
+    },
+    Key {
+        name: "replication.factor",
+        default: "-1",
+        help: "of internal topics; -1 is the broker's default",
+        set: |c, v| {
+            c.replication_factor = match v.parse() {
+                Ok(n) if n == -1 || n > 0 => n,
+                _ => return Err("-1 or a number above 0".to_owned()),
+            };
+            Ok(())
+        },
+        get: |c| c.replication_factor.to_string(),
+    },
+    Key {
+        name: "repartition.purge.interval.ms",
+        default: "30000",
+        help: "how often processed records are deleted from repartition topics",
+        set: |c, v| Ok(c.repartition_purge_interval = millis(v)?),
+        get: |c| ms(c.repartition_purge_interval),
+    },
+    Key {
+        name: "log.summary.interval.ms",
+        default: "120000",
+        help: "how often a line tells what was done; 0 never",
+        set: |c, v| Ok(c.log_summary_interval = millis(v)?),
+        get: |c| ms(c.log_summary_interval),
+    },
+];
+
+/// Names that Kafka Streams still reads, for keys of another name.
+const OLD_NAMES: &[(&str, &str)] = &[
+    ("cache.max.bytes.buffering", "statestore.cache.max.bytes"),
+    (
+        "default.deserialization.exception.handler",
+        "deserialization.exception.handler",
+    ),
+];
+
+/// Keys that the topology decides, and where.
+const IN_TOPOLOGY: &[(&str, &str)] = &[
+    ("application.id", "in `#[topology(application_id = \"…\")]`"),
+    (
+        "topology.optimization",
+        "in `#[topology(optimization = \"…\")]`",
+    ),
+    ("dsl.store.format", "in `#[topology(store_format = \"…\")]`"),
+    (
+        "dsl.store.suppliers.class",
+        "per store, in `#[store(kind = lmdb | memory)]`",
+    ),
+    (
+        "default.dsl.store",
+        "per store, in `#[store(kind = lmdb | memory)]`",
+    ),
+    (
+        "default.key.serde",
+        "by the key's type: a type carries its wire format",
+    ),
+    (
+        "default.value.serde",
+        "by the value's type: a type carries its wire format",
+    ),
+    (
+        "default.timestamp.extractor",
+        "per source, in `#[source(timestamp = f)]`",
+    ),
+    (
+        "default.list.key.serde.inner",
+        "by the key's type: a type carries its wire format",
+    ),
+    (
+        "default.list.value.serde.inner",
+        "by the value's type: a type carries its wire format",
+    ),
+    (
+        "default.list.key.serde.type",
+        "by the key's type: a type carries its wire format",
+    ),
+    (
+        "default.list.value.serde.type",
+        "by the value's type: a type carries its wire format",
+    ),
+    (
+        "windowed.inner.class.serde",
+        "by the key's type: a type carries its wire format",
+    ),
+    ("window.size.ms", "in `windowed_by(…)`"),
+    (
+        "ensure.explicit.internal.resource.naming",
+        "which has no generated names: it is always so",
+    ),
+];
+
+/// Keys of Kafka Streams that would do nothing here yet, and what would be missing.
+const LATER: &[(&str, &str)] = &[
+    ("num.standby.replicas", "there are no standby tasks yet"),
+    (
+        "acceptable.recovery.lag",
+        "there are no standby and warm-up tasks yet",
+    ),
+    ("max.warmup.replicas", "there are no warm-up tasks yet"),
+    (
+        "probing.rebalance.interval.ms",
+        "there are no warm-up tasks yet",
+    ),
+    (
+        "group.protocol",
+        "groups of a Kafka cluster are not joined yet",
+    ),
+    (
+        "group.instance.id",
+        "groups of a Kafka cluster are not joined yet",
+    ),
+    (
+        "production.exception.handler",
+        "every failure to produce stops the application",
+    ),
+    (
+        "default.production.exception.handler",
+        "every failure to produce stops the application",
+    ),
+    (
+        "processing.exception.handler",
+        "every failed closure stops the application",
+    ),
+    (
+        "processing.exception.handler.global.enabled",
+        "every failed closure stops the application",
+    ),
+    (
+        "errors.dead.letter.queue.topic.name",
+        "there is no dead-letter queue yet",
+    ),
+    ("application.server", "queries reach this process only"),
+    (
+        "windowstore.changelog.additional.retention.ms",
+        "there are no window stores yet",
+    ),
+    (
+        "state.cleanup.delay.ms",
+        "state directories of tasks that left are kept",
+    ),
+    (
+        "state.cleanup.dir.max.age.ms",
+        "state directories are not cleaned by age yet",
+    ),
+    ("metrics.recording.level", "there are no metrics yet"),
+    ("metrics.num.samples", "there are no metrics yet"),
+    ("metrics.sample.window.ms", "there are no metrics yet"),
+    ("metric.reporters", "there are no metrics yet"),
+    ("built.in.metrics.version", "there are no metrics yet"),
+    ("enable.metrics.push", "there are no metrics yet"),
+    (
+        "rack.aware.assignment.strategy",
+        "tasks are not assigned by rack",
+    ),
+    (
+        "rack.aware.assignment.tags",
+        "tasks are not assigned by rack",
+    ),
+    (
+        "rack.aware.assignment.traffic_cost",
+        "tasks are not assigned by rack",
+    ),
+    (
+        "rack.aware.assignment.non_overlap_cost",
+        "tasks are not assigned by rack",
+    ),
+    ("task.assignor.class", "there is one assignor"),
+    ("processor.wrapper.class", "processors are not wrapped"),
+    ("default.client.supplier", "there is one client"),
+    ("upgrade.from", "there is no earlier version"),
+    (
+        "allow.os.group.write.access",
+        "state directories are the owner's",
+    ),
+    (
+        "rocksdb.config.setter",
+        "state lies in LMDB, which has nothing to tune",
+    ),
+    (
+        "security.protocol",
+        "use the clients' prefixes, as `consumer.security.protocol`",
+    ),
+    (
+        "request.timeout.ms",
+        "use the clients' prefixes, as `consumer.request.timeout.ms`",
+    ),
+    (
+        "retry.backoff.ms",
+        "use the clients' prefixes, as `producer.retry.backoff.ms`",
+    ),
+    (
+        "reconnect.backoff.ms",
+        "use the clients' prefixes, as `consumer.reconnect.backoff.ms`",
+    ),
+    (
+        "reconnect.backoff.max.ms",
+        "use the clients' prefixes, as `consumer.reconnect.backoff.max.ms`",
+    ),
+    (
+        "metadata.max.age.ms",
+        "use the clients' prefixes, as `consumer.metadata.max.age.ms`",
+    ),
+    (
+        "connections.max.idle.ms",
+        "use the clients' prefixes, as `consumer.connections.max.idle.ms`",
+    ),
+    (
+        "receive.buffer.bytes",
+        "use the clients' prefixes, as `consumer.receive.buffer.bytes`",
+    ),
+    (
+        "send.buffer.bytes",
+        "use the clients' prefixes, as `producer.send.buffer.bytes`",
+    ),
+];
+
+/// Prefixes whose keys go to a client as they are.
+const CLIENTS: &[&str] = &[
+    "consumer.",
+    "main.consumer.",
+    "restore.consumer.",
+    "global.consumer.",
+    "producer.",
+    "admin.",
+];
+
+/// What the runtime itself must decide about its clients, or a guarantee breaks.
+const OWNED: &[(&str, &str)] = &[
+    ("enable.auto.commit", "offsets are committed with the state"),
+    (
+        "allow.auto.create.topics",
+        "a misspelt topic would be created instead of reported",
+    ),
+    ("group.id", "it is the application's id"),
+    ("group.protocol", "the runtime chooses it"),
+    ("isolation.level", "it follows from `processing.guarantee`"),
+    ("enable.idempotence", "it is always on"),
+    (
+        "transactional.id",
+        "it is made of application id, process id and thread",
+    ),
+];
+
+pub(super) fn set(config: &mut StreamsConfig, key: &str, value: &str) -> Result<(), ConfigError> {
+    let value = value.trim();
+    let name = OLD_NAMES
+        .iter()
+        .find(|(old, _)| *old == key)
+        .map_or(key, |(_, new)| *new);
+    if let Some(known) = KEYS.iter().find(|k| k.name == name) {
+        return (known.set)(config, value).map_err(|expected| invalid(key, value, expected));
+    }
+    if let Some((_, place)) = IN_TOPOLOGY.iter().find(|(k, _)| *k == key) {
+        return Err(ConfigError::InTopology {
+            key: key.to_owned(),
+            place,
+            origin: None,
+        });
+    }
+    if let Some((_, effect)) = LATER.iter().find(|(k, _)| *k == key) {
+        return Err(ConfigError::NotSupported {
+            key: key.to_owned(),
+            effect,
+            origin: None,
+        });
+    }
+    if let Some(rest) = CLIENTS.iter().find_map(|prefix| key.strip_prefix(prefix)) {
+        if let Some((_, why)) = OWNED.iter().find(|(k, _)| *k == rest) {
+            return Err(invalid(key, value, format!("cannot be set: {why}")));
+        }
+        config.clients.insert(key.to_owned(), value.to_owned());
+        return Ok(());
+    }
+    if let Some(rest) = key.strip_prefix("topic.") {
+        config
+            .topic_config
+            .insert(rest.to_owned(), value.to_owned());
+        return Ok(());
+    }
+    Err(ConfigError::Unknown {
+        key: key.to_owned(),
+        nearest: nearest(key),
+        origin: None,
+    })
+}
+
+/// The nearest name among all that mean something, if it is near enough to be meant.
+fn nearest(key: &str) -> Option<String> {
+    let names = KEYS
+        .iter()
+        .map(|k| k.name)
+        .chain(IN_TOPOLOGY.iter().map(|k| k.0))
+        .chain(LATER.iter().map(|k| k.0));
+    names
+        .map(|name| (strsim::normalized_damerau_levenshtein(key, name), name))
+        .filter(|(likeness, _)| *likeness > 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, name)| name.to_owned())
+}
+
+pub(super) fn describe() -> Vec<KeyDescription> {
+    KEYS.iter()
+        .map(|k| KeyDescription {
+            name: k.name,
+            default: k.default,
+            help: k.help,
+        })
+        .collect()
+}
+
+pub(super) fn entries(config: &StreamsConfig) -> Vec<(&'static str, String)> {
+    KEYS.iter().map(|k| (k.name, (k.get)(config))).collect()
+}
+
+pub(super) fn validate(config: &StreamsConfig) -> Result<(), ConfigError> {
+    if config.num_stream_threads == 0 {
+        return Err(invalid(
+            "num.stream.threads",
+            "0",
+            "a number above 0".to_owned(),
+        ));
+    }
+    if config.buffered_records_per_partition == 0 {
+        return Err(invalid(
+            "buffered.records.per.partition",
+            "0",
+            "a number above 0".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn invalid(key: &str, value: &str, expected: String) -> ConfigError {
+    ConfigError::Invalid {
+        key: key.to_owned(),
+        value: value.to_owned(),
+        expected,
+        origin: None,
+    }
+}
+
+fn non_empty(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        Err("must not be empty".to_owned())
+    } else {
+        Ok(())
+    }
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| "either `true` or `false`".to_owned())
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "a number above 0".to_owned())
+}
+
+/// Milliseconds as in Kafka, or with a unit: `30s`, `5m`.
+fn millis(text: &str) -> Result<Duration, String> {
+    let units: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+    let (number, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, 1));
+    number
+        .trim()
+        .parse()
+        .ok()
+        .and_then(|n: u64| n.checked_mul(factor))
+        .filter(|ms| *ms <= i64::MAX as u64)
+        .map(Duration::from_millis)
+        .ok_or_else(|| {
+            "a number of milliseconds (or with a unit: `30s`, `5m`), not negative".to_owned()
+        })
+}
+
+/// Bytes as in Kafka, or with a unit: `64MiB`.
+fn bytes(text: &str) -> Result<usize, String> {
+    let units: [(&str, usize); 4] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("B", 1),
+    ];
+    let (number, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .unwrap_or((text, 1));
+    number
+        .trim()
+        .parse()
+        .ok()
+        .and_then(|n: usize| n.checked_mul(factor))
+        .ok_or_else(|| "a number of bytes (or with a unit: `64MiB`), not negative".to_owned())
+}
+
+fn ms(duration: Duration) -> String {
+    duration.as_millis().to_string()
+}

@@ -1,0 +1,154 @@
+//! Tests of the configuration.
+
+use super::*;
+
+fn error(key: &str, value: &str) -> String {
+    StreamsConfig::new()
+        .set(key, value)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn defaults_are_kafka_streams() {
+    let config = StreamsConfig::new();
+    assert_eq!(config.commit_interval(), Duration::from_secs(30));
+    assert_eq!(config.cache_max_bytes, 10_485_760);
+    assert_eq!(config.poll, Duration::from_millis(100));
+    assert_eq!(config.buffered_records_per_partition, 1_000);
+    assert_eq!(config.max_task_idle, Some(Duration::ZERO));
+    let eos = config.processing_guarantee(ProcessingGuarantee::ExactlyOnceV2);
+    assert_eq!(eos.commit_interval(), Duration::from_millis(100));
+    assert_eq!(
+        eos.commit_every(Duration::from_secs(1)).commit_interval(),
+        Duration::from_secs(1)
+    );
+}
+
+#[test]
+fn every_key_takes_what_it_shows() {
+    let mut config = StreamsConfig::embedded("somewhere");
+    for (key, value) in config.entries() {
+        if !value.is_empty() {
+            config
+                .set(key, &value)
+                .unwrap_or_else(|e| panic!("{key}: {e}"));
+        }
+    }
+    assert!(StreamsConfig::keys().iter().all(|k| !k.help.is_empty()));
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest() {
+    assert_eq!(
+        error("procesing.guarantee", "x"),
+        "unknown configuration key `procesing.guarantee`: did you mean `processing.guarantee`?"
+    );
+    assert_eq!(error("zzz", "x"), "unknown configuration key `zzz`");
+    assert!(error("state.dirs", "x").contains("`state.dir`"));
+}
+
+#[test]
+fn what_the_topology_decides_says_where_it_belongs() {
+    assert!(error("application.id", "x").contains("#[topology(application_id"));
+    assert!(error("topology.optimization", "all").contains("#[topology(optimization"));
+    assert!(error("default.key.serde", "x").contains("a type carries its wire format"));
+}
+
+#[test]
+fn what_would_be_ignored_is_refused_by_name() {
+    assert!(error("num.standby.replicas", "1").contains("no standby tasks yet"));
+    assert!(
+        error("errors.dead.letter.queue.topic.name", "x").contains("not supported in this version")
+    );
+    assert!(
+        error("consumer.isolation.level", "read_uncommitted")
+            .contains("follows from `processing.guarantee`")
+    );
+}
+
+#[test]
+fn values_are_checked_and_may_have_units() {
+    let mut config = StreamsConfig::new();
+    config.set("commit.interval.ms", "5s").unwrap();
+    config.set("statestore.cache.max.bytes", "2MiB").unwrap();
+    config.set("cache.max.bytes.buffering", "17").unwrap();
+    config.set("max.task.idle.ms", "-1").unwrap();
+    config.set("consumer.fetch.min.bytes", "1").unwrap();
+    assert_eq!(
+        (config.commit_interval(), config.cache_max_bytes),
+        (Duration::from_secs(5), 17)
+    );
+    assert_eq!(config.max_task_idle, None);
+    assert!(
+        error("commit.interval.ms", "-5")
+            .starts_with("`commit.interval.ms = -5`: a number of milliseconds")
+    );
+    assert!(error("commit.interval.ms", "99999999999999999999").contains("milliseconds"));
+    assert!(error("num.stream.threads", "0").contains("above 0"));
+    assert!(error("processing.guarantee", "exactly_once").contains("`exactly_once_v2`"));
+    assert!(error("create.topics", "yes").contains("`true` or `false`"));
+}
+
+#[test]
+fn environment_lies_over_files_and_is_named_in_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.toml");
+    std::fs::write(
+        &path,
+        "processing.guarantee = \"exactly_once_v2\"\npoll.ms = 7\n",
+    )
+    .unwrap();
+    let config = StreamsConfig::new().with_file(&path).unwrap();
+    let config = config
+        .with_env([
+            ("KSTREAMS_POLL_MS", "9"),
+            ("OTHER", "x"),
+            ("KSTREAMS_LOCK", "accept"),
+        ])
+        .unwrap();
+    assert_eq!(config.guarantee(), ProcessingGuarantee::ExactlyOnceV2);
+    assert_eq!(config.poll, Duration::from_millis(9));
+    let wrong = config
+        .with_env([("KSTREAMS_POL_MS", "9")])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        wrong,
+        "unknown configuration key `pol.ms`: did you mean `poll.ms`? (in KSTREAMS_POL_MS)"
+    );
+
+    std::fs::write(&path, "pol.ms = 7\n").unwrap();
+    assert!(
+        StreamsConfig::new()
+            .with_file(&path)
+            .unwrap_err()
+            .to_string()
+            .ends_with("app.toml)")
+    );
+    std::fs::write(&path, "= 7\n").unwrap();
+    assert!(
+        StreamsConfig::new()
+            .with_file(&path)
+            .unwrap_err()
+            .to_string()
+            .contains("line 1")
+    );
+    let missing = StreamsConfig::new()
+        .with_file(dir.path().join("none.properties"))
+        .unwrap_err();
+    assert!(matches!(missing, ConfigError::File { .. }));
+}
+
+#[test]
+fn state_lies_beside_the_embedded_log_unless_said_otherwise() {
+    assert_eq!(
+        StreamsConfig::embedded("a").state_path(),
+        Path::new("a/state")
+    );
+    assert_eq!(
+        StreamsConfig::embedded("a").state_dir("b").state_path(),
+        Path::new("b")
+    );
+    assert!(StreamsConfig::new().state_path().ends_with("kafka-streams"));
+}

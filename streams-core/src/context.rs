@@ -1,0 +1,477 @@
+//! Layer 4. What a task lends its sub-topology for each record: stores, record cache, outbox, global tables, and where the
+//! record came from. Owned, without lifetimes; generated task structs hold only typed handles, so the two never meet in a borrow.
+
+use std::sync::Arc;
+
+use crate::config::DeserializationHandler;
+use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
+use crate::generated::SubTopology;
+use crate::obligations::TopicName;
+use crate::outbox::Outbox;
+use crate::partitioner::partition_for_key;
+use crate::query::ByteReader;
+use crate::record::{
+    Change, Headers, RawRecord, Record, RecordMetadata, TaskId, Timestamp, TopicPartition,
+};
+use crate::serde::{Serde, SerdeError};
+use crate::store::TaskStores;
+use crate::topology::{SourceDescriptor, TopologyDescriptor};
+
+mod state;
+pub(crate) use state::{Forward, Put};
+use state::{State, StoreSlot};
+
+/// What a [`TaskContext`] is made of.
+#[derive(Debug)]
+pub struct TaskContextParts {
+    /// The topology.
+    pub topology: &'static TopologyDescriptor,
+    /// The task.
+    pub task: TaskId,
+    /// Full name of each of the topology's topics.
+    pub topics: Arc<[Arc<str>]>,
+    /// Partition count of each of the topology's topics; 0 where it is not known, then the producer chooses.
+    pub partitions: Arc<[u32]>,
+    /// The sub-topology's stores, in its order.
+    pub stores: TaskStores,
+    /// How many bytes of updates the record cache may hold back; with 0 it holds back nothing.
+    pub cache_max_bytes: usize,
+    /// A reader for each of the topology's global tables.
+    pub globals: Vec<Arc<dyn ByteReader>>,
+    /// What becomes of records that cannot be read.
+    pub deserialization_handler: DeserializationHandler,
+}
+
+/// Everything that processing a record may touch.
+#[derive(Debug)]
+pub struct TaskContext {
+    topology: &'static TopologyDescriptor,
+    task: TaskId,
+    topics: Arc<[Arc<str>]>,
+    partitions: Arc<[u32]>,
+    globals: Vec<Arc<dyn ByteReader>>,
+    deserialization_handler: DeserializationHandler,
+    sources: &'static [SourceDescriptor],
+    state: State,
+    outbox: Outbox,
+    /// Names that sinks' closures returned and the topology does not list; their indexes follow the topology's topics.
+    dynamic_topics: Vec<Arc<str>>,
+    metadata: RecordMetadata,
+    source: usize,
+    skipped: bool,
+    dropped_records: u64,
+    pub(crate) scratch: Scratch,
+}
+
+/// Buffers that every record uses again.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl TaskContext {
+    /// The context of a task that has processed nothing.
+    ///
+    /// # Errors
+    /// When the topology has no such sub-topology.
+    pub fn new(parts: TaskContextParts) -> TaskResult<Self> {
+        let topology = parts.topology;
+        let Some(subtopology) = topology.subtopologies.get(parts.task.subtopology) else {
+            return Err(crate::generated::unknown_subtopology(
+                parts.task.subtopology,
+            ));
+        };
+        let stores = subtopology
+            .stores
+            .iter()
+            .filter_map(|index| topology.stores.get(*index));
+        let slots = stores.map(StoreSlot::new).collect();
+        Ok(TaskContext {
+            topology,
+            task: parts.task,
+            topics: parts.topics,
+            partitions: parts.partitions,
+            globals: parts.globals,
+            deserialization_handler: parts.deserialization_handler,
+            sources: subtopology.sources,
+            state: State::new(slots, parts.stores, parts.cache_max_bytes),
+            outbox: Outbox::default(),
+            dynamic_topics: Vec::new(),
+            metadata: RecordMetadata::default(),
+            source: 0,
+            skipped: false,
+            dropped_records: 0,
+            scratch: Scratch::default(),
+        })
+    }
+
+    /// Processes a record, and passes on what the record cache lets go to make room.
+    ///
+    /// # Errors
+    /// What stops the task.
+    #[inline]
+    pub fn process(
+        &mut self,
+        code: &mut dyn SubTopology,
+        source: usize,
+        offset: i64,
+        raw: RawRecord<'_>,
+    ) -> TaskResult {
+        self.begin_record(source, offset);
+        code.process(source, raw, self)?;
+        self.evict(code)
+    }
+
+    /// Says which record comes next: the source's index in the sub-topology, and the record's offset.
+    #[inline]
+    pub fn begin_record(&mut self, source: usize, offset: i64) {
+        let topic = self.sources.get(source).map_or(usize::MAX, |s| s.topic);
+        self.source = source;
+        self.skipped = false;
+        self.metadata = RecordMetadata {
+            topic,
+            partition: self.task.partition,
+            offset,
+        };
+    }
+
+    /// Whether the record could not be read and was skipped: it moves no time forward.
+    #[must_use]
+    pub fn has_skipped_record(&self) -> bool {
+        self.skipped
+    }
+
+    /// The task.
+    #[must_use]
+    pub fn task(&self) -> TaskId {
+        self.task
+    }
+
+    /// Where the record that is being processed came from.
+    #[must_use]
+    pub fn metadata(&self) -> RecordMetadata {
+        self.metadata
+    }
+
+    /// What processing wants written.
+    #[must_use]
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    /// What processing wants written, to be emptied once it is.
+    pub fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Full names of the topics that sinks chose freely; the outbox counts them on from the topology's topics.
+    #[must_use]
+    pub fn dynamic_topics(&self) -> &[Arc<str>] {
+        &self.dynamic_topics
+    }
+
+    /// How many records were dropped since the task began (`dropped-records-total`).
+    #[must_use]
+    pub fn dropped_records(&self) -> u64 {
+        self.dropped_records
+    }
+
+    /// Gives a global table another reader (a newer snapshot).
+    pub fn set_global(&mut self, global: usize, reader: Arc<dyn ByteReader>) {
+        if let Some(slot) = self.globals.get_mut(global) {
+            *slot = reader;
+        }
+    }
+
+    /// Counts a dropped record and says why.
+    #[cold]
+    pub fn drop_record(&mut self, reason: &str) {
+        self.dropped_records += 1;
+        let RecordMetadata {
+            partition, offset, ..
+        } = self.metadata;
+        tracing::debug!(task = %self.task, topic = self.topic_name(self.metadata.topic), partition, offset, "record dropped: {reason}");
+    }
+
+    /// Reads a source's record; `None` where it cannot be read and the handler says to go on.
+    ///
+    /// # Errors
+    /// When it cannot be read and the handler says to fail.
+    #[inline]
+    pub fn decode<K: Serde, V: Serde>(
+        &mut self,
+        raw: RawRecord<'_>,
+    ) -> TaskResult<Option<Record<K, V>>> {
+        let key = match K::deserialize_nullable(raw.key) {
+            Ok(key) => key,
+            Err(reason) => return self.undecodable(RecordPart::Key, reason),
+        };
+        let value = match V::deserialize_nullable(raw.value) {
+            Ok(value) => value,
+            Err(reason) => return self.undecodable(RecordPart::Value, reason),
+        };
+        if raw.timestamp < 0 {
+            return Err(self.undated(raw.timestamp));
+        }
+        Ok(Some(Record {
+            key,
+            value,
+            timestamp: raw.timestamp,
+            headers: raw.headers.clone(),
+        }))
+    }
+
+    /// Reads a table's record: a null value deletes, a record without a key is dropped and counted.
+    ///
+    /// # Errors
+    /// When it cannot be read and the handler says to fail.
+    #[inline]
+    pub fn decode_table<K: Serde, V: Serde>(
+        &mut self,
+        raw: RawRecord<'_>,
+    ) -> TaskResult<Option<Record<K, Option<V>>>> {
+        // As in Kafka Streams, key and value are read before anybody looks for nulls: bad bytes are reported first.
+        let key = match raw.key.map(K::deserialize).transpose() {
+            Ok(key) => key,
+            Err(reason) => return self.undecodable(RecordPart::Key, reason),
+        };
+        let value = match raw.value.map(V::deserialize).transpose() {
+            Ok(value) => value,
+            Err(reason) => return self.undecodable(RecordPart::Value, reason),
+        };
+        if raw.timestamp < 0 {
+            return Err(self.undated(raw.timestamp));
+        }
+        let Some(key) = key else {
+            self.drop_record("null key");
+            return Ok(None);
+        };
+        Ok(Some(Record {
+            key,
+            value,
+            timestamp: raw.timestamp,
+            headers: raw.headers.clone(),
+        }))
+    }
+
+    /// Writes a record to a topic, to the partition of its key.
+    ///
+    /// # Errors
+    /// When key or value have no bytes.
+    #[inline]
+    pub fn send<K: Serde, V: Serde>(&mut self, topic: usize, record: &Record<K, V>) -> TaskResult {
+        self.write(
+            topic,
+            &record.key,
+            &record.value,
+            record.timestamp,
+            &record.headers,
+            None,
+        )
+    }
+
+    /// Writes a table's update to a topic.
+    ///
+    /// # Errors
+    /// When key or value have no bytes.
+    #[inline]
+    pub fn send_change<K: Serde, V: Serde>(
+        &mut self,
+        topic: usize,
+        record: &Record<K, Change<V>>,
+    ) -> TaskResult {
+        self.write(
+            topic,
+            &record.key,
+            &record.value.new,
+            record.timestamp,
+            &record.headers,
+            None,
+        )
+    }
+
+    /// Writes a record to the topic that `name` returns: one of `allowed` (indexes, and beside them their names), or any
+    /// where none is listed.
+    ///
+    /// # Errors
+    /// When the topic is not one of those, or key or value have no bytes.
+    pub fn send_to<'r, K: Serde, V: Serde, N: TopicName>(
+        &mut self,
+        record: &'r Record<K, V>,
+        name: impl FnOnce(&'r K, &'r V) -> N,
+        allowed: &[usize],
+        names: &[&str],
+    ) -> TaskResult {
+        let name = name(&record.key, &record.value);
+        let name = name.topic_name();
+        let topic = if allowed.is_empty() {
+            self.dynamic_topic(name)
+        } else {
+            match names
+                .iter()
+                .position(|n| *n == name)
+                .and_then(|at| allowed.get(at))
+            {
+                Some(topic) => *topic,
+                None => {
+                    return Err(TaskFailure::UndeclaredTopic {
+                        topic: name.to_owned(),
+                        declared: names.join(", "),
+                    }
+                    .into());
+                }
+            }
+        };
+        self.send(topic, record)
+    }
+
+    fn dynamic_topic(&mut self, name: &str) -> usize {
+        let listed = self.topics.iter().chain(&self.dynamic_topics);
+        if let Some(topic) = listed.into_iter().position(|t| **t == *name) {
+            return topic;
+        }
+        self.dynamic_topics.push(name.into());
+        self.topics.len() + self.dynamic_topics.len() - 1
+    }
+
+    /// Writes a record to a repartition topic. A key type with only one value (`()`) puts all records together.
+    #[inline]
+    pub(crate) fn repartition<K: Serde, V: Serde>(
+        &mut self,
+        topic: usize,
+        record: &Record<K, V>,
+    ) -> TaskResult {
+        let null_key = (size_of::<K>() == 0).then_some(&[][..]);
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = record;
+        self.write(topic, key, value, *timestamp, headers, null_key)
+    }
+
+    /// Appends a record to the outbox. `null_key` decides the partition of a record without a key; without it the producer does.
+    #[inline]
+    fn write<K: Serde, V: Serde>(
+        &mut self,
+        topic: usize,
+        key: &K,
+        value: &V,
+        timestamp: Timestamp,
+        headers: &Headers,
+        null_key: Option<&[u8]>,
+    ) -> TaskResult {
+        let partitions = self.partitions.get(topic).copied().unwrap_or(0);
+        let written = self.outbox.write(
+            topic,
+            Some(timestamp),
+            headers.clone(),
+            |out| serialize(key, out).map_err(|e| (RecordPart::Key, e)),
+            |key| match key.or(null_key) {
+                Some(key) if partitions > 0 => Some(partition_for_key(key, partitions)),
+                _ => None,
+            },
+            |out| serialize(value, out).map_err(|e| (RecordPart::Value, e)),
+        );
+        written.map_err(|(part, reason)| self.unwritable(topic, part, reason))
+    }
+
+    #[cold]
+    fn unwritable(&self, topic: usize, part: RecordPart, reason: SerdeError) -> TaskError {
+        let destination = format!("topic {}", self.topic_name(topic));
+        TaskFailure::Serialization {
+            destination,
+            part,
+            reason,
+        }
+        .into()
+    }
+
+    fn topic_name(&self, topic: usize) -> &str {
+        let listed = self.topics.get(topic);
+        listed
+            .or_else(|| {
+                self.dynamic_topics
+                    .get(topic.checked_sub(self.topics.len())?)
+            })
+            .map_or("?", |name| name)
+    }
+
+    #[cold]
+    fn undecodable<T>(&mut self, part: RecordPart, reason: SerdeError) -> TaskResult<Option<T>> {
+        let RecordMetadata {
+            topic,
+            partition,
+            offset,
+        } = self.metadata;
+        let failure = TaskFailure::Deserialization {
+            topic: self.topic_name(topic).to_owned(),
+            partition,
+            offset,
+            node: self.sources.get(self.source).map_or("?", |s| s.node),
+            part,
+            reason,
+        };
+        match self.deserialization_handler {
+            DeserializationHandler::Fail => {
+                tracing::error!(task = %self.task, "{failure}");
+                Err(failure.into())
+            }
+            DeserializationHandler::Continue => {
+                tracing::warn!(task = %self.task, "record skipped: {failure}");
+                self.dropped_records += 1;
+                self.skipped = true;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A record without a timestamp. As in Kafka Streams, bytes that cannot be read are told first.
+    #[cold]
+    fn undated(&self, timestamp: Timestamp) -> TaskError {
+        let RecordMetadata {
+            topic,
+            partition,
+            offset,
+        } = self.metadata;
+        TaskFailure::NegativeTimestamp {
+            partition: TopicPartition::new(self.topic_name(topic), partition),
+            offset,
+            timestamp,
+        }
+        .into()
+    }
+
+    /// Reads a global table's value into `scratch.value`; the key is in `scratch.key`.
+    pub(crate) fn global_get(&mut self, global: usize) -> TaskResult<bool> {
+        let Some(reader) = self.globals.get(global) else {
+            return Err(TaskFailure::Internal(format!("no global table {global}")).into());
+        };
+        self.scratch.value.clear();
+        reader
+            .get(&self.scratch.key, &mut self.scratch.value)
+            .map_err(|reason| {
+                let store = self.topology.globals.get(global).map_or("?", |g| g.node);
+                TaskFailure::Store {
+                    store: store.to_owned(),
+                    reason,
+                }
+                .into()
+            })
+    }
+
+    pub(crate) fn global_name(&self, global: usize) -> &'static str {
+        self.topology.globals.get(global).map_or("?", |g| g.node)
+    }
+}
+
+/// Appends a value's bytes; tells whether it is null.
+#[inline]
+pub(crate) fn serialize<T: Serde>(value: &T, out: &mut Vec<u8>) -> Result<bool, SerdeError> {
+    if value.is_null() {
+        return Ok(true);
+    }
+    value.serialize(out).map(|()| false)
+}

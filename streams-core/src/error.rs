@@ -1,0 +1,473 @@
+//! Layer 3. What can go wrong, one enum per operation, each convertible to [`Error`]. What has to be done about a failure
+//! while running is its [`ErrorClass`]; the worker matches it in one place.
+
+use std::fmt;
+
+use crate::config::ConfigError;
+use crate::query::QueryError;
+use crate::record::{TaskId, Timestamp, TopicPartition};
+use crate::serde::SerdeError;
+use crate::state_dir::StateDirectoryError;
+use crate::store::StoreError;
+use crate::transport::TransportError;
+
+/// The result of most public functions.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// The result of everything that runs inside a task.
+pub type TaskResult<T = ()> = std::result::Result<T, TaskError>;
+
+/// An error of somebody else's: a user's closure, a signal handler, a file.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Any error of kstreams.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The topology does not fit the topics that are there. Found at start-up, before the first record.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A task failed.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+    /// The log or the broker.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// State on disk or in memory.
+    #[error(transparent)]
+    Store(BoxError),
+    /// An interactive query.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A wire format.
+    #[error(transparent)]
+    Serde(#[from] SerdeError),
+    /// The handle was asked for something that its state does not allow.
+    #[error(transparent)]
+    Lifecycle(#[from] LifecycleError),
+    /// Reading or writing something that is neither state nor log.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Everything else.
+    #[error(transparent)]
+    Other(#[from] BoxError),
+}
+
+impl From<StoreError> for Error {
+    fn from(e: StoreError) -> Self {
+        Error::Store(Box::new(e))
+    }
+}
+
+impl From<StateDirectoryError> for Error {
+    fn from(e: StateDirectoryError) -> Self {
+        StoreError::from(e).into()
+    }
+}
+
+/// The topology does not fit the topics that the log or broker has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// A topic that the topology reads is not there.
+    #[error(
+        "topic `{topic}`, read by `{node}`, does not exist: create it (`topics create` makes every declared topic, \
+         with {}) [KS0305]", partitions(*.declared)
+    )]
+    MissingSourceTopic {
+        /// The topic.
+        topic: String,
+        /// The field that reads it.
+        node: String,
+        /// The declared partition count.
+        declared: Option<u32>,
+    },
+    /// A topic that the topology writes is not there.
+    #[error(
+        "topic `{topic}`, written by the topology, does not exist: create it (`topics create` makes every declared \
+         topic, with {}) [KS0305]", partitions(*.declared)
+    )]
+    MissingSinkTopic {
+        /// The topic.
+        topic: String,
+        /// The declared partition count.
+        declared: Option<u32>,
+    },
+    /// A topic has another partition count than the topology declares.
+    #[error(
+        "topic `{topic}` has {actual} partitions, but the topology declares `partitions = {declared}`: records with one \
+         key would be looked for in the wrong partition. Declare {actual}, or recreate the topic with {declared} [KS0306]"
+    )]
+    PartitionCount {
+        /// The topic.
+        topic: String,
+        /// What the topology declares.
+        declared: u32,
+        /// What is there.
+        actual: u32,
+    },
+    /// Topics that are joined have different partition counts.
+    #[error(
+        "co-partitioning: {} are read together but have different partition counts, so equal keys lie in different \
+         tasks. Give them equal counts, put `.repartition(N)` before the join, or read the smaller one as a \
+         `GlobalKTable` [KS0301]",
+        list(topics)
+    )]
+    NotCopartitioned {
+        /// The topics and their counts.
+        topics: Vec<(String, u32)>,
+    },
+    /// A topic of ours is there with another partition count: somebody changed the sources' counts.
+    #[error(
+        "internal topic `{topic}` has {actual} partitions, but the topology needs {expected}: its sources' partition \
+         counts changed, and with them the partition of every key. Reset the application (`reset`), or restore the \
+         sources' counts [KS0307]"
+    )]
+    InternalTopic {
+        /// The topic.
+        topic: String,
+        /// What the topology needs.
+        expected: u32,
+        /// What is there.
+        actual: u32,
+    },
+    /// A topic of ours is there with a setting that loses data.
+    #[error(
+        "internal topic `{topic}` has `{key}={actual}`, which loses {what}; it must be `{expected}`. Alter the topic, or \
+         reset the application (`reset`) [KS0307]"
+    )]
+    InternalTopicConfig {
+        /// The topic.
+        topic: String,
+        /// The setting.
+        key: &'static str,
+        /// What it must be.
+        expected: String,
+        /// What it is.
+        actual: String,
+        /// What is lost.
+        what: &'static str,
+    },
+    /// No topic is read at all.
+    #[error("the topology reads no topic: give a field `#[source(topic = \"…\")]`")]
+    Empty,
+}
+
+fn partitions(declared: Option<u32>) -> String {
+    match declared {
+        Some(1) => "1 partition".to_owned(),
+        Some(n) => format!("{n} partitions"),
+        None => "the log's default partition count".to_owned(),
+    }
+}
+
+fn list(topics: &[(String, u32)]) -> String {
+    let all: Vec<String> = topics
+        .iter()
+        .map(|(t, n)| format!("`{t}` ({n} partitions)"))
+        .collect();
+    all.join(", ")
+}
+
+/// The handle was asked for something that its state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LifecycleError {
+    /// The application is being shut down or has been.
+    #[error("the application is {state}: {what} needs a running one")]
+    NotRunning {
+        /// What was asked for.
+        what: &'static str,
+        /// The state.
+        state: String,
+    },
+    /// The application stopped because of an error, which a thread met.
+    #[error("stream thread `{thread}` failed and the application was shut down: {message}")]
+    Failed {
+        /// The thread.
+        thread: String,
+        /// The error's text.
+        message: String,
+    },
+    /// Threads did not end in time.
+    #[error("the application did not stop within {0:?}; its threads go on in the background")]
+    CloseTimeout(std::time::Duration),
+}
+
+/// A failure inside a task. One pointer wide, so that results of the hot path stay small.
+pub struct TaskError(Box<TaskFailure>);
+
+impl TaskError {
+    /// What went wrong.
+    #[must_use]
+    pub fn failure(&self) -> &TaskFailure {
+        &self.0
+    }
+
+    /// What went wrong, by value.
+    #[must_use]
+    pub fn into_failure(self) -> TaskFailure {
+        *self.0
+    }
+
+    /// What has to be done about it.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        match self.failure() {
+            TaskFailure::Transport(e) => transport_class(e),
+            TaskFailure::InTask { source, .. } => source.class(),
+            _ => ErrorClass::Fatal,
+        }
+    }
+
+    /// A user's closure failed.
+    #[must_use]
+    pub fn processing(node: &'static str, reason: impl Into<BoxError>) -> Self {
+        TaskFailure::Processing {
+            node,
+            reason: reason.into(),
+        }
+        .into()
+    }
+
+    /// The same error, with the task that it happened in.
+    #[must_use]
+    pub fn in_task(self, task: TaskId) -> Self {
+        match *self.0 {
+            TaskFailure::InTask { .. } => self,
+            kind => TaskFailure::InTask {
+                task,
+                source: kind.into(),
+            }
+            .into(),
+        }
+    }
+}
+
+impl<E: Into<TaskFailure>> From<E> for TaskError {
+    #[cold]
+    fn from(kind: E) -> Self {
+        TaskError(Box::new(kind.into()))
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for TaskError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// Which part of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordPart {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+impl fmt::Display for RecordPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            RecordPart::Key => "key",
+            RecordPart::Value => "value",
+        })
+    }
+}
+
+/// What went wrong inside a task.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskFailure {
+    /// A record's bytes are no record of the source's types, and the handler says to fail.
+    #[error(
+        "the {part} of offset {offset} of {topic}-{partition} cannot be read by `{node}`: {reason} (set \
+         deserialization.exception.handler to `continue` to skip and count such records)"
+    )]
+    Deserialization {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The offset.
+        offset: i64,
+        /// The source node.
+        node: &'static str,
+        /// Key or value.
+        part: RecordPart,
+        /// What is wrong with the bytes.
+        reason: SerdeError,
+    },
+    /// A value has no bytes.
+    #[error("the {part} for {destination} cannot be written: {reason}")]
+    Serialization {
+        /// The topic or store that it was for.
+        destination: String,
+        /// Key or value.
+        part: RecordPart,
+        /// What is wrong with the value.
+        reason: SerdeError,
+    },
+    /// A store cannot be read or written, or holds what nobody wrote.
+    #[error("store `{store}`: {reason}")]
+    Store {
+        /// The store.
+        store: String,
+        /// What is wrong.
+        reason: BoxError,
+    },
+    /// A user's closure failed.
+    #[error("`{node}` failed: {reason}")]
+    Processing {
+        /// The node.
+        node: &'static str,
+        /// What it returned.
+        reason: BoxError,
+    },
+    /// A record without a valid timestamp.
+    #[error(
+        "record {offset} in {partition} has the negative timestamp {timestamp}: its producer set none. Give records \
+         timestamps where they are written"
+    )]
+    NegativeTimestamp {
+        /// The topic and partition.
+        partition: TopicPartition,
+        /// The record's offset.
+        offset: i64,
+        /// The timestamp.
+        timestamp: Timestamp,
+    },
+    /// A source that says where to begin only through a committed offset, and there is none.
+    #[error(
+        "{partition} has no committed offset, and its source says `offset_reset = none`: commit one for the group first"
+    )]
+    NoOffset {
+        /// The topic and partition.
+        partition: TopicPartition,
+    },
+    /// A sink's closure named a topic that the sink does not declare.
+    #[error("a record was routed to topic `{topic}`, but its sink declares only: {declared}")]
+    UndeclaredTopic {
+        /// The topic that the closure returned.
+        topic: String,
+        /// What `topics(…)` lists.
+        declared: String,
+    },
+    /// Generated code and runtime disagree; not to be caused by input.
+    #[error("internal error: {0}")]
+    Internal(String),
+    /// State that is no store's own: the directory, the checkpoint.
+    #[error(transparent)]
+    State(BoxError),
+    /// The log or the broker.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// A transient failure did not go away.
+    #[error("gave up after {after:?} of retries (`task.timeout.ms`): {last}")]
+    Timeout {
+        /// How long it was tried.
+        after: std::time::Duration,
+        /// The last failure.
+        last: Box<TaskFailure>,
+    },
+    /// Any of these, with the task that it happened in.
+    #[error("task {task}: {source}")]
+    InTask {
+        /// The task.
+        task: TaskId,
+        /// The failure.
+        source: TaskError,
+    },
+}
+
+/// What has to be done about a failure while running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// Nothing was lost: try again, for as long as `task.timeout.ms`.
+    Retriable,
+    /// What is in memory is no longer what the log says: abort, rebuild the thread's tasks from their last commit, rewind.
+    Corrupted,
+    /// Others have the tasks now: drop them without committing, and join anew.
+    Fenced,
+    /// Nothing helps: the thread ends, and the uncaught handler decides.
+    Fatal,
+}
+
+/// What has to be done about a failure of the transport.
+#[must_use]
+pub fn transport_class(e: &TransportError) -> ErrorClass {
+    match e {
+        TransportError::Retriable(_) => ErrorClass::Retriable,
+        TransportError::Abortable(_) => ErrorClass::Corrupted,
+        TransportError::Fenced(_) => ErrorClass::Fenced,
+        TransportError::UnknownTopic(_)
+        | TransportError::UnknownPartition(_)
+        | TransportError::InvalidTopic { .. }
+        | TransportError::RecordTooLarge { .. }
+        | TransportError::OffsetOutOfRange { .. }
+        | TransportError::Fatal(_) => ErrorClass::Fatal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_error_is_one_pointer() {
+        assert_eq!(size_of::<TaskResult>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn the_task_is_named_once_and_keeps_the_class() {
+        let task = TaskId {
+            subtopology: 1,
+            partition: 2,
+        };
+        let error = TaskError::from(TransportError::Retriable("no leader".to_owned()));
+        let error = error.in_task(task).in_task(TaskId {
+            subtopology: 9,
+            partition: 9,
+        });
+        assert_eq!(error.to_string(), "task 1_2: no leader (will be retried)");
+        assert_eq!(error.class(), ErrorClass::Retriable);
+    }
+
+    #[test]
+    fn texts_say_what_where_and_what_to_do() {
+        let error = TopologyError::NotCopartitioned {
+            topics: vec![("a".to_owned(), 3), ("b".to_owned(), 5)],
+        };
+        let text = error.to_string();
+        assert!(
+            text.contains("`a` (3 partitions), `b` (5 partitions)") && text.contains("KS0301"),
+            "{text}"
+        );
+        let error = TopologyError::MissingSourceTopic {
+            topic: "t".into(),
+            node: "n".into(),
+            declared: Some(1),
+        };
+        assert!(error.to_string().contains("topics create"), "{error}");
+    }
+}

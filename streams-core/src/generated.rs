@@ -1,0 +1,123 @@
+//! Layer 4. The traits that generated code implements, and the runtime calls: one virtual call per record, at a task's edge.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::context::TaskContext;
+use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::record::{Headers, RawRecord, RecordMetadata, Timestamp};
+use crate::topology::TopologyDescriptor;
+
+/// What `#[topology]` implements for the user's struct.
+pub trait Topology: Sized + Send + Sync + 'static {
+    /// The description that everything but processing reads.
+    const TOPOLOGY: &'static TopologyDescriptor;
+    /// The test driver, with a typed field for each source and each sink.
+    type TestDriver;
+    /// A new instance of a sub-topology, for one task.
+    ///
+    /// # Errors
+    /// When there is no sub-topology of that index.
+    fn subtopology(app: &Arc<Self>, index: usize) -> TaskResult<Box<dyn SubTopology>>;
+}
+
+/// A sub-topology's generated code, bound to the application that it belongs to.
+pub trait SubTopology: Send {
+    /// Processes a record of a source, by its index in [`SubtopologyDescriptor::sources`](crate::topology::SubtopologyDescriptor).
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn process(&mut self, source: usize, raw: RawRecord<'_>, cx: &mut TaskContext) -> TaskResult;
+    /// An update leaves the record cache: forwards it downstream. `store` is the store's index in the sub-topology.
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn flushed(&mut self, store: usize, entry: Flushed<'_>, cx: &mut TaskContext) -> TaskResult;
+}
+
+/// What generated code implements for a sub-topology's task struct.
+pub trait TaskOf<A>: Send {
+    /// As [`SubTopology::process`].
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn process(
+        &mut self,
+        app: &A,
+        source: usize,
+        raw: RawRecord<'_>,
+        cx: &mut TaskContext,
+    ) -> TaskResult;
+    /// As [`SubTopology::flushed`].
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn flushed(
+        &mut self,
+        app: &A,
+        store: usize,
+        entry: Flushed<'_>,
+        cx: &mut TaskContext,
+    ) -> TaskResult;
+}
+
+/// A task struct together with the application that its closures see as `self`; so no record costs a clone of the `Arc`.
+pub struct Bound<A, T> {
+    /// The application.
+    pub app: Arc<A>,
+    /// The sub-topology's stores.
+    pub task: T,
+}
+
+impl<A, T> fmt::Debug for Bound<A, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(std::any::type_name::<T>())
+    }
+}
+
+impl<A: Send + Sync, T: TaskOf<A>> SubTopology for Bound<A, T> {
+    fn process(&mut self, source: usize, raw: RawRecord<'_>, cx: &mut TaskContext) -> TaskResult {
+        self.task.process(&self.app, source, raw, cx)
+    }
+    fn flushed(&mut self, store: usize, entry: Flushed<'_>, cx: &mut TaskContext) -> TaskResult {
+        self.task.flushed(&self.app, store, entry, cx)
+    }
+}
+
+/// An update that leaves the record cache: only the last one of its key.
+#[derive(Debug, Clone, Copy)]
+pub struct Flushed<'a> {
+    /// The key's bytes.
+    pub key: &'a [u8],
+    /// The value's bytes, without the timestamp that the store puts before them; `None` is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// What the store had until now, likewise without timestamp; `None` where it had nothing.
+    pub old: Option<&'a [u8]>,
+    /// The value's timestamp; a tombstone's is that of the record that caused it.
+    pub timestamp: Timestamp,
+    /// The headers of the record that caused it.
+    pub headers: &'a Headers,
+    /// Where the record that caused it came from.
+    pub metadata: RecordMetadata,
+}
+
+/// The error of generated code that was asked for a source that it does not have.
+#[cold]
+#[must_use]
+pub fn unknown_source(source: usize) -> TaskError {
+    TaskFailure::Internal(format!("the sub-topology has no source {source}")).into()
+}
+
+/// The error of generated code that was asked for a store that it does not have.
+#[cold]
+#[must_use]
+pub fn unknown_store(store: usize) -> TaskError {
+    TaskFailure::Internal(format!("the sub-topology has no store {store}")).into()
+}
+
+/// The error of generated code that was asked for a sub-topology that it does not have.
+#[cold]
+#[must_use]
+pub fn unknown_subtopology(index: usize) -> TaskError {
+    TaskFailure::Internal(format!("the topology has no sub-topology {index}")).into()
+}

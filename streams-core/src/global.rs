@@ -1,0 +1,319 @@
+//! Layer 5. Global tables: each instance has all partitions of their topics. Read to the end before the first record is
+//! processed, then kept current; every step commits, so readers on any thread see what the last one brought.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::{DeserializationHandler, StreamsConfig};
+use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
+use crate::query::{ByteReader, QueryRegistry};
+use crate::record::TopicPartition;
+use crate::restore::stored_value;
+use crate::store::{StoreError, StoreSettings, StoreSpec, TaskStores};
+use crate::task::{StateLocation, state_error};
+use crate::topics::ResolvedTopology;
+use crate::topology::{StoreDescriptor, TopicDescriptor};
+use crate::transport::{
+    Admin, ConsumedRecord, Consumer, Fetched, OffsetRange, Transport, TransportError,
+};
+
+/// Records that are taken in one step.
+const RECORDS_PER_STEP: usize = 10_000;
+
+/// All global tables of an application.
+pub(crate) struct GlobalTables {
+    consumer: Box<dyn Consumer>,
+    admin: Box<dyn Admin>,
+    stores: TaskStores,
+    tables: Vec<Table>,
+    partitions: BTreeMap<TopicPartition, Position>,
+    handler: DeserializationHandler,
+    fetched: Vec<Fetched>,
+    dropped_records: u64,
+}
+
+/// A global table.
+#[derive(Debug)]
+struct Table {
+    node: &'static str,
+    topic: &'static TopicDescriptor,
+    store: &'static StoreDescriptor,
+    /// The store's index in the topology.
+    index: usize,
+}
+
+/// How far a partition was read.
+#[derive(Debug)]
+struct Position {
+    table: usize,
+    next: i64,
+    /// Its end when it was opened.
+    end: i64,
+}
+
+impl fmt::Debug for GlobalTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GlobalTables")
+            .field("tables", &self.tables)
+            .finish_non_exhaustive()
+    }
+}
+
+impl GlobalTables {
+    /// Opens the tables as of their last commit; `None` where the topology has none.
+    pub(crate) fn open(
+        topology: &ResolvedTopology,
+        config: &StreamsConfig,
+        state: &StateLocation,
+        transport: &dyn Transport,
+        client_id: &str,
+    ) -> TaskResult<Option<GlobalTables>> {
+        let descriptor = topology.descriptor;
+        let tables: Vec<Table> = descriptor
+            .globals
+            .iter()
+            .filter_map(|global| {
+                let topic = descriptor.topics.get(global.topic)?;
+                let store = descriptor.stores.get(global.store)?;
+                Some(Table {
+                    node: global.node,
+                    topic,
+                    store,
+                    index: global.store,
+                })
+            })
+            .collect();
+        if tables.is_empty() {
+            return Ok(None);
+        }
+        let mut partitions = BTreeMap::new();
+        for (table, global) in descriptor.globals.iter().enumerate() {
+            let count = i32::try_from(topology.partition_count(global.topic)).unwrap_or(i32::MAX);
+            for partition in 0..count {
+                let partition = TopicPartition::new(topology.name(global.topic), partition);
+                partitions.insert(
+                    partition,
+                    Position {
+                        table,
+                        next: 0,
+                        end: 0,
+                    },
+                );
+            }
+        }
+        let mut globals = GlobalTables {
+            consumer: transport.consumer(&format!("{client_id}-global-consumer"))?,
+            admin: transport.admin()?,
+            stores: open_stores(&tables, state)?,
+            tables,
+            partitions,
+            handler: config.deserialization_handler,
+            fetched: Vec::new(),
+            dropped_records: 0,
+        };
+        // Tables in memory begin empty, whatever is remembered of them by those on disk.
+        let mut checkpoint = globals.stores.checkpoint().clone();
+        checkpoint.inputs.retain(|partition, _| {
+            let at = globals.partitions.get(partition);
+            at.is_some_and(|at| globals.stores.is_on_disk(at.table))
+        });
+        globals.stores.commit(checkpoint).map_err(state_error)?;
+        globals.seek()?;
+        Ok(Some(globals))
+    }
+
+    /// Goes on where the last commit stopped; a table whose topic has not these offsets any more is read anew.
+    fn seek(&mut self) -> TaskResult {
+        let names: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
+        let ranges = self.admin.offsets(&names)?;
+        let mut checkpoint = self.stores.checkpoint().clone();
+        for table in 0..self.tables.len() {
+            let mine: Vec<(&TopicPartition, &OffsetRange)> = names
+                .iter()
+                .zip(&ranges)
+                .filter(|(p, _)| self.partitions.get(p).is_some_and(|at| at.table == table))
+                .collect();
+            let goes_on = mine.iter().all(|(p, range)| {
+                checkpoint
+                    .inputs
+                    .get(*p)
+                    .is_some_and(|next| (range.start..=range.end).contains(next))
+            });
+            if !goes_on {
+                self.stores.clear(table).map_err(state_error)?;
+            }
+            for (partition, range) in mine {
+                let stored = checkpoint
+                    .inputs
+                    .get(partition)
+                    .copied()
+                    .filter(|_| goes_on);
+                let next = stored.unwrap_or(range.start);
+                checkpoint.inputs.insert(partition.clone(), next);
+                if let Some(at) = self.partitions.get_mut(partition) {
+                    (at.next, at.end) = (next, range.end);
+                }
+            }
+        }
+        self.stores.commit(checkpoint).map_err(state_error)?;
+        let starts: Vec<(TopicPartition, i64)> = self
+            .partitions
+            .iter()
+            .map(|(partition, at)| (partition.clone(), at.next))
+            .collect();
+        Ok(self.consumer.assign(&starts)?)
+    }
+
+    /// A reader for each table, in the topology's order.
+    pub(crate) fn readers(&self) -> Vec<Arc<dyn ByteReader>> {
+        let reader = self.stores.reader();
+        (0..self.tables.len())
+            .map(|table| Arc::new(reader.single(table)) as Arc<dyn ByteReader>)
+            .collect()
+    }
+
+    /// Makes the tables queryable.
+    pub(crate) fn register(&self, queries: &QueryRegistry) {
+        for (table, reader) in self.tables.iter().zip(self.readers()) {
+            queries.register(table.index, 0, reader);
+        }
+    }
+
+    /// Whether everything that was there when they were opened was read.
+    pub(crate) fn is_bootstrapped(&self) -> bool {
+        self.partitions.values().all(|at| at.next >= at.end)
+    }
+
+    /// Takes what is new, waiting for it up to `wait`, and commits it. Tells how many records.
+    pub(crate) fn step(&mut self, wait: Duration) -> TaskResult<usize> {
+        let polled = self
+            .consumer
+            .poll(wait, RECORDS_PER_STEP, &mut self.fetched);
+        let fetched = std::mem::take(&mut self.fetched);
+        let mut count = 0;
+        for batch in &fetched {
+            count += batch.records.len();
+            self.take(batch)?;
+        }
+        if !fetched.is_empty() {
+            let mut checkpoint = self.stores.checkpoint().clone();
+            for (partition, at) in &self.partitions {
+                checkpoint.inputs.insert(partition.clone(), at.next);
+            }
+            self.stores.commit(checkpoint).map_err(state_error)?;
+        }
+        match polled {
+            Err(TransportError::OffsetOutOfRange { partition, offset }) => {
+                tracing::warn!(%partition, offset, "records of a global table's topic are gone; reading it anew");
+                self.seek()?;
+            }
+            other => other?,
+        }
+        Ok(count)
+    }
+
+    fn take(&mut self, batch: &Fetched) -> TaskResult {
+        let Some(at) = self.partitions.get_mut(&batch.partition) else {
+            return Ok(());
+        };
+        let number = at.table;
+        let mut value = Vec::new();
+        for record in &batch.records {
+            let Some(table) = self.tables.get(number) else {
+                continue;
+            };
+            match check(table, &batch.partition, record) {
+                Ok(Some(key)) => {
+                    value.clear();
+                    if let Some(bytes) = record.value.as_deref() {
+                        stored_value(table.store.kind, record.timestamp, bytes, &mut value);
+                    }
+                    let stored = record.value.as_ref().map(|_| value.as_slice());
+                    self.stores.put(number, key, stored).map_err(state_error)?;
+                }
+                // What was there before is restored, not processed: Kafka Streams does not count it.
+                Ok(None) if record.offset < at.end => {}
+                Ok(None) => self.dropped_records += 1,
+                Err(e) if self.handler == DeserializationHandler::Continue => {
+                    tracing::warn!("record skipped: {e}");
+                    self.dropped_records += 1;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        at.next = batch.next_offset;
+        Ok(())
+    }
+
+    /// Records that were not taken.
+    pub(crate) fn dropped_records(&self) -> u64 {
+        self.dropped_records
+    }
+
+    /// The stores' bytes, by the store's index in the topology.
+    pub(crate) fn store(&mut self, index: usize) -> Option<(&mut TaskStores, usize)> {
+        let number = self.tables.iter().position(|t| t.index == index)?;
+        Some((&mut self.stores, number))
+    }
+
+    /// Closes the state cleanly.
+    pub(crate) fn close(self) -> TaskResult {
+        self.stores.close().map_err(state_error)
+    }
+}
+
+/// The key, if the record is one of the table's types; `None` has no key.
+fn check<'r>(
+    table: &Table,
+    partition: &TopicPartition,
+    record: &'r ConsumedRecord,
+) -> TaskResult<Option<&'r [u8]>> {
+    let unreadable = |part, reason| -> TaskError {
+        TaskFailure::Deserialization {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            offset: record.offset,
+            node: table.node,
+            part,
+            reason,
+        }
+        .into()
+    };
+    let Some(key) = record.key.as_deref() else {
+        return Ok(None);
+    };
+    (table.topic.key.check)(Some(key)).map_err(|e| unreadable(RecordPart::Key, e))?;
+    if let Some(value) = record.value.as_deref() {
+        (table.topic.value.check)(Some(value)).map_err(|e| unreadable(RecordPart::Value, e))?;
+    }
+    Ok(Some(key))
+}
+
+fn open_stores(tables: &[Table], state: &StateLocation) -> TaskResult<TaskStores> {
+    let specs: Vec<StoreSpec> = tables
+        .iter()
+        .map(|t| StoreSpec {
+            name: t.store.name.into(),
+            backend: t.store.backend,
+        })
+        .collect();
+    let settings = StoreSettings::default();
+    let StateLocation::Directory(directory) = state else {
+        return TaskStores::in_memory(&specs, &settings).map_err(state_error);
+    };
+    let open = || -> Result<TaskStores, StoreError> {
+        TaskStores::open(directory.global()?, &specs, &settings)
+    };
+    match open() {
+        Err(e) if e.is_damage() => {
+            tracing::warn!("the global tables' state is damaged and will be read anew: {e}");
+            directory
+                .remove_global()
+                .map_err(|e| state_error(e.into()))?;
+            open().map_err(state_error)
+        }
+        other => other.map_err(state_error),
+    }
+}

@@ -1,0 +1,36 @@
+//! The runtime of kstreams: records, wire formats, stores, transports, tasks. Users reach it through the `kstreams` crate.
+//!
+//! Modules in reading order, by the layers of ARCHITECTURE.md.
+
+pub mod chain;
+pub mod config;
+pub mod context;
+pub mod describe;
+pub mod edge;
+pub mod error;
+pub mod generated;
+mod global;
+pub mod global_table;
+pub mod handles;
+pub mod lmdb;
+pub mod obligations;
+pub mod ops;
+pub mod outbox;
+pub mod partitioner;
+pub mod query;
+pub mod record;
+mod restore;
+pub mod runtime;
+pub mod serde;
+pub mod state_dir;
+pub mod store;
+pub mod table;
+mod task;
+pub mod test_driver;
+pub mod time;
+mod topics;
+pub mod topology;
+pub mod transport;
+
+#[doc(hidden)]
+pub mod __private;

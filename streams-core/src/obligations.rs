@@ -1,0 +1,233 @@
+//! Layer 1. Relations between types that only rustc knows: one small trait each, whose message speaks of the user's nodes.
+//!
+//! Every trait is implemented for identity only, and generated code asks for it on a receiver whose types are already
+//! known; so rustc never infers one side from the other, and prints the message instead of a mismatch deep inside.
+//! `Node` and `Table` are marker types with the names of the user's fields.
+
+/// A node's declared key type against its chain's.
+#[diagnostic::on_unimplemented(
+    message = "`{Node}` is declared with keys of type `{Self}`, but its chain yields keys of type `{Chain}` [KS0200]",
+    label = "declared with keys of type `{Self}`; the chain's keys are `{Chain}`",
+    note = "change the field's key type, or end the chain with `.select_key(…)`"
+)]
+pub trait DeclaredKey<Chain, Node> {
+    /// The same value, now of the declared type.
+    fn of(chain: Chain) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node> DeclaredKey<T, Node> for T {
+    #[inline(always)]
+    fn of(chain: T) -> T {
+        chain
+    }
+}
+
+/// A node's declared value type against its chain's.
+#[diagnostic::on_unimplemented(
+    message = "`{Node}` is declared with values of type `{Self}`, but its chain yields `{Chain}` [KS0201]",
+    label = "declared with values of type `{Self}`; the chain yields `{Chain}`",
+    note = "change the field's value type, or end the chain with `.map_values(…)`"
+)]
+pub trait DeclaredValue<Chain, Node> {
+    /// The same value, now of the declared type.
+    fn of(chain: Chain) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node> DeclaredValue<T, Node> for T {
+    #[inline(always)]
+    fn of(chain: T) -> T {
+        chain
+    }
+}
+
+/// A stream's key against the key of the table that it is joined with. A nullable key joins with nothing where it is null.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, the stream is keyed by `{Self}`, the table `{Table}` by `{TableKey}` [KS0203]",
+    label = "the stream is keyed by `{Self}` here, `{Table}` by `{TableKey}`; a join needs the same key type on both sides",
+    note = "re-key the stream first, `.select_key(|key, value| …)`, or join with a `GlobalKTable` by a mapped key"
+)]
+pub trait JoinKey<TableKey, Node, Table> {
+    /// The key to look up.
+    fn as_key(&self) -> Option<&TableKey>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> JoinKey<T, Node, Table> for T {
+    #[inline(always)]
+    fn as_key(&self) -> Option<&T> {
+        Some(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> JoinKey<T, Node, Table> for Option<T> {
+    #[inline(always)]
+    fn as_key(&self) -> Option<&T> {
+        self.as_ref()
+    }
+}
+
+/// What the mapper of a join with a global table returns, against that table's key.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, the key mapper yields `{Self}`, but the global table `{Table}` is keyed by `{TableKey}` [KS0204]",
+    label = "this join maps records to keys of type `{Self}`; `{Table}` is keyed by `{TableKey}`",
+    note = "return `{TableKey}`, or `Option<{TableKey}>` where a record may have no counterpart"
+)]
+pub trait GlobalKey<TableKey, Node, Table> {
+    /// The key to look up.
+    fn into_key(self) -> Option<TableKey>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> GlobalKey<T, Node, Table> for T {
+    #[inline(always)]
+    fn into_key(self) -> Option<T> {
+        Some(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> GlobalKey<T, Node, Table> for Option<T> {
+    #[inline(always)]
+    fn into_key(self) -> Option<T> {
+        self
+    }
+}
+
+/// A key type that tells records apart. `()` does not, and where a key is needed it asks for this trait, which nothing has; `V`
+/// only puts the question off until a record is at hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is the type of records without a key, and this node groups, joins or repartitions by the key [KS0115]",
+    label = "the records have no key here",
+    note = "give them one first: `.select_key(|_, value| …)`, or `.group_by(|_, value| …)` by a part of the value"
+)]
+pub trait TellsApart<V> {}
+
+/// What the closure of `#[sink(topic = |key, value| …)]` returns: a topic's name.
+#[diagnostic::on_unimplemented(
+    message = "the closure of a sink's `topic` has to return a topic's name, not `{Self}` [KS0206]",
+    label = "returns `{Self}`; a `&str` or `String` is needed"
+)]
+pub trait TopicName {
+    /// The topic's name.
+    fn topic_name(&self) -> &str;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: AsRef<str>> TopicName for T {
+    #[inline(always)]
+    fn topic_name(&self) -> &str {
+        self.as_ref()
+    }
+}
+
+/// The keys of two merged streams.
+#[diagnostic::on_unimplemented(
+    message = "`merge` needs two streams of the same keys: in `{Node}`, this one is keyed by `{Chain}`, `{Other}` by `{Self}` [KS0202]",
+    label = "keyed by `{Chain}` here, `{Other}` by `{Self}`",
+    note = "re-key one of them first: `.select_key(…)`"
+)]
+pub trait MergedKey<Chain, Node, Other> {
+    /// The same value, now of the other stream's type.
+    fn of(chain: Chain) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Other> MergedKey<T, Node, Other> for T {
+    #[inline(always)]
+    fn of(chain: T) -> T {
+        chain
+    }
+}
+
+/// The values of two merged streams.
+#[diagnostic::on_unimplemented(
+    message = "`merge` needs two streams of the same values: in `{Node}`, this one carries `{Chain}`, `{Other}` carries `{Self}` [KS0202]",
+    label = "carries `{Chain}` here, `{Other}` carries `{Self}`",
+    note = "bring both to one type first: `.map_values(…)`"
+)]
+pub trait MergedValue<Chain, Node, Other> {
+    /// The same value, now of the other stream's type.
+    fn of(chain: Chain) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Other> MergedValue<T, Node, Other> for T {
+    #[inline(always)]
+    fn of(chain: T) -> T {
+        chain
+    }
+}
+
+/// Refuses, at compile time, two inputs of one operator whose declared partition counts differ. The macro asks for it where it
+/// cannot see a count itself, because it is a const.
+pub const fn copartitioned(
+    node: &str,
+    operator: &str,
+    first: &str,
+    first_count: u32,
+    second: &str,
+    second_count: u32,
+) {
+    let message = Message::new()
+        .text("in `")
+        .text(node)
+        .text("`, `")
+        .text(operator)
+        .text("` needs equal partition counts: `")
+        .text(first)
+        .text("` has ")
+        .number(first_count)
+        .text(" partitions, `")
+        .text(second)
+        .text("` has ")
+        .number(second_count)
+        .text("; make them equal, add `.repartition(")
+        .number(second_count)
+        .text(")`, or make one a GlobalKTable [KS0301]");
+    assert!(first_count == second_count, "{}", message.as_str());
+}
+
+/// Text put together at compile time; what does not fit is left out.
+struct Message {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Message {
+    const fn new() -> Self {
+        Message {
+            bytes: [0; 512],
+            length: 0,
+        }
+    }
+
+    const fn text(mut self, text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut i = 0;
+        while i < bytes.len() && self.length < self.bytes.len() {
+            self.bytes[self.length] = bytes[i];
+            self.length += 1;
+            i += 1;
+        }
+        self
+    }
+
+    const fn number(self, n: u32) -> Self {
+        let digits = if n >= 10 { self.number(n / 10) } else { self };
+        let digit = [b'0' + (n % 10) as u8];
+        match std::str::from_utf8(&digit) {
+            Ok(digit) => digits.text(digit),
+            Err(_) => digits,
+        }
+    }
+
+    const fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.bytes.split_at(self.length).0) {
+            Ok(text) => text,
+            Err(_) => "partition counts differ [KS0301]",
+        }
+    }
+}

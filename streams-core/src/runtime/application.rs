@@ -1,0 +1,77 @@
+//! Layer 6. What all threads of one application share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::config::{ProcessingGuarantee, StreamsConfig};
+use crate::error::TaskResult;
+use crate::query::{ByteReader, QueryRegistry};
+use crate::record::TaskId;
+use crate::task::{StateLocation, SubTopologies, Task, TaskParts};
+use crate::time::Clock;
+use crate::topics::ResolvedTopology;
+use crate::transport::Transport;
+
+/// One running application.
+pub(crate) struct Application {
+    pub(crate) topology: ResolvedTopology,
+    pub(crate) config: StreamsConfig,
+    pub(crate) subtopologies: SubTopologies,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) state: StateLocation,
+    pub(crate) queries: QueryRegistry,
+    /// A reader for each global table.
+    pub(crate) globals: Vec<Arc<dyn ByteReader>>,
+    /// The same after a restart, so that a thread takes its own place again.
+    pub(crate) process_id: String,
+    /// How many stream threads share the record cache.
+    pub(crate) threads: AtomicUsize,
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Application {
+    /// `application.id`.
+    pub(crate) fn id(&self) -> &'static str {
+        self.topology.descriptor.application_id
+    }
+
+    /// Whether offsets, output and state must change together.
+    pub(crate) fn exactly_once(&self) -> bool {
+        self.config.guarantee() == ProcessingGuarantee::ExactlyOnceV2
+    }
+
+    /// `client.id`, as set or `<application.id>-<process id>`.
+    pub(crate) fn client_id(&self) -> String {
+        let id = self.config.client_id.clone();
+        id.unwrap_or_else(|| format!("{}-{}", self.id(), self.process_id))
+    }
+
+    /// One thread's share of the record cache, divided by its tasks.
+    pub(crate) fn cache_share(&self, tasks: usize) -> usize {
+        let threads = self.threads.load(Ordering::Relaxed).max(1);
+        self.config.cache_max_bytes / threads / tasks.max(1)
+    }
+
+    /// A task as of its last commit, not yet restored.
+    pub(crate) fn task(&self, id: TaskId, tasks: usize) -> TaskResult<Task> {
+        Task::open(TaskParts {
+            id,
+            topology: &self.topology,
+            subtopologies: &self.subtopologies,
+            state: &self.state,
+            config: &self.config,
+            globals: self.globals.clone(),
+            cache_max_bytes: self.cache_share(tasks),
+        })
+        .map_err(|e| e.in_task(id))
+    }
+}

@@ -1,0 +1,414 @@
+//! Layer 6. What a stream thread does, one step at a time: follow the group, restore, poll, process, commit.
+//!
+//! A step never blocks longer than it is told to wait for records, and takes the time from the clock port, so that a test can
+//! interleave workers, let them crash and repeat it all. The only place where a failure's class is matched is `recover`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::application::Application;
+use super::clients::Clients;
+use crate::error::{ErrorClass, TaskError, TaskFailure, TaskResult};
+use crate::record::{TaskId, TopicPartition};
+use crate::restore::Restorer;
+use crate::task::Task;
+use crate::transport::{Fetched, MembershipEvent, TransportError};
+
+mod assignment;
+mod commit;
+
+use commit::Committing;
+
+/// Records that are processed before the worker looks at the group and the clock again.
+const RECORDS_PER_STEP: usize = 1_000;
+/// How long to wait before a transient failure's step is tried again.
+const RETRY_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Owns tasks, a consumer and a producer. One for each stream thread.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    app: Arc<Application>,
+    #[cfg(test)]
+    index: usize,
+    /// This member of the group, the same after a restart.
+    member: String,
+    /// Before the clients: a worker that is dropped, by a panic say, closes its state before others get its tasks.
+    tasks: BTreeMap<TaskId, Task>,
+    clients: Option<Clients>,
+    /// What the group said and is not yet done.
+    events: VecDeque<MembershipEvent>,
+    joined: bool,
+    /// Which task reads a partition.
+    readers: BTreeMap<TopicPartition, TaskId>,
+    restorer: Restorer,
+    fetched: Vec<Fetched>,
+    committing: Committing,
+    last_commit: Duration,
+    last_flush: Duration,
+    last_purge: Duration,
+    /// State and log have parted: abort, and rebuild every task.
+    broken: bool,
+    failing: Option<Failing>,
+    stats: Stats,
+}
+
+/// A failure that is being retried.
+#[derive(Debug)]
+struct Failing {
+    since: Duration,
+    attempts: u32,
+}
+
+/// What a worker has done since it began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Stats {
+    /// Records that were processed.
+    pub(crate) processed: u64,
+    /// Commits.
+    pub(crate) commits: u64,
+    /// Aborted transactions and other returns to the last commit.
+    pub(crate) rollbacks: u64,
+    /// Times that another took this worker's place.
+    pub(crate) fenced: u64,
+    /// Changelog records that were applied.
+    pub(crate) restored: u64,
+    /// Records dropped by tasks that are closed.
+    pub(crate) dropped_before: u64,
+}
+
+/// What a step has done. A step that did nothing at all is idle: further ones will do nothing either until something is
+/// written or time passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) events: usize,
+    pub(crate) restored: usize,
+    pub(crate) restoring: usize,
+    pub(crate) fetched: usize,
+    pub(crate) processed: usize,
+    pub(crate) flushed: bool,
+    pub(crate) committed: bool,
+    pub(crate) recovered: bool,
+}
+
+impl Progress {
+    /// Whether nothing was done and nothing is under way.
+    pub(crate) fn is_idle(self) -> bool {
+        self == Progress::default()
+    }
+}
+
+impl Worker {
+    /// A worker that has not joined the group yet.
+    pub(crate) fn new(app: Arc<Application>, index: usize) -> Self {
+        let now = app.clock.elapsed();
+        Worker {
+            member: format!("{}-{index}", app.process_id),
+            app,
+            #[cfg(test)]
+            index,
+            tasks: BTreeMap::new(),
+            clients: None,
+            events: VecDeque::new(),
+            joined: false,
+            readers: BTreeMap::new(),
+            restorer: Restorer::default(),
+            fetched: Vec::new(),
+            committing: Committing::No,
+            last_commit: now,
+            last_flush: now,
+            last_purge: now,
+            broken: false,
+            failing: None,
+            stats: Stats::default(),
+        }
+    }
+
+    /// Does what is next, waiting for records up to `wait` if there is nothing else.
+    ///
+    /// # Errors
+    /// What cannot be helped: the thread has to end.
+    pub(crate) fn step(&mut self, wait: Duration) -> TaskResult<Progress> {
+        let result = self.try_step(wait);
+        let recovered = Progress {
+            recovered: true,
+            ..Progress::default()
+        };
+        self.recover(result)
+            .map(|progress| progress.unwrap_or(recovered))
+    }
+
+    /// What has to be done about a failure, by its class; `None` if something was done and the next step goes on.
+    fn recover<T>(&mut self, result: TaskResult<T>) -> TaskResult<Option<T>> {
+        let error = match result {
+            Ok(done) => {
+                self.failing = None;
+                return Ok(Some(done));
+            }
+            Err(error) => error,
+        };
+        match error.class() {
+            ErrorClass::Retriable => {}
+            ErrorClass::Corrupted => {
+                tracing::warn!(
+                    member = self.member,
+                    "rolling back to the last commit: {error}"
+                );
+                self.broken = true;
+            }
+            ErrorClass::Fenced => {
+                tracing::warn!(
+                    member = self.member,
+                    "another took this worker's place, joining anew: {error}"
+                );
+                self.stats.fenced += 1;
+                self.abandon();
+            }
+            ErrorClass::Fatal => return Err(error),
+        }
+        self.retry(error)?;
+        Ok(None)
+    }
+
+    fn try_step(&mut self, wait: Duration) -> TaskResult<Progress> {
+        let mut progress = Progress::default();
+        self.connect()?;
+        if self.broken {
+            self.roll_back()?;
+        }
+        if self.committing != Committing::No {
+            // A commit that failed half-way ends before anything else is processed.
+            progress.committed = self.commit()?;
+        }
+        progress.events = self.follow_group()?;
+        progress.restored = self.restore()?;
+        progress.restoring = self.restorer.remaining();
+        let idle = progress.is_idle() && !self.has_work();
+        progress.fetched = self.poll(if idle {
+            self.until_next_commit(wait)
+        } else {
+            Duration::ZERO
+        })?;
+        progress.processed = self.process(RECORDS_PER_STEP)?;
+        progress.flushed = self.hand_over(progress.processed == 0)?;
+        if self.commit_is_due() {
+            progress.committed |= self.commit()?;
+        }
+        Ok(progress)
+    }
+
+    fn connect(&mut self) -> TaskResult {
+        if self.clients.is_none() {
+            self.clients = Some(Clients::connect(&self.app, &self.member)?);
+        }
+        Ok(())
+    }
+
+    fn clients(&mut self) -> TaskResult<&mut Clients> {
+        let closed = || TransportError::Retriable("not connected".to_owned()).into();
+        self.clients.as_mut().ok_or_else(closed)
+    }
+
+    /// Whether a task has a record that may be processed now.
+    fn has_work(&mut self) -> bool {
+        let now = self.app.clock.elapsed();
+        self.tasks.values_mut().any(|task| task.is_ready(now))
+    }
+
+    /// Applies what the changelogs have.
+    fn restore(&mut self) -> TaskResult<usize> {
+        let Some(clients) = &mut self.clients else {
+            return Ok(0);
+        };
+        let applied = self
+            .restorer
+            .step(&mut *clients.restore_consumer, &mut self.tasks)?;
+        self.stats.restored += applied as u64;
+        self.begin_processing_restored()?;
+        Ok(applied)
+    }
+
+    /// Fetches records into the tasks' buffers.
+    fn poll(&mut self, wait: Duration) -> TaskResult<usize> {
+        self.change_flow()?;
+        let max = self
+            .app
+            .config
+            .buffered_records_per_partition
+            .max(RECORDS_PER_STEP);
+        let Some(clients) = &mut self.clients else {
+            return Ok(0);
+        };
+        let polled = clients.consumer.poll(wait, max, &mut self.fetched);
+        let mut count = 0;
+        for fetched in self.fetched.drain(..) {
+            count += fetched.records.len();
+            let task = self
+                .readers
+                .get(&fetched.partition)
+                .and_then(|id| self.tasks.get_mut(id));
+            if let Some(task) = task {
+                task.add(fetched);
+            }
+        }
+        match polled {
+            Err(TransportError::OffsetOutOfRange { partition, offset }) => {
+                self.reset_offset(&partition, offset)?;
+            }
+            other => other?,
+        }
+        Ok(count)
+    }
+
+    /// Pauses partitions whose buffers are full, resumes those with room.
+    fn change_flow(&mut self) -> TaskResult {
+        let limit = self.app.config.buffered_records_per_partition;
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        for task in self.tasks.values_mut().filter(|t| t.is_processing()) {
+            task.change_flow(limit, &mut pause, &mut resume);
+        }
+        if !(pause.is_empty() && resume.is_empty()) {
+            let clients = self.clients()?;
+            clients.consumer.pause(&pause);
+            clients.consumer.resume(&resume);
+        }
+        Ok(())
+    }
+
+    /// Processes records, the tasks taking turns.
+    fn process(&mut self, limit: usize) -> TaskResult<usize> {
+        let now = self.app.clock.elapsed();
+        let share = (limit / self.tasks.len().max(1)).max(1);
+        let mut processed = 0;
+        for (id, task) in &mut self.tasks {
+            processed += task.process(now, share).map_err(|e| e.in_task(*id))?;
+        }
+        self.stats.processed += processed as u64;
+        Ok(processed)
+    }
+
+    /// After a transient failure: waits a little, unless it lasts too long already.
+    fn retry(&mut self, error: TaskError) -> TaskResult {
+        let now = self.app.clock.elapsed();
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            attempts: 0,
+        });
+        failing.attempts += 1;
+        let after = now.saturating_sub(failing.since);
+        if after >= self.app.config.task_timeout && failing.attempts > 1 {
+            let last = Box::new(error.into_failure());
+            return Err(TaskFailure::Timeout { after, last }.into());
+        }
+        tracing::debug!(
+            member = self.member,
+            attempts = failing.attempts,
+            "will be retried: {error}"
+        );
+        self.app.clock.sleep(RETRY_BACKOFF);
+        Ok(())
+    }
+
+    /// Whether it has joined, and each of its tasks is processing.
+    pub(crate) fn is_running(&self) -> bool {
+        self.joined
+            && self.events.is_empty()
+            && !self.broken
+            && self.tasks.values().all(Task::is_processing)
+    }
+
+    /// The tasks, to look into their stores.
+    pub(crate) fn tasks_mut(&mut self) -> impl Iterator<Item = &mut Task> {
+        self.tasks.values_mut()
+    }
+
+    /// Its number among the application's workers.
+    #[cfg(test)]
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What it has done.
+    pub(crate) fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Records dropped by its tasks, closed ones included.
+    pub(crate) fn dropped_records(&self) -> u64 {
+        self.stats.dropped_before + self.tasks.values().map(Task::dropped_records).sum::<u64>()
+    }
+
+    /// Follows the group and restores, without processing. Tells whether there is nothing more of that to do.
+    ///
+    /// # Errors
+    /// What cannot be helped.
+    pub(crate) fn join(&mut self) -> TaskResult<bool> {
+        let result = self.try_join();
+        self.recover(result).map(|idle| idle.unwrap_or(false))
+    }
+
+    fn try_join(&mut self) -> TaskResult<bool> {
+        self.connect()?;
+        if self.broken {
+            self.roll_back()?;
+        }
+        let events = self.follow_group()?;
+        let restored = self.restore()?;
+        Ok(events == 0 && restored == 0 && self.restorer.remaining() == 0)
+    }
+
+    /// Fetches everything that is there, without processing.
+    pub(crate) fn fetch_all(&mut self) -> TaskResult {
+        while self.poll(Duration::ZERO)? > 0 {}
+        Ok(())
+    }
+
+    /// The timestamp of the record that would be next, and its task.
+    pub(crate) fn next_record(&self) -> Option<(i64, TaskId)> {
+        self.tasks
+            .iter()
+            .filter_map(|(id, task)| Some((task.head_timestamp()?, *id)))
+            .min()
+    }
+
+    /// Processes a task's next record, ready or not.
+    pub(crate) fn process_next(&mut self, id: TaskId) -> TaskResult {
+        if let Some(task) = self.tasks.get_mut(&id) {
+            task.process_next().map_err(|e| e.in_task(id))?;
+            self.stats.processed += 1;
+        }
+        Ok(())
+    }
+
+    /// The commit of an orderly end. A transient failure is given a second; longer, and the work is left to be done again.
+    fn last_commit(&mut self) -> TaskResult {
+        if self.clients.is_none() || self.broken {
+            return Ok(());
+        }
+        let mut attempts = 0;
+        loop {
+            match self.commit() {
+                Err(e) if e.class() == ErrorClass::Retriable && attempts < 20 => {
+                    attempts += 1;
+                    self.app.clock.sleep(RETRY_BACKOFF);
+                }
+                other => return other.map(|_| ()),
+            }
+        }
+    }
+
+    /// Commits, leaves the group and closes the tasks.
+    ///
+    /// # Errors
+    /// When the commit fails; then the tasks are closed without it.
+    pub(crate) fn close(mut self) -> TaskResult {
+        let committed = self.last_commit();
+        let result = committed.and_then(|()| self.close_all_tasks());
+        if let Some(clients) = &mut self.clients
+            && let Err(e) = clients.membership.leave()
+        {
+            tracing::warn!(member = self.member, "could not leave the group: {e}");
+        }
+        result
+    }
+}

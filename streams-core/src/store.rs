@@ -1,0 +1,673 @@
+//! Layer 2. State stores as bytes: a task's stores with their write buffer, backends, checkpoint, readers, and the record
+//! cache. Knows nothing of records' types, of changelogs, or of a transport.
+//!
+//! Three things, not one. The [`RecordCache`] holds back updates as Kafka Streams' does. The *write buffer* holds everything
+//! uncommitted, and get and range see through it. The *backend* (LMDB or memory) is only written by a commit, in key order,
+//! in one transaction with the [`Checkpoint`]. An abort drops the buffer, and nothing else has happened.
+
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::lmdb::{Database, Environment, EnvironmentOptions, LmdbError, Snapshot, Writer};
+pub use crate::lmdb::{Direction, MAX_KEY_LENGTH};
+use crate::state_dir::TaskDirectory;
+use crate::topology::StoreBackend;
+
+mod buffer;
+mod cache;
+mod checkpoint;
+mod disk;
+mod error;
+mod external;
+mod memory;
+mod merge;
+mod reader;
+mod short_bytes;
+
+use buffer::WriteBuffer;
+use memory::MemoryMaps;
+
+pub use cache::{CacheContext, CacheEntry, RecordCache};
+pub use checkpoint::Checkpoint;
+pub use error::StoreError;
+pub use external::ExternalStore;
+pub use merge::MergedRange;
+pub use reader::{
+    CommittedRange, OwnedEntry, PAGE, PagedRange, SingleStoreReader, StoreReader, StoreSnapshot,
+};
+
+/// A store of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSpec {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it holds its entries.
+    pub backend: StoreBackend,
+}
+
+/// How stores work.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Uncommitted bytes beyond which [`TaskStores::is_full`] asks for an early commit.
+    pub buffer_limit: usize,
+    /// The address space of a task's LMDB environment to begin with. It grows when it has to.
+    pub map_size: usize,
+}
+
+impl Default for StoreSettings {
+    fn default() -> Self {
+        StoreSettings {
+            buffer_limit: 32 << 20,
+            map_size: EnvironmentOptions::default().map_size,
+        }
+    }
+}
+
+/// Where a store lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place {
+    Memory,
+    Disk(Database),
+}
+
+#[derive(Debug)]
+struct Store {
+    name: Arc<str>,
+    place: Place,
+    buffer: WriteBuffer,
+}
+
+/// The part of a task's state that lies on disk.
+#[derive(Debug)]
+struct Disk {
+    environment: Environment,
+    meta: Database,
+    /// For reads between commits; opened by the first one, and dropped before a commit.
+    snapshot: Option<Snapshot>,
+    /// Changelog offsets of stores that this topology does not have: should one return, it goes on from there.
+    absent: Vec<(String, i64)>,
+    directory: TaskDirectory,
+}
+
+/// The stores of one task, by their numbers: their order when opened.
+pub struct TaskStores {
+    stores: Vec<Store>,
+    disk: Option<Disk>,
+    memory: MemoryMaps,
+    checkpoint: Checkpoint,
+    uncommitted: usize,
+    buffer_limit: usize,
+    names: Arc<[Arc<str>]>,
+    places: Arc<[Place]>,
+    /// Readers tell by it whether the task is still there.
+    alive: Arc<()>,
+}
+
+impl fmt::Debug for TaskStores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskStores")
+            .field("stores", &self.names)
+            .field("uncommitted", &self.uncommitted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TaskStores {
+    /// Opens a task's stores as of their last commit. Memory stores are empty, and their changelog offsets `None`.
+    ///
+    /// # Errors
+    /// When the files cannot be opened, are damaged or of a later version.
+    pub fn open(
+        directory: TaskDirectory,
+        specs: &[StoreSpec],
+        settings: &StoreSettings,
+    ) -> Result<TaskStores, StoreError> {
+        check_names(specs)?;
+        if specs.iter().all(|s| s.backend == StoreBackend::Memory) {
+            return Self::build(specs, settings, None, Checkpoint::default());
+        }
+        let options = EnvironmentOptions {
+            map_size: settings.map_size,
+            max_databases: u32::try_from(specs.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(64),
+            durability: directory.durability(),
+            ..EnvironmentOptions::default()
+        };
+        let environment = Environment::open(directory.path(), &options)?;
+        let meta = environment.create_database(disk::META)?;
+        let stored = match read_meta(&environment, meta)? {
+            Some(stored) => stored,
+            None => {
+                environment
+                    .write::<(), LmdbError>(|w| w.put(meta, disk::LAYOUT_KEY, &[disk::LAYOUT]))?;
+                checkpoint::Stored::default()
+            }
+        };
+        let mut checkpoint = Checkpoint {
+            changelog: Vec::new(),
+            inputs: stored.inputs,
+            stream_times: stored.stream_times,
+        };
+        let mut offsets = stored.changelog;
+        for (number, spec) in specs.iter().enumerate() {
+            let offset = offsets.remove(&*spec.name);
+            let on_disk = spec.backend == StoreBackend::Lmdb;
+            checkpoint.set_changelog_offset(number, offset.filter(|_| on_disk));
+        }
+        let absent = offsets.into_iter().collect();
+        let disk = Disk {
+            environment,
+            meta,
+            snapshot: None,
+            absent,
+            directory,
+        };
+        Self::build(specs, settings, Some(disk), checkpoint)
+    }
+
+    /// Stores that all lie in memory, whatever their specifications say.
+    ///
+    /// # Errors
+    /// When two have the same name.
+    pub fn in_memory(
+        specs: &[StoreSpec],
+        settings: &StoreSettings,
+    ) -> Result<TaskStores, StoreError> {
+        check_names(specs)?;
+        Self::build(specs, settings, None, Checkpoint::default())
+    }
+
+    fn build(
+        specs: &[StoreSpec],
+        settings: &StoreSettings,
+        disk: Option<Disk>,
+        mut checkpoint: Checkpoint,
+    ) -> Result<TaskStores, StoreError> {
+        checkpoint.changelog.resize(specs.len(), None);
+        let stores = specs
+            .iter()
+            .map(|spec| {
+                let place = match (&disk, spec.backend) {
+                    (Some(disk), StoreBackend::Lmdb) => {
+                        Place::Disk(disk.environment.create_database(&spec.name)?)
+                    }
+                    _ => Place::Memory,
+                };
+                Ok(Store {
+                    name: Arc::clone(&spec.name),
+                    place,
+                    buffer: WriteBuffer::default(),
+                })
+            })
+            .collect::<Result<Vec<Store>, StoreError>>()?;
+        Ok(TaskStores {
+            names: stores.iter().map(|s| Arc::clone(&s.name)).collect(),
+            places: stores.iter().map(|s| s.place).collect(),
+            memory: MemoryMaps::new(stores.len()),
+            stores,
+            disk,
+            checkpoint,
+            uncommitted: 0,
+            buffer_limit: settings.buffer_limit,
+            alive: Arc::default(),
+        })
+    }
+
+    /// How many stores there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stores.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stores.is_empty()
+    }
+
+    /// The number of a store by its name.
+    #[must_use]
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.stores.iter().position(|s| &*s.name == name)
+    }
+
+    /// Whether a store's entries outlive this process.
+    #[must_use]
+    pub fn is_on_disk(&self, store: usize) -> bool {
+        self.places
+            .get(store)
+            .is_some_and(|p| matches!(p, Place::Disk(_)))
+    }
+
+    /// What the last commit stored.
+    #[must_use]
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The value of a key, as of the last put.
+    ///
+    /// # Errors
+    /// When there is no such store or its file is damaged.
+    #[inline]
+    pub fn get(&mut self, store: usize, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let Some(of) = self.stores.get(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        if let Some(buffered) = of.buffer.get(key) {
+            return Ok(buffered);
+        }
+        match (of.place, &mut self.disk) {
+            (Place::Disk(database), Some(disk)) => {
+                if !disk::fits(key) {
+                    return Ok(None);
+                }
+                Ok(disk.snapshot()?.get(database, &disk::encode(key))?)
+            }
+            _ => Ok(self
+                .memory
+                .map(store)
+                .and_then(|m| m.get(key))
+                .map(|v| v.as_slice())),
+        }
+    }
+
+    /// The position of a key's uncommitted put, for [`TaskStores::buffered_at`] before the next change.
+    #[inline]
+    #[must_use]
+    pub fn find_buffered(&self, store: usize, key: &[u8]) -> Option<u32> {
+        self.stores.get(store)?.buffer.find(key)
+    }
+
+    /// The value of an uncommitted put; `None` if it deletes its key.
+    #[inline]
+    #[must_use]
+    pub fn buffered_at(&self, store: usize, at: u32) -> Option<&[u8]> {
+        self.stores.get(store)?.buffer.value(at)
+    }
+
+    /// Puts a key into the write buffer; `None` deletes it.
+    ///
+    /// # Errors
+    /// When the key is too long for its backend, or there is no such store.
+    #[inline]
+    pub fn put(
+        &mut self,
+        store: usize,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), StoreError> {
+        let Some(of) = self.stores.get_mut(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        // Memory stores could take longer ones, but a topology must not depend on where its tests hold their state.
+        if !disk::fits(key) {
+            return Err(StoreError::KeyTooLong {
+                store: Arc::clone(&of.name),
+                length: key.len(),
+            });
+        }
+        let before = of.buffer.bytes();
+        of.buffer.put(key, value);
+        self.uncommitted = self.uncommitted - before + of.buffer.bytes();
+        Ok(())
+    }
+
+    /// The entries between two keys, as of the last put.
+    ///
+    /// # Errors
+    /// When there is no such store or its file is damaged.
+    pub fn range(
+        &mut self,
+        store: usize,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Result<MergedRange<'_>, StoreError> {
+        let Some(of) = self.stores.get_mut(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        of.buffer.order();
+        let committed = match (of.place, &mut self.disk) {
+            (Place::Disk(database), Some(disk)) => CommittedRange::from(disk::range(
+                disk.snapshot()?.view()?,
+                database,
+                from,
+                to,
+                direction,
+            )?),
+            _ => match self.memory.map(store) {
+                Some(map) => memory::range(map, from, to, direction).into(),
+                None => return Err(StoreError::UnknownStore { store }),
+            },
+        };
+        Ok(MergedRange::new(
+            of.buffer.range(from, to, direction),
+            committed,
+            direction,
+        ))
+    }
+
+    /// The entries whose key begins with `prefix`, as of the last put.
+    ///
+    /// # Errors
+    /// As [`TaskStores::range`].
+    pub fn prefix(
+        &mut self,
+        store: usize,
+        prefix: &[u8],
+        direction: Direction,
+    ) -> Result<MergedRange<'_>, StoreError> {
+        let end = crate::lmdb::prefix_end(prefix);
+        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.range(store, Bound::Included(prefix), to, direction)
+    }
+
+    /// About how much memory the uncommitted puts take.
+    #[must_use]
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.uncommitted
+    }
+
+    /// Whether the write buffer wants an early commit.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.uncommitted >= self.buffer_limit
+    }
+
+    /// Whether there is anything uncommitted.
+    #[must_use]
+    pub fn has_uncommitted(&self) -> bool {
+        self.stores.iter().any(|s| !s.buffer.is_empty())
+    }
+
+    /// Commits every put together with a checkpoint, which replaces the last one whole: make it of a clone of
+    /// [`TaskStores::checkpoint`].
+    ///
+    /// # Errors
+    /// When the disk is full or fails. Then nothing of it is there, the buffer is as before, and it may be tried again.
+    pub fn commit(&mut self, mut checkpoint: Checkpoint) -> Result<(), StoreError> {
+        checkpoint.changelog.resize(self.stores.len(), None);
+        if checkpoint == self.checkpoint && !self.has_uncommitted() {
+            return Ok(());
+        }
+        if let Some(disk) = &mut self.disk {
+            disk.snapshot = None;
+            let stores = &self.stores;
+            let dirty: Vec<_> = stores
+                .iter()
+                .filter(|s| !s.buffer.is_empty())
+                .filter_map(|s| match s.place {
+                    Place::Disk(database) => Some((database, s.buffer.sorted())),
+                    Place::Memory => None,
+                })
+                .collect();
+            let meta = disk.encode(&checkpoint, &self.names);
+            let meta_database = disk.meta;
+            disk.environment.write(|writer| {
+                for (database, entries) in &dirty {
+                    write_entries(writer, *database, entries)?;
+                }
+                writer.put(meta_database, disk::CHECKPOINT_KEY, &meta)
+            })?;
+        }
+        let stores = &mut self.stores;
+        let in_memory = |s: &Store| matches!(s.place, Place::Memory) && !s.buffer.is_empty();
+        if stores.iter().any(in_memory) {
+            self.memory.update(|put| {
+                for (number, store) in stores.iter().enumerate().filter(|(_, s)| in_memory(s)) {
+                    for (key, value) in store.buffer.sorted() {
+                        put(number, key, value);
+                    }
+                }
+            });
+        }
+        self.checkpoint = checkpoint;
+        self.abort();
+        Ok(())
+    }
+
+    /// Drops every put since the last commit.
+    pub fn abort(&mut self) {
+        for store in &mut self.stores {
+            store.buffer.clear();
+        }
+        self.uncommitted = 0;
+    }
+
+    /// Writes a batch of a changelog straight to the backend, in one transaction with the offset after it. The last one of
+    /// equal keys counts. Not to be mixed with uncommitted puts of the same store.
+    ///
+    /// # Errors
+    /// As [`TaskStores::commit`], or when a key is too long.
+    pub fn restore<'b>(
+        &mut self,
+        store: usize,
+        batch: impl Iterator<Item = (&'b [u8], Option<&'b [u8]>)>,
+        next_offset: i64,
+    ) -> Result<(), StoreError> {
+        let Some(of) = self.stores.get(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        let mut entries: Vec<(&[u8], Option<&[u8]>)> = batch.collect();
+        if let Some((key, _)) = entries.iter().find(|(key, _)| !disk::fits(key)) {
+            return Err(StoreError::KeyTooLong {
+                store: Arc::clone(&of.name),
+                length: key.len(),
+            });
+        }
+        // Stable: of equal keys the last stays last, and is the one that is kept.
+        entries.sort_by_key(|(key, _)| *key);
+        let mut checkpoint = self.checkpoint.clone();
+        checkpoint.set_changelog_offset(store, Some(next_offset));
+        match (of.place, &mut self.disk) {
+            (Place::Disk(database), Some(disk)) => {
+                disk.snapshot = None;
+                let meta = disk.encode(&checkpoint, &self.names);
+                let meta_database = disk.meta;
+                disk.environment.write(|writer| {
+                    write_entries(writer, database, &entries)?;
+                    writer.put(meta_database, disk::CHECKPOINT_KEY, &meta)
+                })?;
+            }
+            _ => self.memory.update(|put| {
+                for (key, value) in &entries {
+                    put(store, key, *value);
+                }
+            }),
+        }
+        self.checkpoint = checkpoint;
+        Ok(())
+    }
+
+    /// Empties a store, its uncommitted puts included, and forgets its changelog offset: it is to be restored from the beginning.
+    ///
+    /// # Errors
+    /// As [`TaskStores::commit`].
+    pub fn clear(&mut self, store: usize) -> Result<(), StoreError> {
+        let Some(of) = self.stores.get_mut(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        let mut checkpoint = self.checkpoint.clone();
+        checkpoint.set_changelog_offset(store, None);
+        match (of.place, &mut self.disk) {
+            (Place::Disk(database), Some(disk)) => {
+                disk.snapshot = None;
+                let meta = disk.encode(&checkpoint, &self.names);
+                let meta_database = disk.meta;
+                disk.environment.write(|writer| {
+                    writer.clear(database)?;
+                    writer.put(meta_database, disk::CHECKPOINT_KEY, &meta)
+                })?;
+            }
+            _ => self.memory.clear(store),
+        }
+        self.uncommitted -= of.buffer.bytes();
+        of.buffer.clear();
+        self.checkpoint = checkpoint;
+        Ok(())
+    }
+
+    /// Ends the view of the last commit that reads share, so that a task that waits long between commits pins no pages.
+    /// The next read begins another.
+    pub fn renew(&mut self) {
+        if let Some(disk) = &mut self.disk {
+            disk.snapshot = None;
+        }
+    }
+
+    /// Makes every commit so far survive a power loss.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        match &self.disk {
+            Some(disk) => Ok(disk.environment.sync()?),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads the last commit from any thread.
+    #[must_use]
+    pub fn reader(&self) -> StoreReader {
+        StoreReader {
+            names: Arc::clone(&self.names),
+            places: Arc::clone(&self.places),
+            environment: self.disk.as_ref().map(|d| d.environment.clone()),
+            published: self.memory.published(),
+            alive: Arc::downgrade(&self.alive),
+        }
+    }
+
+    /// Syncs and closes. What is uncommitted is dropped. Readers get an error from now on.
+    ///
+    /// # Errors
+    /// When the disk refuses. Then the next start treats the state as after a crash.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        self.sync()?;
+        if let Some(mut disk) = self.disk.take() {
+            disk.close_environment();
+            disk.directory.close_cleanly()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for TaskStores {
+    fn drop(&mut self) {
+        // As after a crash: no sync and no mark, but the directory can be opened again.
+        if let Some(mut disk) = self.disk.take() {
+            disk.close_environment();
+        }
+    }
+}
+
+impl Disk {
+    fn snapshot(&mut self) -> Result<&Snapshot, LmdbError> {
+        match self.snapshot {
+            Some(ref snapshot) => Ok(snapshot),
+            None => Ok(self.snapshot.insert(self.environment.snapshot()?)),
+        }
+    }
+
+    fn encode(&self, checkpoint: &Checkpoint, names: &[Arc<str>]) -> Vec<u8> {
+        let known = names.iter().zip(&checkpoint.changelog);
+        let known = known.filter_map(|(name, offset)| Some((name.as_ref().to_owned(), (*offset)?)));
+        let stored = checkpoint::Stored {
+            changelog: self.absent.iter().cloned().chain(known).collect(),
+            inputs: checkpoint.inputs.clone(),
+            stream_times: checkpoint.stream_times.clone(),
+        };
+        let mut bytes = Vec::new();
+        checkpoint::encode(&stored, &mut bytes);
+        bytes
+    }
+
+    /// So that the directory can be opened again, whoever still has a reader.
+    fn close_environment(&mut self) {
+        // Closing waits for snapshots.
+        self.snapshot = None;
+        self.environment.close();
+    }
+}
+
+fn check_names(specs: &[StoreSpec]) -> Result<(), StoreError> {
+    for (number, spec) in specs.iter().enumerate() {
+        let bad = |reason| {
+            Err(StoreError::BadName {
+                name: Arc::clone(&spec.name),
+                reason,
+            })
+        };
+        if spec.name.is_empty() || spec.name.contains('\0') {
+            return bad("it is empty or contains a zero byte");
+        }
+        if &*spec.name == disk::META {
+            return bad("it is taken");
+        }
+        if specs
+            .iter()
+            .take(number)
+            .any(|other| other.name == spec.name)
+        {
+            return bad("another store of the task has it");
+        }
+    }
+    Ok(())
+}
+
+/// Writes sorted entries. `None` deletes.
+fn write_entries(
+    writer: &mut Writer<'_>,
+    database: Database,
+    entries: &[(&[u8], Option<&[u8]>)],
+) -> Result<(), LmdbError> {
+    for (key, value) in entries {
+        let key = disk::encode(key);
+        match value {
+            Some(value) => writer.put(database, &key, value)?,
+            None => {
+                writer.delete(database, &key)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What `__meta` holds. `None`: nothing yet.
+fn read_meta(
+    environment: &Environment,
+    meta: Database,
+) -> Result<Option<checkpoint::Stored>, StoreError> {
+    let path = || environment.path().to_path_buf();
+    let damaged = |what: String| Err(StoreError::Damaged { path: path(), what });
+    let snapshot = environment.snapshot()?;
+    let checkpoint = snapshot.get(meta, disk::CHECKPOINT_KEY)?;
+    match snapshot.get(meta, disk::LAYOUT_KEY)? {
+        Some([disk::LAYOUT]) => {}
+        Some([found]) if *found > disk::LAYOUT => {
+            return Err(StoreError::NewerLayout {
+                path: path(),
+                found: *found,
+            });
+        }
+        None if checkpoint.is_none() => return Ok(None),
+        other => return damaged(format!("its layout is {other:?}")),
+    }
+    match checkpoint.map(checkpoint::decode) {
+        None => Ok(Some(checkpoint::Stored::default())),
+        Some(Ok(stored)) => Ok(Some(stored)),
+        Some(Err(checkpoint::Undecodable::Newer(found))) => Err(StoreError::NewerLayout {
+            path: path(),
+            found,
+        }),
+        Some(Err(checkpoint::Undecodable::Malformed)) => {
+            damaged("its checkpoint cannot be read".to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

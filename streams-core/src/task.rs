@@ -1,0 +1,483 @@
+//! Layer 5. A task: one partition of one sub-topology, with its input buffers, its generated code, its state, and what it
+//! wants written. It processes and commits; when, the worker decides.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::StreamsConfig;
+use crate::context::{TaskContext, TaskContextParts};
+use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::generated::SubTopology;
+use crate::outbox::Outbox;
+use crate::query::{ByteReader, QueryRegistry};
+use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition};
+use crate::state_dir::StateDirectory;
+use crate::store::{Direction, StoreError, StoreSettings, StoreSpec, TaskStores};
+use crate::topics::ResolvedTopology;
+use crate::topology::{Changelog, StoreDescriptor, TopicRole};
+use crate::transport::{Admin, CommittedOffset, Fetched, TopicInfo};
+
+pub(crate) mod metadata;
+mod partition_group;
+
+use partition_group::{Next, PartitionGroup};
+
+/// Makes a sub-topology's generated code, for a task.
+pub(crate) type SubTopologies =
+    Arc<dyn Fn(usize) -> TaskResult<Box<dyn SubTopology>> + Send + Sync>;
+
+/// Where tasks keep their state.
+#[derive(Debug, Clone)]
+pub(crate) enum StateLocation {
+    /// In memory, whatever the topology says.
+    Memory,
+    /// In the application's state directory.
+    Directory(Arc<StateDirectory>),
+}
+
+/// What a task is made of.
+pub(crate) struct TaskParts<'a> {
+    pub(crate) id: TaskId,
+    pub(crate) topology: &'a ResolvedTopology,
+    pub(crate) subtopologies: &'a SubTopologies,
+    pub(crate) state: &'a StateLocation,
+    pub(crate) config: &'a StreamsConfig,
+    /// A reader for each global table.
+    pub(crate) globals: Vec<Arc<dyn ByteReader>>,
+    pub(crate) cache_max_bytes: usize,
+}
+
+/// A task that this worker has.
+pub(crate) struct Task {
+    id: TaskId,
+    phase: Phase,
+    group: PartitionGroup,
+    subtopology: Box<dyn SubTopology>,
+    cx: TaskContext,
+    stores: Vec<TaskStore>,
+    /// How many of the topics that its sinks chose freely are known to be there.
+    chosen_topics: usize,
+    /// Whether anything was processed since the last commit.
+    commit_is_needed: bool,
+    /// Whether anything was processed since the state was last committed.
+    state_is_behind: bool,
+}
+
+/// How far a task has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Opened as of its last commit.
+    New,
+    /// Its changelogs are being applied.
+    Restoring,
+    /// It reads its partitions.
+    Processing,
+}
+
+/// What a task knows of one of its stores.
+#[derive(Debug)]
+pub(crate) struct TaskStore {
+    pub(crate) descriptor: &'static StoreDescriptor,
+    /// Its index in the topology.
+    pub(crate) index: usize,
+    /// The partition that logs its changes.
+    pub(crate) changelog: Option<TopicPartition>,
+    /// The next offset of its changelog, as far as it was told since the last commit.
+    logged: Option<i64>,
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id)
+            .field("phase", &self.phase)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Task {
+    /// Opens a task's state as of its last commit.
+    pub(crate) fn open(parts: TaskParts<'_>) -> TaskResult<Task> {
+        let TaskParts {
+            id,
+            topology,
+            config,
+            ..
+        } = parts;
+        let unknown = || crate::generated::unknown_subtopology(id.subtopology);
+        let subtopology = topology.subtopology(id.subtopology).ok_or_else(unknown)?;
+        let stores: Vec<TaskStore> = subtopology
+            .stores
+            .iter()
+            .filter_map(|index| {
+                let descriptor = topology.descriptor.stores.get(*index)?;
+                let changelog = topology.changelog(*index, id.partition);
+                Some(TaskStore {
+                    descriptor,
+                    index: *index,
+                    changelog,
+                    logged: None,
+                })
+            })
+            .collect();
+        let specs: Vec<StoreSpec> = stores
+            .iter()
+            .map(|s| StoreSpec {
+                name: s.descriptor.name.into(),
+                backend: s.descriptor.backend,
+            })
+            .collect();
+        let cx = TaskContext::new(TaskContextParts {
+            topology: topology.descriptor,
+            task: id,
+            topics: topology.names.clone(),
+            partitions: topology.partitions.clone(),
+            globals: parts.globals,
+            deserialization_handler: config.deserialization_handler,
+            stores: open_stores(parts.state, id, &specs, config)?,
+            cache_max_bytes: parts.cache_max_bytes,
+        })?;
+        Ok(Task {
+            id,
+            phase: Phase::New,
+            group: PartitionGroup::new(topology.inputs(id), config.max_task_idle),
+            subtopology: (parts.subtopologies)(id.subtopology)?,
+            cx,
+            stores,
+            chosen_topics: 0,
+            commit_is_needed: false,
+            state_is_behind: false,
+        })
+    }
+
+    /// The task's name.
+    pub(crate) fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// Whether nothing has been done with it since it was opened.
+    pub(crate) fn is_new(&self) -> bool {
+        self.phase == Phase::New
+    }
+
+    /// Whether it is restored and reads its partitions.
+    pub(crate) fn is_processing(&self) -> bool {
+        self.phase == Phase::Processing
+    }
+
+    /// Says that its changelogs are being applied.
+    pub(crate) fn set_restoring(&mut self) {
+        self.phase = Phase::Restoring;
+    }
+
+    /// Says that it is restored.
+    pub(crate) fn set_processing(&mut self) {
+        self.phase = Phase::Processing;
+    }
+
+    /// Its stores, in the sub-topology's order.
+    pub(crate) fn stores(&self) -> &[TaskStore] {
+        &self.stores
+    }
+
+    /// Their bytes.
+    pub(crate) fn bytes(&mut self) -> &mut TaskStores {
+        self.cx.stores_mut()
+    }
+
+    /// The partitions it reads, each with the index of its source, in the sources' order.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (usize, &TopicPartition)> {
+        self.group.inputs()
+    }
+
+    /// Where a source's reading begins.
+    pub(crate) fn start_at(&mut self, source: usize, offset: i64, partition_time: Timestamp) {
+        self.group.start(source, offset, partition_time);
+    }
+
+    /// Takes what was fetched into its buffers.
+    pub(crate) fn add(&mut self, fetched: Fetched) {
+        self.group.add(fetched);
+    }
+
+    /// Partitions to pause and to resume.
+    pub(crate) fn change_flow(
+        &mut self,
+        limit: usize,
+        pause: &mut Vec<TopicPartition>,
+        resume: &mut Vec<TopicPartition>,
+    ) {
+        self.group.change_flow(limit, pause, resume);
+    }
+
+    /// Whether a record may be processed now.
+    pub(crate) fn is_ready(&mut self, now: Duration) -> bool {
+        self.group.ready(now)
+    }
+
+    /// The timestamp of the record that is next, if there is one.
+    pub(crate) fn head_timestamp(&self) -> Option<Timestamp> {
+        self.group.head_timestamp()
+    }
+
+    /// Processes records, as many as are ready, up to `limit`, and until the write buffer is full. Tells how many.
+    pub(crate) fn process(&mut self, now: Duration, limit: usize) -> TaskResult<usize> {
+        let mut count = 0;
+        while count < limit && self.group.ready(now) && !self.wants_commit() {
+            self.process_next()?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Processes the record that is next, if there is one.
+    pub(crate) fn process_next(&mut self) -> TaskResult {
+        let Some(Next { source, record }) = self.group.pop() else {
+            return Ok(());
+        };
+        self.commit_is_needed = true;
+        self.state_is_behind = true;
+        let raw = RawRecord {
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp: record.timestamp,
+            headers: &record.headers,
+        };
+        self.cx
+            .process(&mut *self.subtopology, source, record.offset, raw)?;
+        if !self.cx.has_skipped_record() {
+            self.group.passed(source, record.timestamp);
+        }
+        Ok(())
+    }
+
+    /// Passes on what the record cache holds back.
+    pub(crate) fn flush_caches(&mut self) -> TaskResult {
+        self.cx.flush(&mut *self.subtopology)
+    }
+
+    /// What it wants written.
+    pub(crate) fn outbox(&self) -> &Outbox {
+        self.cx.outbox()
+    }
+
+    /// What it wants written, to be emptied once it is handed on.
+    pub(crate) fn outbox_mut(&mut self) -> &mut Outbox {
+        self.cx.outbox_mut()
+    }
+
+    /// The topics that its outbox counts: the topology's, then those that sinks chose freely.
+    pub(crate) fn topic_names(&self, of_topology: &Arc<[Arc<str>]>) -> Arc<[Arc<str>]> {
+        match self.cx.dynamic_topics() {
+            [] => of_topology.clone(),
+            dynamic => of_topology.iter().chain(dynamic).cloned().collect(),
+        }
+    }
+
+    /// Makes the topics that its sinks chose freely and that are not there.
+    pub(crate) fn create_chosen_topics(&mut self, admin: &mut dyn Admin) -> TaskResult {
+        let chosen = self.cx.dynamic_topics();
+        for name in chosen.iter().skip(self.chosen_topics) {
+            if matches!(admin.describe_topics(&[name])?.as_slice(), [Some(_)]) {
+                continue;
+            }
+            tracing::info!(topic = &**name, "creating a topic that a sink chose");
+            let (name, config) = (name.to_string(), BTreeMap::new());
+            admin.create_topic(&TopicInfo {
+                name,
+                partitions: 1,
+                config,
+            })?;
+        }
+        self.chosen_topics = chosen.len();
+        Ok(())
+    }
+
+    /// Whether anything was processed since the last commit.
+    pub(crate) fn commit_is_needed(&self) -> bool {
+        self.commit_is_needed
+    }
+
+    /// Whether its write buffer is full.
+    pub(crate) fn wants_commit(&self) -> bool {
+        self.cx.stores().is_full()
+    }
+
+    /// Next offset and partition time of each partition.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = (&TopicPartition, i64, Timestamp)> {
+        self.group.positions()
+    }
+
+    /// What a commit tells the group.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = (TopicPartition, CommittedOffset)> {
+        self.group.positions().map(|(partition, offset, time)| {
+            (
+                partition.clone(),
+                CommittedOffset {
+                    offset,
+                    metadata: metadata::encode(time),
+                },
+            )
+        })
+    }
+
+    /// Remembers the next offsets of the partitions that a flush or commit wrote.
+    pub(crate) fn logged(&mut self, ends: &BTreeMap<&TopicPartition, i64>) {
+        for store in &mut self.stores {
+            let end = store.changelog.as_ref().and_then(|c| ends.get(c));
+            if let (Some(end), Changelog::Internal(_)) = (end, store.descriptor.changelog) {
+                store.logged = Some(*end);
+            }
+        }
+    }
+
+    /// Commits the state: every put, with the offsets that it belongs to. Done already for this commit, it does nothing.
+    pub(crate) fn commit_state(&mut self) -> TaskResult {
+        if !self.state_is_behind {
+            return Ok(());
+        }
+        if !self.stores.is_empty() {
+            let mut checkpoint = self.cx.stores().checkpoint().clone();
+            checkpoint.inputs = self
+                .group
+                .positions()
+                .map(|(p, offset, _)| (p.clone(), offset))
+                .collect();
+            for (local, store) in self.stores.iter().enumerate() {
+                let next = match store.descriptor.changelog {
+                    Changelog::Internal(_) => store.logged,
+                    Changelog::Source(_) => store
+                        .changelog
+                        .as_ref()
+                        .and_then(|c| checkpoint.inputs.get(c).copied()),
+                    Changelog::None => None,
+                };
+                if next.is_some() {
+                    checkpoint.set_changelog_offset(local, next);
+                }
+            }
+            self.cx
+                .stores_mut()
+                .commit(checkpoint)
+                .map_err(state_error)?;
+        }
+        self.state_is_behind = false;
+        Ok(())
+    }
+
+    /// Everything up to here is committed.
+    pub(crate) fn committed(&mut self) {
+        self.commit_is_needed = false;
+    }
+
+    /// Repartition topics' records that are processed and committed, and may be deleted.
+    pub(crate) fn purgeable(&self, topology: &ResolvedTopology) -> Vec<(TopicPartition, i64)> {
+        let subtopology = topology.subtopology(self.id.subtopology);
+        let role = |source: usize| {
+            let source = subtopology?.sources.get(source)?;
+            Some(topology.descriptor.topics.get(source.topic)?.role)
+        };
+        let inputs = self.group.inputs().zip(self.group.positions());
+        inputs
+            .filter(|((source, _), _)| role(*source) == Some(TopicRole::Repartition))
+            .map(|(_, (partition, offset, _))| (partition.clone(), offset))
+            .collect()
+    }
+
+    /// Its part of the record cache.
+    pub(crate) fn set_cache_max_bytes(&mut self, bytes: usize) {
+        self.cx.cache_mut().set_limit(bytes);
+    }
+
+    /// `dropped-records-total`.
+    pub(crate) fn dropped_records(&self) -> u64 {
+        self.cx.dropped_records()
+    }
+
+    /// Makes its stores queryable.
+    pub(crate) fn register(&self, queries: &QueryRegistry) {
+        let reader = self.cx.stores().reader();
+        for (local, store) in self.stores.iter().enumerate() {
+            let reader = reader.single(local);
+            queries.register(store.index, self.id.partition, Arc::new(reader));
+        }
+    }
+
+    /// Takes its stores away from queries.
+    pub(crate) fn unregister(&self, queries: &QueryRegistry) {
+        for store in &self.stores {
+            queries.unregister(store.index, self.id.partition);
+        }
+    }
+
+    /// Looks into a store, record cache and write buffer included.
+    pub(crate) fn read(&mut self, store: usize, key: &[u8]) -> TaskResult<Option<Vec<u8>>> {
+        if let Some((_, cached)) = self.cx.cache().dirty(store).find(|(k, _)| *k == key) {
+            return Ok(cached.map(<[u8]>::to_vec));
+        }
+        let found = self.cx.stores_mut().get(store, key).map_err(state_error)?;
+        Ok(found.map(<[u8]>::to_vec))
+    }
+
+    /// Everything in a store, record cache and write buffer included, in the order of the keys.
+    pub(crate) fn read_all(&mut self, store: usize) -> TaskResult<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let mut all = BTreeMap::new();
+        let (from, to) = (Bound::Unbounded, Bound::Unbounded);
+        let stored = self
+            .cx
+            .stores_mut()
+            .range(store, from, to, Direction::Forward);
+        for entry in stored.map_err(state_error)? {
+            let (key, value) = entry.map_err(state_error)?;
+            all.insert(key.to_vec(), value.to_vec());
+        }
+        for (key, value) in self.cx.cache().dirty(store) {
+            match value {
+                Some(value) => all.insert(key.to_vec(), value.to_vec()),
+                None => all.remove(key),
+            };
+        }
+        Ok(all)
+    }
+
+    /// Closes its state cleanly. What is uncommitted is dropped.
+    pub(crate) fn close(self) -> TaskResult {
+        self.cx.into_stores().close().map_err(state_error)
+    }
+}
+
+fn open_stores(
+    state: &StateLocation,
+    id: TaskId,
+    specs: &[StoreSpec],
+    config: &StreamsConfig,
+) -> TaskResult<TaskStores> {
+    let settings = StoreSettings {
+        buffer_limit: config.write_buffer_max_bytes,
+        ..StoreSettings::default()
+    };
+    let StateLocation::Directory(directory) = state else {
+        return TaskStores::in_memory(specs, &settings).map_err(state_error);
+    };
+    if specs.is_empty() {
+        return TaskStores::in_memory(specs, &settings).map_err(state_error);
+    }
+    let open = || TaskStores::open(directory.task(id)?, specs, &settings);
+    match open() {
+        Err(e) if e.is_damage() => {
+            tracing::warn!(task = %id, "state is damaged and will be restored from its changelogs: {e}");
+            directory
+                .remove_task(id)
+                .map_err(|e| state_error(e.into()))?;
+            open().map_err(state_error)
+        }
+        other => other.map_err(state_error),
+    }
+}
+
+pub(crate) fn state_error(e: StoreError) -> TaskError {
+    TaskFailure::State(Box::new(e)).into()
+}

@@ -1,0 +1,553 @@
+//! Layer 7. What a test driver steps: the application's own workers and global tables, on a log in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::{Schedule, StoreEntry, TestDriverOptions, TestState};
+use crate::config::StreamsConfig;
+use crate::error::{BoxError, Error, Result};
+use crate::global::GlobalTables;
+use crate::outbox::{Outbox, Outgoing};
+use crate::query::QueryRegistry;
+use crate::record::{Headers, Timestamp, TopicPartition};
+use crate::runtime::{Application, Worker};
+use crate::state_dir::StateDirectory;
+use crate::store::Direction;
+use crate::task::{StateLocation, SubTopologies, state_error};
+use crate::time::{Clock, ManualClock};
+use crate::topics::{self, full_name};
+use crate::topology::{StoreKind, TopologyDescriptor};
+use crate::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
+use crate::transport::{
+    Admin, ConsumedRecord, Consumer, Producer, ProducerSpec, TopicInfo, Transport, TransportError,
+};
+
+#[cfg(test)]
+mod tests;
+
+/// Steps without an end are a mistake of ours, not of the test's topology; they end with an error.
+const MAX_STEPS: usize = 1_000_000;
+
+pub(super) struct Engine {
+    descriptor: &'static TopologyDescriptor,
+    subtopologies: SubTopologies,
+    queries: QueryRegistry,
+    options: TestDriverOptions,
+    clock: ManualClock,
+    transport: Arc<dyn Transport>,
+    admin: Box<dyn Admin>,
+    /// Writes the test's records.
+    producer: Box<dyn Producer>,
+    /// Reads what was written, for the test.
+    consumer: Box<dyn Consumer>,
+    /// Every record of each topic that the test looks at.
+    seen: BTreeMap<String, Vec<ConsumedRecord>>,
+    /// How many of them `read_raw` gave out.
+    given: BTreeMap<String, usize>,
+    running: Option<Instance>,
+    /// Records dropped before the last restart.
+    dropped_before: u64,
+    directory: Option<TempDir>,
+}
+
+/// What a restart replaces.
+struct Instance {
+    #[cfg(test)]
+    simulation: tests::Simulation,
+    workers: Vec<Worker>,
+    globals: Option<GlobalTables>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        descriptor: &'static TopologyDescriptor,
+        subtopologies: SubTopologies,
+        options: TestDriverOptions,
+    ) -> Result<Self> {
+        options.config.validate()?;
+        let clock = ManualClock::new(options.now_ms);
+        let log = EmbeddedLog::in_memory_with(EmbeddedLogOptions {
+            clock: Arc::new(clock.clone()),
+            ..EmbeddedLogOptions::default()
+        });
+        let transport: Arc<dyn Transport> = Arc::new(log);
+        let spec = ProducerSpec {
+            client_id: "test-driver".to_owned(),
+            transactional_id: None,
+        };
+        let directory = match options.state {
+            TestState::Memory => None,
+            TestState::Lmdb => Some(tempfile::tempdir().map_err(|source| Error::Io {
+                what: "making a temporary state directory".to_owned(),
+                source,
+            })?),
+        };
+        let mut engine = Engine {
+            descriptor,
+            subtopologies,
+            queries: QueryRegistry::new(descriptor.stores.len()),
+            clock,
+            admin: transport.admin()?,
+            producer: transport.producer(&spec)?,
+            consumer: transport.consumer("test-driver")?,
+            transport,
+            options,
+            seen: BTreeMap::new(),
+            given: BTreeMap::new(),
+            running: None,
+            dropped_before: 0,
+            directory,
+        };
+        engine.create_topics()?;
+        engine.start()?;
+        Ok(engine)
+    }
+
+    pub(super) fn reset(&mut self, options: TestDriverOptions) -> Result {
+        self.running = None;
+        *self = Engine::new(self.descriptor, self.subtopologies.clone(), options)?;
+        Ok(())
+    }
+
+    /// The topics that are not ours, with the partition counts that the options say.
+    fn create_topics(&mut self) -> Result {
+        let of_all = self.options.partitions.get("").copied();
+        for topic in self
+            .descriptor
+            .topics
+            .iter()
+            .filter(|t| !t.role.is_internal())
+        {
+            let given = self.options.partitions.get(topic.name).copied().or(of_all);
+            let partitions = given.or(topic.partitions).unwrap_or(1);
+            self.options
+                .partitions
+                .insert(topic.name.to_owned(), partitions);
+            let config = BTreeMap::new();
+            self.admin.create_topic(&TopicInfo {
+                name: topic.name.to_owned(),
+                partitions,
+                config,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self) -> Result {
+        let config = &self.options.config;
+        let topology = topics::resolve(
+            self.descriptor,
+            config,
+            &self.options.partitions,
+            &mut *self.admin,
+        )?;
+        let state = match &self.directory {
+            None => StateLocation::Memory,
+            Some(dir) => {
+                let id = self.descriptor.application_id;
+                let directory = StateDirectory::open(dir.path(), id, || Uuid::from_u128(1));
+                StateLocation::Directory(Arc::new(directory.map_err(|e| state_error(e.into()))?))
+            }
+        };
+        let globals =
+            GlobalTables::open(&topology, config, &state, &*self.transport, "test-driver")?;
+        if let Some(globals) = &globals {
+            globals.register(&self.queries);
+        }
+        let app = Arc::new(Application {
+            topology,
+            config: self.config(),
+            subtopologies: self.subtopologies.clone(),
+            transport: self.transport.clone(),
+            clock: Arc::new(self.clock.clone()),
+            state,
+            queries: self.queries.clone(),
+            globals: globals
+                .as_ref()
+                .map(GlobalTables::readers)
+                .unwrap_or_default(),
+            process_id: "test".to_owned(),
+            threads: AtomicUsize::new(self.options.workers),
+        });
+        let workers = (0..self.options.workers)
+            .map(|index| Worker::new(app.clone(), index))
+            .collect();
+        self.queries.set_running(true);
+        let mut instance = Instance {
+            #[cfg(test)]
+            simulation: tests::Simulation {
+                app,
+                next_index: self.options.workers,
+                zombies: Vec::new(),
+                dead: Vec::new(),
+            },
+            workers,
+            globals,
+        };
+        instance.settle_globals()?;
+        // Before the first record every task has to be there, restored.
+        for _ in 0..MAX_STEPS {
+            let mut idle = true;
+            for worker in &mut instance.workers {
+                idle &= worker.join()?;
+            }
+            if idle && instance.workers.iter().all(Worker::is_running) {
+                self.running = Some(instance);
+                return self.settle();
+            }
+        }
+        Err(stuck())
+    }
+
+    /// The configuration in force.
+    fn config(&self) -> StreamsConfig {
+        // Kafka's own test driver takes whatever topic a sink chooses.
+        let mut config = self.options.config.clone().create_topics(true);
+        if !self.options.purge {
+            config.repartition_purge_interval = Duration::MAX;
+        }
+        config
+    }
+
+    /// Lets the topology do what its schedule says now.
+    fn settle(&mut self) -> Result {
+        let Some(instance) = &mut self.running else {
+            return Ok(());
+        };
+        match self.options.schedule {
+            Schedule::OnDemand => Ok(()),
+            Schedule::AtOnce => instance.run(),
+            Schedule::CommitEachRecord => instance.run_one_by_one(),
+        }
+    }
+
+    pub(super) fn run(&mut self) -> Result {
+        self.producer.flush()?;
+        let Some(instance) = &mut self.running else {
+            return Ok(());
+        };
+        match self.options.schedule {
+            Schedule::CommitEachRecord => instance.run_one_by_one(),
+            Schedule::OnDemand | Schedule::AtOnce => instance.run(),
+        }
+    }
+
+    pub(super) fn advance(&mut self, by: Duration) -> Result {
+        self.clock.advance(by);
+        self.settle()
+    }
+
+    pub(super) fn commit(&mut self) -> Result {
+        if let Some(instance) = &mut self.running {
+            for worker in &mut instance.workers {
+                worker.commit()?;
+            }
+        }
+        self.settle()
+    }
+
+    pub(super) fn restart(&mut self) -> Result {
+        if let Some(instance) = self.running.take() {
+            self.dropped_before += instance.dropped_records();
+            for worker in instance.workers {
+                worker.close()?;
+            }
+            if let Some(globals) = instance.globals {
+                globals.close()?;
+            }
+        }
+        self.start()
+    }
+
+    pub(super) fn crash(&mut self) -> Result {
+        if let Some(instance) = self.running.take() {
+            self.dropped_before += instance.dropped_records();
+        }
+        self.start()
+    }
+
+    pub(super) fn now_ms(&self) -> Timestamp {
+        self.clock.now_ms()
+    }
+
+    pub(super) fn pipe(
+        &mut self,
+        topic: &str,
+        partition: Option<i32>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp: Option<Timestamp>,
+        headers: Headers,
+    ) -> Result {
+        let mut outbox = Outbox::default();
+        // Without a key, and without being told, the first partition: a test wants to know where its records are.
+        let partition = partition.or(if key.is_none() { Some(0) } else { None });
+        let timestamp = Some(timestamp.unwrap_or_else(|| self.clock.now_ms()));
+        outbox.push(Outgoing {
+            topic: 0,
+            partition,
+            key,
+            value,
+            timestamp,
+            headers: &headers,
+        });
+        self.producer.send(&outbox, &[topic.into()])?;
+        if self.options.schedule == Schedule::OnDemand {
+            return Ok(());
+        }
+        self.producer.flush()?;
+        self.settle()
+    }
+
+    /// All records of a topic so far.
+    fn seen(&mut self, topic: &str) -> Result<&[ConsumedRecord]> {
+        if !self.seen.contains_key(topic) {
+            let infos = self.admin.describe_topics(&[topic])?;
+            let Some(info) = infos.into_iter().flatten().next() else {
+                let mut names = self.topics()?;
+                names.sort();
+                let text = format!(
+                    "there is no topic `{topic}`; there are: {}",
+                    names.join(", ")
+                );
+                return Err(BoxError::from(text).into());
+            };
+            let count = i32::try_from(info.partitions).unwrap_or(i32::MAX);
+            let partitions: Vec<_> = (0..count)
+                .map(|p| (TopicPartition::new(topic, p), 0))
+                .collect();
+            self.consumer.assign(&partitions)?;
+            self.seen.insert(topic.to_owned(), Vec::new());
+        }
+        let mut fetched = Vec::new();
+        loop {
+            self.consumer.poll(Duration::ZERO, 10_000, &mut fetched)?;
+            let mut count = 0;
+            for batch in fetched.drain(..) {
+                count += batch.records.len();
+                self.seen
+                    .entry(batch.partition.topic.to_string())
+                    .or_default()
+                    .extend(batch.records);
+            }
+            if count == 0 {
+                break;
+            }
+        }
+        Ok(self.seen.get(topic).map_or(&[], Vec::as_slice))
+    }
+
+    pub(super) fn read_raw(&mut self, topic: &str) -> Result<Vec<ConsumedRecord>> {
+        let given = self.given.get(topic).copied().unwrap_or_default();
+        let new: Vec<ConsumedRecord> = self.seen(topic)?.iter().skip(given).cloned().collect();
+        self.given.insert(topic.to_owned(), given + new.len());
+        Ok(new)
+    }
+
+    pub(super) fn records(
+        &mut self,
+        topic: usize,
+        from: usize,
+        limit: usize,
+    ) -> Result<Vec<ConsumedRecord>> {
+        let name = self.topic_name(topic);
+        Ok(self
+            .seen(&name)?
+            .iter()
+            .skip(from)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    pub(super) fn topics(&mut self) -> Result<Vec<String>> {
+        Ok(self
+            .admin
+            .list_topics()?
+            .into_iter()
+            .map(|info| info.name)
+            .collect())
+    }
+
+    pub(super) fn topic_config(&mut self, topic: &str) -> Result<BTreeMap<String, String>> {
+        let info = self.admin.describe_topics(&[topic])?.pop().flatten();
+        info.map(|info| info.config)
+            .ok_or_else(|| TransportError::UnknownTopic(topic.to_owned()).into())
+    }
+
+    pub(super) fn topic_name(&self, topic: usize) -> String {
+        let descriptor = self.descriptor;
+        descriptor
+            .topics
+            .get(topic)
+            .map(|t| full_name(descriptor.application_id, t))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn dropped_records_total(&self) -> u64 {
+        self.dropped_before + self.running.as_ref().map_or(0, Instance::dropped_records)
+    }
+
+    pub(super) fn store_entries(&mut self, store: &str) -> Result<Vec<StoreEntry>> {
+        let index = self.descriptor.stores.iter().position(|s| s.name == store);
+        let Some(index) = index else {
+            let names: Vec<&str> = self.descriptor.stores.iter().map(|s| s.name).collect();
+            let text = format!(
+                "there is no store `{store}`; there are: {}",
+                names.join(", ")
+            );
+            return Err(BoxError::from(text).into());
+        };
+        self.store_all(Some(index))
+    }
+
+    pub(super) fn store_all(&mut self, store: Option<usize>) -> Result<Vec<StoreEntry>> {
+        let (index, kind) = self.store(store)?;
+        let Some(instance) = &mut self.running else {
+            return Ok(Vec::new());
+        };
+        let mut all = BTreeMap::new();
+        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
+            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
+                all.extend(task.read_all(local)?);
+            }
+        }
+        if let Some((stores, number)) = instance.globals.as_mut().and_then(|g| g.store(index)) {
+            use std::ops::Bound::Unbounded;
+            for entry in stores
+                .range(number, Unbounded, Unbounded, Direction::Forward)
+                .map_err(state_error)?
+            {
+                let (key, value) = entry.map_err(state_error)?;
+                all.insert(key.to_vec(), value.to_vec());
+            }
+        }
+        Ok(all
+            .into_iter()
+            .map(|(key, stored)| entry(kind, key, stored))
+            .collect())
+    }
+
+    pub(super) fn store_get(
+        &mut self,
+        store: Option<usize>,
+        key: &[u8],
+    ) -> Result<Option<StoreEntry>> {
+        let (index, kind) = self.store(store)?;
+        let Some(instance) = &mut self.running else {
+            return Ok(None);
+        };
+        let mut found = None;
+        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
+            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
+                found = found.or(task.read(local, key)?);
+            }
+        }
+        if let Some((stores, number)) = instance.globals.as_mut().and_then(|g| g.store(index)) {
+            found = stores
+                .get(number, key)
+                .map_err(state_error)?
+                .map(<[u8]>::to_vec);
+        }
+        Ok(found.map(|stored| entry(kind, key.to_vec(), stored)))
+    }
+
+    fn store(&self, store: Option<usize>) -> Result<(usize, StoreKind)> {
+        let found = store.and_then(|index| Some((index, self.descriptor.stores.get(index)?.kind)));
+        found.ok_or_else(|| {
+            BoxError::from("the table has no store: put `#[store]` on the field").into()
+        })
+    }
+}
+
+fn entry(kind: StoreKind, key: Vec<u8>, stored: Vec<u8>) -> StoreEntry {
+    match (kind, stored.split_first_chunk::<8>()) {
+        (StoreKind::TimestampedKeyValue, Some((timestamp, value))) => StoreEntry {
+            key,
+            value: value.to_vec(),
+            timestamp: Some(Timestamp::from_be_bytes(*timestamp)),
+        },
+        _ => StoreEntry {
+            key,
+            value: stored,
+            timestamp: None,
+        },
+    }
+}
+
+fn stuck() -> Error {
+    BoxError::from("the topology does not come to rest: a step always leaves another to do").into()
+}
+
+impl Instance {
+    fn dropped_records(&self) -> u64 {
+        let globals = self
+            .globals
+            .as_ref()
+            .map_or(0, GlobalTables::dropped_records);
+        globals
+            + self
+                .workers
+                .iter()
+                .map(Worker::dropped_records)
+                .sum::<u64>()
+    }
+
+    /// Brings the global tables up to date.
+    fn settle_globals(&mut self) -> Result<usize> {
+        let Some(globals) = &mut self.globals else {
+            return Ok(0);
+        };
+        let mut count = 0;
+        for _ in 0..MAX_STEPS {
+            let taken = globals.step(Duration::ZERO)?;
+            count += taken;
+            if taken == 0 && globals.is_bootstrapped() {
+                return Ok(count);
+            }
+        }
+        Err(stuck())
+    }
+
+    /// Steps everything until nothing is left to do.
+    fn run(&mut self) -> Result {
+        for _ in 0..MAX_STEPS {
+            let mut idle = self.settle_globals()? == 0;
+            for worker in &mut self.workers {
+                idle &= worker.step(Duration::ZERO)?.is_idle();
+            }
+            if idle {
+                return Ok(());
+            }
+        }
+        Err(stuck())
+    }
+
+    /// Processes one record at a time, the lowest timestamp first, and commits after each.
+    fn run_one_by_one(&mut self) -> Result {
+        for _ in 0..MAX_STEPS {
+            self.settle_globals()?;
+            for worker in &mut self.workers {
+                worker.join()?;
+                worker.fetch_all()?;
+            }
+            let heads = self.workers.iter().enumerate();
+            let next = heads
+                .filter_map(|(index, w)| Some((w.next_record()?, index)))
+                .min();
+            let Some(((_, task), index)) = next else {
+                return Ok(());
+            };
+            if let Some(worker) = self.workers.get_mut(index) {
+                worker.process_next(task)?;
+                worker.commit()?;
+            }
+        }
+        Err(stuck())
+    }
+}

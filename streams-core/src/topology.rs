@@ -1,0 +1,262 @@
+//! Layer 1. The static description of a topology that the macro emits, and everything else reads: the runtime, the
+//! test driver, `describe()`. Nobody derives the graph again at run time.
+
+use std::marker::PhantomData;
+
+use crate::serde::{Serde, SerdeError};
+
+/// A whole topology. The macro emits one `static` of it.
+#[derive(Debug)]
+pub struct TopologyDescriptor {
+    /// The user's struct.
+    pub name: &'static str,
+    /// `application.id`: the group, the prefix of internal topics, the state directory's name.
+    pub application_id: &'static str,
+    /// Every topic that is read or written, once. `TopicIndex` counts in this list.
+    pub topics: &'static [TopicDescriptor],
+    /// Every store, once. `StoreIndex` counts in this list.
+    pub stores: &'static [StoreDescriptor],
+    /// The sub-topologies. Connected parts of the graph; a repartition topic separates.
+    pub subtopologies: &'static [SubtopologyDescriptor],
+    /// Topics of global tables: source topic and store.
+    pub globals: &'static [GlobalDescriptor],
+}
+
+/// A connected part of the graph, run by one task per partition.
+#[derive(Debug)]
+pub struct SubtopologyDescriptor {
+    /// The topics it reads, in the order in which `SubTopology::process` counts its sources.
+    pub sources: &'static [SourceDescriptor],
+    /// Its stores, as indexes into `TopologyDescriptor::stores`. `SubTopology` and `TaskContext` count local stores in this order.
+    pub stores: &'static [usize],
+    /// Its nodes, in topological order.
+    pub nodes: &'static [NodeDescriptor],
+    /// Groups of topics that must have equal partition counts.
+    pub copartitioned: &'static [&'static [usize]],
+}
+
+/// A source of a sub-topology.
+#[derive(Debug)]
+pub struct SourceDescriptor {
+    /// The node.
+    pub node: &'static str,
+    /// The topic.
+    pub topic: usize,
+    /// Where a group without committed offset begins.
+    pub offset_reset: OffsetReset,
+}
+
+/// Where to begin without a committed offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// At the oldest record.
+    Earliest,
+    /// At the end.
+    Latest,
+    /// Not at all: an error.
+    None,
+}
+
+/// A global table's topic and store.
+#[derive(Debug)]
+pub struct GlobalDescriptor {
+    /// The node.
+    pub node: &'static str,
+    /// The source topic.
+    pub topic: usize,
+    /// The store.
+    pub store: usize,
+}
+
+/// A topic.
+#[derive(Debug)]
+pub struct TopicDescriptor {
+    /// The full name for external topics; for internal ones the part after `<application.id>-`.
+    pub name: &'static str,
+    /// What it is for.
+    pub role: TopicRole,
+    /// The declared partition count, where there is one. Internal topics have none: theirs follows from the sources.
+    pub partitions: Option<u32>,
+    /// The key's type.
+    pub key: TypeDescriptor,
+    /// The value's type.
+    pub value: TypeDescriptor,
+}
+
+/// What a topic is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicRole {
+    /// Read, and not ours.
+    Source,
+    /// Written, and not ours.
+    Sink,
+    /// Both read and written, and not ours.
+    SourceAndSink,
+    /// Ours: between two sub-topologies.
+    Repartition,
+    /// Ours: a store's changelog.
+    Changelog,
+}
+
+impl TopicRole {
+    /// Whether the application owns, creates and may delete it.
+    #[must_use]
+    pub const fn is_internal(self) -> bool {
+        matches!(self, TopicRole::Repartition | TopicRole::Changelog)
+    }
+}
+
+/// A state store.
+#[derive(Debug)]
+pub struct StoreDescriptor {
+    /// The store's name: the field's, or `#[store(name = …)]`.
+    pub name: &'static str,
+    /// The node that owns it.
+    pub node: &'static str,
+    /// What it holds.
+    pub kind: StoreKind,
+    /// Where it holds it.
+    pub backend: StoreBackend,
+    /// Whether the record cache lies before it, if one is configured.
+    pub cache: bool,
+    /// Where its changes are logged.
+    pub changelog: Changelog,
+    /// The key's type.
+    pub key: TypeDescriptor,
+    /// The value's type (without the timestamp).
+    pub value: TypeDescriptor,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// `value` by key.
+    KeyValue,
+    /// `timestamp:8 + value` by key: every DSL table.
+    TimestampedKeyValue,
+}
+
+/// Where a store holds its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreBackend {
+    /// On disk.
+    Lmdb,
+    /// In memory; restored whole from its changelog.
+    Memory,
+}
+
+/// Where a store's changes are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changelog {
+    /// Nowhere.
+    None,
+    /// In an internal topic (index into the topics).
+    Internal(usize),
+    /// The table's source topic serves as its changelog (`optimization = "all"`; global tables).
+    Source(usize),
+}
+
+/// A node, for `describe()`.
+#[derive(Debug)]
+pub struct NodeDescriptor {
+    /// The node's name: the field's, or `<field>-<operator>` within a chain.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: NodeKind,
+    /// Names of the stores it uses.
+    pub stores: &'static [&'static str],
+    /// Names of the nodes that it forwards to, in order.
+    pub children: &'static [&'static str],
+    /// Names of the nodes that forward to it.
+    pub parents: &'static [&'static str],
+}
+
+/// What a node is, for `describe()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Reads topics.
+    Source {
+        /// Indexes of the topics.
+        topics: &'static [usize],
+    },
+    /// Anything between, with its operator's name.
+    Processor {
+        /// `filter`, `join`, …
+        operator: &'static str,
+    },
+    /// Writes a topic.
+    Sink {
+        /// The topic.
+        topic: SinkTopic,
+    },
+}
+
+/// A sink's topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkTopic {
+    /// Always this one.
+    Static(usize),
+    /// Chosen per record; the declared ones, where they are declared.
+    PerRecord(&'static [usize]),
+}
+
+/// A key's or value's type: its name, and how a person reads and writes it (`produce`, `consume`, `query`).
+#[derive(Debug, Clone, Copy)]
+pub struct TypeDescriptor {
+    /// The Rust type, as the user wrote it; `_` where rustc infers it.
+    pub name: &'static str,
+    /// Bytes as JSON.
+    pub to_json: fn(Option<&[u8]>) -> Result<serde_json::Value, SerdeError>,
+    /// Whether bytes are a value of the type.
+    pub check: fn(Option<&[u8]>) -> Result<(), SerdeError>,
+    /// Bytes of what a person typed.
+    pub from_text: fn(&str) -> Result<Option<Vec<u8>>, SerdeError>,
+}
+
+impl TypeDescriptor {
+    /// The descriptor of a type with a wire format.
+    #[must_use]
+    pub const fn of<T: Serde>(name: &'static str) -> Self {
+        TypeDescriptor {
+            name,
+            to_json: |bytes| T::deserialize_nullable(bytes).map(|v| v.to_json()),
+            check: |bytes| T::deserialize_nullable(bytes).map(drop),
+            from_text: |text| {
+                let value = T::from_text(text)?;
+                if value.is_null() {
+                    return Ok(None);
+                }
+                let mut bytes = Vec::new();
+                value.serialize(&mut bytes)?;
+                Ok(Some(bytes))
+            },
+        }
+    }
+
+    /// A type that only rustc knows (an automatic repartition's): shown as bytes.
+    #[must_use]
+    pub const fn inferred() -> Self {
+        TypeDescriptor {
+            name: "_",
+            ..Self::of::<Option<Vec<u8>>>("_")
+        }
+    }
+}
+
+/// `Described::<T>::TYPE` is the descriptor of `T`, without its name, if `T` has a wire format; otherwise that of bytes. So the
+/// static description compiles either way, and a type without a wire format is one error, where it is read or written.
+#[derive(Debug)]
+pub struct Described<T>(PhantomData<T>);
+
+impl<T: Serde> Described<T> {
+    /// The descriptor.
+    pub const TYPE: TypeDescriptor = TypeDescriptor::of::<T>("");
+}
+
+/// What [`Described`] falls back to.
+pub trait Undescribed {
+    /// The descriptor of bytes.
+    const TYPE: TypeDescriptor = TypeDescriptor::inferred();
+}
+
+impl<T> Undescribed for Described<T> {}

@@ -1,0 +1,305 @@
+//! The contract's cases about groups: who has which task, and when it moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use streams_core::record::TaskId;
+use streams_core::topology::OffsetReset;
+use streams_core::transport::{
+    CommittedOffset, Membership, MembershipEvent, MembershipSpec, SubtopologySources,
+};
+
+use super::*;
+
+pub(crate) fn spec(
+    group: &str,
+    member: &str,
+    subtopologies: &[(usize, &[&Arc<str>])],
+) -> MembershipSpec {
+    MembershipSpec {
+        group: group.to_owned(),
+        member: member.to_owned(),
+        subtopologies: subtopologies
+            .iter()
+            .map(|(subtopology, topics)| SubtopologySources {
+                subtopology: *subtopology,
+                topics: topics
+                    .iter()
+                    .map(|t| ((*t).clone(), OffsetReset::Earliest))
+                    .collect(),
+            })
+            .collect(),
+    }
+}
+
+/// A member that has been told its first assignment.
+pub(crate) fn joined(transport: &dyn Transport, spec: &MembershipSpec) -> Box<dyn Membership> {
+    let mut member = transport.membership(spec).unwrap();
+    until(|| {
+        member
+            .poll()
+            .unwrap()
+            .iter()
+            .any(|e| matches!(e, MembershipEvent::Assigned(_)))
+    });
+    member
+}
+
+/// Polls once and at once releases what is revoked.
+pub(crate) fn settle(member: &mut dyn Membership) {
+    for event in member.poll().unwrap() {
+        if let MembershipEvent::Revoked(tasks) = event {
+            member.released(&tasks).unwrap();
+        }
+    }
+}
+
+/// Members and what each has, kept as a runtime would.
+struct Crew {
+    members: BTreeMap<String, (Box<dyn Membership>, BTreeSet<TaskId>)>,
+}
+
+impl Crew {
+    fn new() -> Self {
+        Crew {
+            members: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, transport: &dyn Transport, spec: &MembershipSpec) {
+        let member = transport.membership(spec).unwrap();
+        self.members
+            .insert(spec.member.clone(), (member, BTreeSet::new()));
+    }
+
+    /// Polls everybody once; no task may ever be with two of them.
+    fn step(&mut self) {
+        for (member, tasks) in self.members.values_mut() {
+            for event in member.poll().unwrap() {
+                match event {
+                    MembershipEvent::Assigned(new) => tasks.extend(new),
+                    MembershipEvent::Revoked(gone) => {
+                        tasks.retain(|t| !gone.contains(t));
+                        member.released(&gone).unwrap();
+                    }
+                    MembershipEvent::Lost(gone) => tasks.retain(|t| !gone.contains(t)),
+                }
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for task in self.members.values().flat_map(|(_, tasks)| tasks) {
+            assert!(seen.insert(*task), "{task} is with two members");
+        }
+    }
+
+    /// Steps until every task is with somebody, as evenly as can be.
+    fn settle(&mut self, tasks: &BTreeSet<TaskId>) {
+        until(|| {
+            self.step();
+            let counts: Vec<usize> = self.members.values().map(|(_, t)| t.len()).collect();
+            let (least, most) = (
+                counts.iter().min().copied().unwrap_or(0),
+                counts.iter().max().copied().unwrap_or(0),
+            );
+            counts.iter().sum::<usize>() == tasks.len() && most - least <= 1
+        });
+        let all: BTreeSet<TaskId> = self
+            .members
+            .values()
+            .flat_map(|(_, t)| t)
+            .copied()
+            .collect();
+        assert_eq!(&all, tasks);
+    }
+}
+
+fn tasks(counts: &[(usize, i32)]) -> BTreeSet<TaskId> {
+    counts
+        .iter()
+        .flat_map(|(s, n)| {
+            (0..*n).map(|partition| TaskId {
+                subtopology: *s,
+                partition,
+            })
+        })
+        .collect()
+}
+
+pub(crate) fn tasks_cover_all_partitions_and_stay_together(h: Box<dyn Harness>) {
+    let t = h.transport();
+    // A join's two topics are one sub-topology: task i has partition i of both, so they cannot part.
+    let (a, b, c) = (
+        created(&*t, "aaa", 3),
+        created(&*t, "zzz", 3),
+        created(&*t, "mmm", 5),
+    );
+    let group = unique("cover");
+    let all = tasks(&[(0, 3), (2, 5)]);
+    let mut crew = Crew::new();
+    for n in 0..3 {
+        crew.add(
+            &*t,
+            &spec(&group, &format!("m{n}"), &[(0, &[&a, &b]), (2, &[&c])]),
+        );
+        crew.settle(&all);
+    }
+    // As many tasks as the largest topic of a sub-topology has partitions.
+    let mut crew = Crew::new();
+    crew.add(&*t, &spec(&unique("largest"), "m", &[(7, &[&a, &c])]));
+    crew.settle(&tasks(&[(7, 5)]));
+}
+
+pub(crate) fn a_second_member_gets_its_share_after_the_release(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let name = created(&*t, "share", 4);
+    let group = unique("share-group");
+    let mut first = t.membership(&spec(&group, "m0", &[(0, &[&name])])).unwrap();
+    let mut mine = BTreeSet::new();
+    until(|| {
+        for event in first.poll().unwrap() {
+            if let MembershipEvent::Assigned(new) = event {
+                mine.extend(new);
+            }
+        }
+        mine.len() == 4
+    });
+    let mut second = t.membership(&spec(&group, "m1", &[(0, &[&name])])).unwrap();
+    let mut theirs = BTreeSet::new();
+    let mut revoked = Vec::new();
+    until(|| {
+        for event in second.poll().unwrap() {
+            if let MembershipEvent::Assigned(new) = event {
+                theirs.extend(new);
+            }
+        }
+        for event in first.poll().unwrap() {
+            if let MembershipEvent::Revoked(gone) = event {
+                revoked.extend(gone);
+            }
+        }
+        !revoked.is_empty()
+    });
+    for _ in 0..10 {
+        for event in second.poll().unwrap() {
+            assert_eq!(
+                event,
+                MembershipEvent::Assigned(Vec::new()),
+                "before the release"
+            );
+        }
+    }
+    // It may commit until it lets go.
+    first
+        .commit(&[(
+            at(&name, 0),
+            CommittedOffset {
+                offset: 0,
+                metadata: String::new(),
+            },
+        )])
+        .unwrap();
+    first.released(&revoked).unwrap();
+    until(|| {
+        for event in second.poll().unwrap() {
+            if let MembershipEvent::Assigned(new) = event {
+                theirs.extend(new);
+            }
+        }
+        first.poll().unwrap();
+        theirs.len() == 2
+    });
+    assert!(theirs.iter().all(|t| revoked.contains(t)));
+}
+
+pub(crate) fn a_member_that_leaves_gives_its_tasks_back(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let name = created(&*t, "leave", 6);
+    let group = unique("leave-group");
+    let all = tasks(&[(0, 6)]);
+    let mut crew = Crew::new();
+    for n in 0..3 {
+        crew.add(&*t, &spec(&group, &format!("m{n}"), &[(0, &[&name])]));
+    }
+    crew.settle(&all);
+    let kept = crew.members["m0"].1.clone();
+    let (mut gone, _) = crew.members.remove("m1").unwrap();
+    gone.leave().unwrap();
+    drop(gone);
+    crew.settle(&all);
+    assert!(
+        crew.members["m0"].1.is_superset(&kept),
+        "nobody gives up what it may keep"
+    );
+}
+
+pub(crate) fn a_member_that_vanishes_gives_its_tasks_back(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let name = created(&*t, "vanish", 4);
+    let group = unique("vanish-group");
+    let all = tasks(&[(0, 4)]);
+    let mut crew = Crew::new();
+    for n in 0..2 {
+        crew.add(&*t, &spec(&group, &format!("m{n}"), &[(0, &[&name])]));
+    }
+    crew.settle(&all);
+    drop(crew.members.remove("m0"));
+    crew.settle(&all);
+}
+
+pub(crate) fn a_restarted_member_takes_its_place(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let name = created(&*t, "static", 4);
+    let group = unique("static-group");
+    let all = tasks(&[(0, 4)]);
+    let mut crew = Crew::new();
+    for n in 0..2 {
+        crew.add(&*t, &spec(&group, &format!("m{n}"), &[(0, &[&name])]));
+    }
+    crew.settle(&all);
+    let (mut old, had) = crew.members.remove("m0").unwrap();
+    let metadata = old.group_metadata();
+    // Its successor comes while the old one is still there, as after a kill that nobody noticed.
+    crew.add(&*t, &spec(&group, "m0", &[(0, &[&name])]));
+    crew.settle(&all);
+    assert_eq!(crew.members["m0"].1, had, "the same tasks");
+    assert_fenced(old.poll());
+    let mut producer = transactional_producer(&*t, &unique("static"));
+    producer.init().unwrap();
+    producer.begin().unwrap();
+    let offset = CommittedOffset {
+        offset: 1,
+        metadata: String::new(),
+    };
+    let refused = producer.send_offsets(&metadata, &[(at(&name, 0), offset)]);
+    assert!(
+        matches!(
+            refused,
+            Err(TransportError::Abortable(_) | TransportError::Fenced(_))
+        ),
+        "{refused:?}"
+    );
+}
+
+pub(crate) fn offsets_outlive_the_members(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let name = created(&*t, "outlive", 1);
+    let group = unique("outlive-group");
+    let offset = CommittedOffset {
+        offset: 3,
+        metadata: "m".to_owned(),
+    };
+    let mut member = joined(&*t, &spec(&group, "m0", &[(0, &[&name])]));
+    member.commit(&[(at(&name, 0), offset.clone())]).unwrap();
+    member.leave().unwrap();
+    drop(member);
+    assert_eq!(
+        admin(&*t).committed(&group, &[at(&name, 0)]).unwrap(),
+        [Some(offset.clone())]
+    );
+    drop(t);
+    let Some(h) = h.reopened() else { return };
+    let t = h.transport();
+    assert_eq!(
+        admin(&*t).committed(&group, &[at(&name, 0)]).unwrap(),
+        [Some(offset)]
+    );
+}
