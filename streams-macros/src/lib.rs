@@ -1,0 +1,52 @@
+//! The `#[topology]` macro of kstreams: parse → model → check → plan → emit. Use it through the `kstreams` crate.
+
+#![allow(
+    clippy::large_enum_variant,
+    reason = "a topology is parsed once and moved a few times: boxes would cost more reading than they save"
+)]
+
+mod ctxt;
+mod json;
+mod paths;
+mod topology;
+
+/// Makes a struct a topology: each field is a node, or a parameter of the app.
+///
+/// ```text
+/// #[topology(application_id = "orders")]
+/// pub struct Orders {
+///     /// A plain field is a parameter: `self.min_total` in any closure.
+///     min_total: u64,
+///     /// The field's type says how the topic is read: as a stream, as a table, or as a global table.
+///     #[source(topic = "orders", partitions = 6)]
+///     orders: KStream<CustomerId, Order>,
+///     #[source(topic = "customers", partitions = 6)]
+///     customers: KTable<CustomerId, Customer>,
+///     /// A chain of operators, in Kafka Streams' words.
+///     #[from(orders.filter(|_, o| o.total >= self.min_total).join(customers, Enriched::new))]
+///     #[sink(topic = "enriched-orders")]
+///     enriched: KStream<CustomerId, Enriched>,
+///     /// A table that is aggregated has a store, named like the field; so has one with `#[store]`, or that is joined with.
+///     #[from(enriched.group_by_key().count())]
+///     counts: KTable<CustomerId, i64>,
+/// }
+/// ```
+///
+/// What it makes: `Orders::builder()`, with a method for each parameter, then `.start(config)` for the running application
+/// (`Running<Orders>`, whose table fields answer queries), `.test_driver()` for `OrdersTestDriver` (a typed field for each node
+/// that is read or written) and `.main()` for a whole command-line program; `Orders::main()` where there are no parameters.
+///
+/// Operators and options: `docs/operators.md`. What it refuses: `docs/errors.md`.
+#[proc_macro_attribute]
+pub fn topology(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    topology::expand(args.into(), item.into()).into()
+}
+
+/// Gives a type the wire format JSON: compact, its fields in their order. It needs serde's `Serialize` and `Deserialize`.
+#[proc_macro_derive(Json, attributes(kstreams))]
+pub fn json(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    json::expand(item.into()).into()
+}

@@ -1,0 +1,183 @@
+//! Rules of stores: which nodes have one, and to which field it belongs.
+
+use super::{at, chains, type_text};
+use crate::ctxt::Ctxt;
+use crate::topology::kinds::{Key, Shape, State};
+use crate::topology::model::{Chain, Node, Op, Origin, Topology};
+use crate::topology::plan::facts;
+
+// A store holds the rows of a table. Streams carry records on and keep none; the copy of a global table is never logged or cached,
+// because its topic is its log.
+pub(super) fn stores_are_on_tables(cx: &Ctxt, topology: &Topology) {
+    for node in &topology.nodes {
+        let Some(store) = &node.store else { continue };
+        let owns = node.chain().is_some_and(|chain| chain.stateful().is_some());
+        match node.shape {
+            Shape::Stream | Shape::Nothing if !owns => cx.error(
+                "KS0402",
+                &store.attribute.meta,
+                format!(
+                    "`{}` is {}, which keeps nothing: `#[store]` belongs on a `KTable`, or behind an aggregation",
+                    node.name,
+                    if node.shape == Shape::Nothing { "the end of a chain" } else { "a stream" },
+                ),
+            ),
+            Shape::GlobalTable => {
+                let cache = store.cache.as_ref().map(|value| ("cache", value));
+                let changelog = store.changelog.as_ref().map(|value| ("changelog", value));
+                for (option, value) in cache.into_iter().chain(changelog) {
+                    cx.error(
+                        "KS0405",
+                        value,
+                        format!(
+                            "`{option}` says nothing about the global table `{}`: its topic is its log, and it is never \
+                             cached; remove it",
+                            node.name
+                        ),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+// A store has its field's name, so that it can be configured, queried and found again after the next change of the topology. A
+// chain that would need a second one names its middle.
+pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
+    for (node, chain) in chains(topology) {
+        let clear = super::is_clear(chain);
+        let owning = owning(chain);
+        let Some(first) = owning.first().copied().filter(|_| clear) else {
+            continue;
+        };
+        let Some(op) = chain.ops.get(first) else {
+            continue;
+        };
+        if let Some(second) = owning.get(1).and_then(|second| chain.ops.get(*second)) {
+            let message = format!(
+                "`{}` and `{}` each need a store, and `{}` has room for one: give the first a field of its own, and start \
+                 `{}` there:\n\n{}",
+                op.name,
+                second.name,
+                node.name,
+                node.name,
+                field_to_paste(topology, node, chain, first)
+            );
+            let text = format!("`{}` needs a store", op.name);
+            cx.error_with("KS0403", &second.name, message, [(at(&op.name), text)]);
+        } else if !facts::store_is_fields(node)
+            && node.shape == Shape::Table
+            && let Some(join) = topology.readers(node.id).find(|edge| edge.op.is_some())
+        {
+            let message = format!(
+                "`{}` needs a store, and so does the join with `{}`, which looks up what its chain yields in the end: give the \
+                 first a field of its own, and start `{}` there:\n\n{}",
+                op.name,
+                node.name,
+                node.name,
+                field_to_paste(topology, node, chain, first)
+            );
+            let text = format!(
+                "`{}` joins with `{}` here",
+                topology.node(join.to).name,
+                node.name
+            );
+            cx.error_with("KS0403", &op.name, message, [(at(&join.place), text)]);
+        } else if !facts::store_is_fields(node)
+            && node.shape == Shape::Table
+            && let Some(store) = &node.store
+        {
+            let message = format!(
+                "`#[store]` keeps what `{}` declares, but `{}` in the middle of its chain needs a store too: give it a field \
+                 of its own, and start `{}` there:\n\n{}",
+                node.name,
+                op.name,
+                node.name,
+                field_to_paste(topology, node, chain, first)
+            );
+            cx.error("KS0403", &store.attribute.meta, message);
+        }
+    }
+}
+
+/// The operators of a chain that own a store.
+fn owning(chain: &Chain) -> Vec<usize> {
+    let owns = |op: &Op| op.known().is_some_and(|row| row.state == State::Owns);
+    (0..chain.ops.len())
+        .filter(|position| chain.ops.get(*position).is_some_and(owns))
+        .collect()
+}
+
+/// Whether a node's chain would need a second store.
+pub(super) fn needs_two(node: &Node) -> bool {
+    node.chain().is_some_and(|chain| owning(chain).len() > 1)
+}
+
+/// The chain up to its store, as a field. Types that only rustc knows are left to the user.
+fn field_to_paste(topology: &Topology, node: &Node, chain: &Chain, position: usize) -> String {
+    let ops: Vec<String> = chain
+        .ops
+        .iter()
+        .take(position + 1)
+        .map(|op| format!(".{}{}", op.name, written_arguments(op)))
+        .collect();
+    let keeps_key = chain
+        .ops
+        .iter()
+        .take(position)
+        .all(|op| op.known().is_some_and(|row| row.key == Key::Keeps));
+    let key = chain
+        .input
+        .filter(|_| keeps_key)
+        .and_then(|input| topology.node(input).key())
+        .map_or_else(|| "K".to_owned(), type_text);
+    let last = chain.ops.get(position);
+    let value = if last.is_some_and(|op| op.is("count")) {
+        "i64"
+    } else {
+        "V"
+    };
+    let name = last.map_or_else(String::new, |op| op.name.to_string());
+    format!(
+        "    #[from({}{})]\n    {}_{name}: KTable<{key}, {value}>,",
+        chain.base,
+        ops.concat(),
+        node.name
+    )
+}
+
+/// The arguments as the user wrote them, where the compiler still has the text.
+fn written_arguments(op: &Op) -> String {
+    if let Some(text) = op.parens.source_text() {
+        return text;
+    }
+    let args: Vec<String> = op
+        .args
+        .iter()
+        .map(|arg| super::compact(&at(arg).to_string()))
+        .collect();
+    let name = op
+        .given_name()
+        .map(|name| format!("name = \"{}\"", name.value()));
+    format!(
+        "({})",
+        args.into_iter().chain(name).collect::<Vec<_>>().join(", ")
+    )
+}
+
+// A store field is shared by processors; one that no processor names would be kept, logged and restored for nobody.
+pub(super) fn store_fields_are_used(cx: &Ctxt, topology: &Topology) {
+    for node in &topology.nodes {
+        if matches!(node.origin, Origin::Shared) && !node.incomplete {
+            cx.error(
+                "KS0404",
+                &node.name,
+                format!(
+                    "no node uses the store `{}`: it would be kept and restored for nobody; remove it",
+                    node.name
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The static description of the topology.
+
+use proc_macro2::{Literal, TokenStream};
+
+use super::super::parse::{OffsetReset, Partitions, StoreKind};
+use super::super::plan::{
+    Changelog, DescribedKind, DescribedNode, Entry, Store, Subtopology, Topic, TopicRole, facts,
+};
+use super::task::type_descriptor;
+use super::{Emit, number, numbers};
+
+/// Expands to `static TOPOLOGY: __s::TopologyDescriptor = …;`.
+pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
+    let plan = emit.plan;
+    let (name, id) = (facts::plain(emit.app), &plan.application_id);
+    let topics = plan.topics.iter().map(topic);
+    let stores = plan.stores.iter().map(store);
+    let subs = plan.subtopologies.iter().map(subtopology);
+    let globals = plan.globals.iter().map(|global| {
+        let node = facts::plain(&plan.topology.node(global.node).name);
+        let (topic, store) = (number(global.topic), number(global.store));
+        mixed!(__s::GlobalDescriptor { node: #node, topic: #topic, store: #store })
+    });
+    mixed! {
+        static TOPOLOGY: __s::TopologyDescriptor = __s::TopologyDescriptor {
+            name: #name,
+            application_id: #id,
+            topics: &[#(#topics),*],
+            stores: &[#(#stores),*],
+            subtopologies: &[#(#subs),*],
+            globals: &[#(#globals),*],
+        };
+    }
+}
+
+fn topic(topic: &Topic<'_>) -> TokenStream {
+    let name = &topic.name;
+    let role = match topic.role {
+        TopicRole::Source => mixed!(Source),
+        TopicRole::Sink => mixed!(Sink),
+        TopicRole::SourceAndSink => mixed!(SourceAndSink),
+        TopicRole::Repartition => mixed!(Repartition),
+        TopicRole::Changelog => mixed!(Changelog),
+    };
+    let partitions = match topic.partitions {
+        Some(Partitions::Literal(n, _)) => {
+            let n = Literal::u32_unsuffixed(*n);
+            mixed!(__s::Some(#n))
+        }
+        Some(Partitions::Const(expr)) => mixed!(__s::Some(#expr)),
+        Some(Partitions::Runtime(_)) | None => mixed!(__s::None),
+    };
+    let key = type_descriptor(topic.types.as_ref().map(|(key, _)| key));
+    let value = type_descriptor(topic.types.as_ref().map(|(_, value)| value));
+    mixed! {
+        __s::TopicDescriptor {
+            name: #name,
+            role: __s::TopicRole::#role,
+            partitions: #partitions,
+            key: #key,
+            value: #value,
+        }
+    }
+}
+
+fn store(store: &Store<'_>) -> TokenStream {
+    let (name, node, cache) = (&store.name, facts::plain(&store.field.name), store.cache);
+    let backend = match store.backend {
+        StoreKind::Lmdb => mixed!(Lmdb),
+        StoreKind::Memory => mixed!(Memory),
+    };
+    let changelog = match store.changelog {
+        Changelog::None => mixed!(None),
+        Changelog::Internal(topic) => {
+            let topic = number(topic);
+            mixed!(Internal(#topic))
+        }
+        Changelog::Source(topic) => {
+            let topic = number(topic);
+            mixed!(Source(#topic))
+        }
+    };
+    let (key, value) = (
+        type_descriptor(store.types.as_ref().map(|(key, _)| key)),
+        type_descriptor(store.types.as_ref().map(|(_, value)| value)),
+    );
+    mixed! {
+        __s::StoreDescriptor {
+            name: #name,
+            node: #node,
+            kind: __s::StoreKind::TimestampedKeyValue,
+            backend: __s::StoreBackend::#backend,
+            cache: #cache,
+            changelog: __s::Changelog::#changelog,
+            key: #key,
+            value: #value,
+        }
+    }
+}
+
+fn subtopology(sub: &Subtopology) -> TokenStream {
+    let sources = sub.sources.iter().map(source);
+    let stores = numbers(&sub.stores);
+    let nodes = sub.nodes.iter().map(node);
+    let groups = sub.copartitioned.iter().map(|group| {
+        let group = numbers(group);
+        mixed!(&[#(#group),*])
+    });
+    mixed! {
+        __s::SubtopologyDescriptor {
+            sources: &[#(#sources),*],
+            stores: &[#(#stores),*],
+            nodes: &[#(#nodes),*],
+            copartitioned: &[#(#groups),*],
+        }
+    }
+}
+
+fn source(source: &Entry) -> TokenStream {
+    let (name, topic) = (&source.name, number(source.topic));
+    let reset = match source.offset_reset {
+        OffsetReset::Earliest => mixed!(Earliest),
+        OffsetReset::Latest => mixed!(Latest),
+        OffsetReset::None => mixed!(None),
+    };
+    mixed! {
+        __s::SourceDescriptor { node: #name, topic: #topic, offset_reset: __s::OffsetReset::#reset }
+    }
+}
+
+fn node(node: &DescribedNode) -> TokenStream {
+    let (name, stores, children, parents) =
+        (&node.name, &node.stores, &node.children, &node.parents);
+    let kind = match &node.kind {
+        DescribedKind::Source(topics) => {
+            let topics = numbers(topics);
+            mixed!(Source { topics: &[#(#topics),*] })
+        }
+        DescribedKind::Processor(operator) => mixed!(Processor { operator: #operator }),
+        DescribedKind::Sink(topic) => {
+            let topic = number(*topic);
+            mixed!(Sink { topic: __s::SinkTopic::Static(#topic) })
+        }
+        DescribedKind::SinkPerRecord(topics) => {
+            let topics = numbers(topics);
+            mixed!(Sink { topic: __s::SinkTopic::PerRecord(&[#(#topics),*]) })
+        }
+    };
+    mixed! {
+        __s::NodeDescriptor {
+            name: #name,
+            kind: __s::NodeKind::#kind,
+            stores: &[#(#stores),*],
+            children: &[#(#children),*],
+            parents: &[#(#parents),*],
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! A method per segment: the private trait of the nodes, its implementation for the user's struct, and the enums of the
+//! methods that a repartition topic splits.
+
+use std::cell::Cell;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::quote_spanned;
+
+use super::super::kinds::Shape;
+use super::super::model::{Node, NodeId, Origin};
+use super::super::plan::{Segment, Start, Step, facts, old_values};
+use super::steps::{Flow, Method, edge, own_self};
+use super::{Emit, ident_at, mixed_ident, number};
+
+/// Expands to:
+/// ```text
+/// enum ShopPerProductAt<'t> { Head(&'t mut ShopTask0, Record<…>), Repartitioned1(&'t mut ShopTask1, RawRecord<'t>) }
+/// trait __Nodes { fn orders(&self, t: &mut ShopTask0, r: Record<…>, cx: &mut TaskContext) -> TaskResult; … }
+/// impl __Nodes for Shop { … }
+/// ```
+pub(super) fn nodes(emit: &Emit<'_>) -> TokenStream {
+    let (mut enums, mut signatures, mut methods) =
+        (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    for node in &emit.plan.topology.nodes {
+        for (index, segment) in emit.plan.node(node.id).segments.iter().enumerate() {
+            if emit.is_split(node.id, index) {
+                enums.extend(at_enum(emit, node, index, segment));
+            }
+            let (signature, method) = method(emit, node, index, segment);
+            signatures.extend(signature);
+            methods.extend(method);
+        }
+    }
+    let app = emit.app;
+    mixed! {
+        #enums
+        trait __Nodes { #signatures }
+        impl __Nodes for #app { #methods }
+    }
+}
+
+fn at_enum(emit: &Emit<'_>, node: &Node, index: usize, segment: &Segment) -> TokenStream {
+    let name = emit.at_name(node.id, index);
+    let (head, record) = (emit.head_task(node.id, index), record(emit, node, segment));
+    let parts = &emit.plan.node(node.id).parts;
+    let doc = format!(
+        " Where a record enters `{}`.",
+        emit.method_name(node.id, index)
+    );
+    let (mut variants, mut tasks) = (Vec::new(), Vec::new());
+    for step in &segment.steps {
+        let Step::Repartition { number, .. } = step else {
+            continue;
+        };
+        variants.push(repartitioned(*number));
+        tasks.push(
+            emit.task_name(
+                parts
+                    .get(segment.part + number)
+                    .copied()
+                    .unwrap_or_default(),
+            ),
+        );
+    }
+    let flushed = segment.steps.contains(&Step::Update).then(|| {
+        let store = emit
+            .plan
+            .node(node.id)
+            .store
+            .and_then(|store| emit.plan.local_store(store));
+        let task = emit.task_name(store.map_or(0, |(sub, _)| sub));
+        mixed!(Flushed(&'t mut #task, __s::Flushed<'t>),)
+    });
+    mixed! {
+        #[doc = #doc]
+        enum #name<'t> {
+            Head(&'t mut #head, #record),
+            #( #variants(&'t mut #tasks, __s::RawRecord<'t>), )*
+            #flushed
+        }
+    }
+}
+
+/// `Repartitioned1`.
+pub(super) fn repartitioned(number: usize) -> Ident {
+    mixed_ident(&format!("Repartitioned{number}"))
+}
+
+/// The record that a segment takes.
+fn record(emit: &Emit<'_>, node: &Node, segment: &Segment) -> TokenStream {
+    match &segment.start {
+        Start::Source => {
+            let (key, value) = emit.types(node.id);
+            match node.shape {
+                Shape::Table => mixed!(__s::Record<#key, __s::Option<#value>>),
+                _ => mixed!(__s::Record<#key, #value>),
+            }
+        }
+        Start::Input(input) => of_node(emit, *input),
+        Start::Merged { ends: true, .. } => of_node(emit, node.id),
+        Start::Merged { other, .. } => of_node(emit, *other),
+        Start::Changed(types) => {
+            let (key, value) = &**types;
+            mixed!(__s::Record<#key, __s::Change<#value>>)
+        }
+    }
+}
+
+/// What a node hands to its readers.
+fn of_node(emit: &Emit<'_>, id: NodeId) -> TokenStream {
+    let (key, value) = emit.types(id);
+    match emit.plan.topology.node(id).shape {
+        Shape::Table => mixed!(__s::Record<#key, __s::Change<#value>>),
+        _ => mixed!(__s::Record<#key, #value>),
+    }
+}
+
+/// The signature for the trait, and the method.
+fn method(
+    emit: &Emit<'_>,
+    node: &Node,
+    index: usize,
+    segment: &Segment,
+) -> (TokenStream, TokenStream) {
+    let pasted = Method::pasted(emit, node, segment);
+    let receiver = own_self(&pasted).unwrap_or_else(|| mixed_ident("self"));
+    let method = Method {
+        emit,
+        node,
+        segment,
+        receiver: receiver.clone(),
+        uses_task: Cell::new(false),
+        uses_context: Cell::new(false),
+    };
+    let name = emit.method_name(node.id, index);
+    let doc = route(emit, node, segment);
+    let result = mixed!(__s::TaskResult);
+    if emit.is_split(node.id, index) {
+        let body = arms(&method);
+        let at = emit.at_name(node.id, index);
+        let signature =
+            mixed!(fn #name(&#receiver, at: #at<'_>, cx: &mut __s::TaskContext) -> #result);
+        return (
+            mixed!(#signature;),
+            mixed!(#[doc = #doc] #signature { #body }),
+        );
+    }
+    let (task, record) = (emit.head_task(node.id, index), record(emit, node, segment));
+    let body = method.steps(&segment.steps, Flow::STRAIGHT, false);
+    let signature = |t: &Ident, cx: &Ident| {
+        mixed! {
+            fn #name(&#receiver, #t: &mut #task, r: #record, #cx: &mut __s::TaskContext) -> #result
+        }
+    };
+    let declared = signature(&mixed_ident("t"), &mixed_ident("cx"));
+    let t = mixed_ident(if method.uses_task.get() { "t" } else { "_t" });
+    let cx = mixed_ident(if method.uses_context.get() {
+        "cx"
+    } else {
+        "_cx"
+    });
+    let defined = signature(&t, &cx);
+    (mixed!(#declared;), mixed!(#[doc = #doc] #defined { #body }))
+}
+
+/// A part of a split chain: how records enter it, and its steps.
+struct Arm<'s> {
+    /// The repartition's number and place, and whether it left null keys out; `None` is the head.
+    entered: Option<(usize, Span, bool)>,
+    steps: &'s [Step],
+}
+
+/// Cuts a segment behind its repartition topics.
+fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arm<'s>> {
+    let mut arms = Vec::new();
+    let (mut entered, mut begin) = (None, 0);
+    for (index, step) in steps.iter().enumerate() {
+        if let Step::Repartition {
+            number,
+            before,
+            keeps_null_keys,
+            ..
+        } = step
+        {
+            arms.push(Arm {
+                entered,
+                steps: &steps[begin..=index],
+            });
+            entered = Some((*number, method.made_before(*before), !keeps_null_keys));
+            begin = index + 1;
+        }
+    }
+    arms.push(Arm {
+        entered,
+        steps: &steps[begin..],
+    });
+    arms
+}
+
+/// A chain that repartition topics split: one arm per side, tied by edges that carry the types across. Where operators follow an
+/// aggregation whose store has inferred types, updates come from its arm or from the record cache, and go on after the `match`.
+fn arms(method: &Method<'_>) -> TokenStream {
+    let at = method.emit.at_name(method.node.id, index_of(method));
+    let parts = cut(method, &method.segment.steps);
+    let updating = method.segment.steps.contains(&Step::Update);
+    let (mut before, mut arms, mut after) =
+        (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    for Arm { entered, steps } in &parts {
+        if let Some((number, place, _)) = entered {
+            let (edge, made) = (
+                edge(*number),
+                quote_spanned!(super::at(*place)=> __s::edge()),
+            );
+            before.extend(mixed!(let #edge = #made;));
+        }
+        method.uses_task.set(false);
+        let fresh = entered.is_some_and(|(_, _, fresh)| fresh);
+        let body = match steps.iter().position(|step| *step == Step::Update) {
+            Some(update) => {
+                let looped = loops(method, &steps[..update]);
+                let flow = Flow {
+                    looped: false,
+                    updates: true,
+                };
+                let body = method.steps(&steps[..=update], flow, fresh);
+                let tail = Flow {
+                    looped,
+                    updates: false,
+                };
+                let tail = method.steps(&steps[update + 1..], tail, false);
+                after = if looped {
+                    mixed!(for r in updates { #tail } __s::Ok(()))
+                } else {
+                    tail
+                };
+                arms.extend(flushed_arm(method, &at, looped));
+                if looped {
+                    mixed!(let mut updates = __s::Vec::new(); #body)
+                } else {
+                    body
+                }
+            }
+            None => {
+                let body = method.steps(steps, Flow::STRAIGHT, fresh);
+                if updating {
+                    mixed!(return { #body };)
+                } else {
+                    body
+                }
+            }
+        };
+        let t = mixed_ident(if method.uses_task.get() { "t" } else { "_t" });
+        arms.extend(match entered {
+            None => mixed!(#at::Head(#t, r) => { #body }),
+            Some((number, place, _)) => {
+                let (variant, edge) = (repartitioned(*number), edge(*number));
+                let receive = ident_at("receive", *place);
+                mixed! {
+                    #at::#variant(#t, raw) => {
+                        let __s::Some(r) = #edge.#receive(raw, cx)? else { return __s::Ok(()); };
+                        #body
+                    }
+                }
+            }
+        });
+    }
+    if !updating {
+        return mixed!(#before match at { #arms });
+    }
+    let store = inferred_store(method);
+    let update = match parts.iter().any(|arm| {
+        let update = arm.steps.iter().position(|step| *step == Step::Update);
+        update.is_some_and(|update| loops(method, &arm.steps[..update]))
+    }) {
+        true => mixed!(updates),
+        false => mixed!(r),
+    };
+    let t = mixed_ident(if uses_task(&after) { "t" } else { "_t" });
+    mixed! {
+        let store = #store;
+        #before
+        let (#t, #update) = match at { #arms };
+        #after
+    }
+}
+
+/// The record cache lets an update of the inferred store go.
+fn flushed_arm(method: &Method<'_>, at: &Ident, looped: bool) -> TokenStream {
+    method.uses_task.set(true);
+    if looped {
+        mixed!(#at::Flushed(t, entry) => {
+            let mut updates = __s::Vec::new();
+            updates.push(store.flushed(entry, cx)?);
+            (t, updates)
+        })
+    } else {
+        mixed!(#at::Flushed(t, entry) => (t, store.flushed(entry, cx)?),)
+    }
+}
+
+/// Whether a `flat_map` makes several updates of one record.
+fn loops(method: &Method<'_>, steps: &[Step]) -> bool {
+    steps.iter().any(|step| {
+        let Step::Operator(position) = step else {
+            return false;
+        };
+        let op = method
+            .node
+            .chain()
+            .and_then(|chain| chain.ops.get(*position));
+        op.is_some_and(|op| op.name.to_string().starts_with("flat_map"))
+    })
+}
+
+/// `__s::TableStore::new(0)`; a count's values are known.
+fn inferred_store(method: &Method<'_>) -> TokenStream {
+    let plan = method.emit.plan;
+    let store = plan
+        .node(method.node.id)
+        .store
+        .and_then(|store| plan.local_store(store));
+    let local = number(store.map_or(0, |(_, local)| local));
+    let counts = method
+        .node
+        .chain()
+        .and_then(|chain| chain.ops.get(chain.stateful()?));
+    let old = if old_values::is_asked(plan.topology, method.node) {
+        mixed!(.sending_old_values())
+    } else {
+        TokenStream::new()
+    };
+    if counts.is_some_and(|op| op.is("count")) {
+        mixed!(__s::TableStore::<_, i64>::new(#local)#old)
+    } else {
+        mixed!(__s::TableStore::new(#local)#old)
+    }
+}
+
+/// Whether our own `t` occurs.
+fn uses_task(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "t",
+        TokenTree::Group(group) => uses_task(&group.stream()),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+fn index_of(method: &Method<'_>) -> usize {
+    let segments = &method.emit.plan.node(method.node.id).segments;
+    segments
+        .iter()
+        .position(|segment| std::ptr::eq(segment, method.segment))
+        .unwrap_or_default()
+}
+
+/// The route through a segment, as its doc line: ` orders -> filter -> join customers`.
+fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
+    let topology = emit.plan.topology;
+    let mut words = vec![match &segment.start {
+        Start::Source => match &node.origin {
+            Origin::Source(source) => {
+                let topics: Vec<_> = source.topics.iter().map(syn::LitStr::value).collect();
+                format!("source {}", topics.join(", "))
+            }
+            _ => "source".to_owned(),
+        },
+        Start::Input(input) => facts::plain(&topology.node(*input).name),
+        Start::Merged { other, .. } => format!(
+            "(merged with {})",
+            facts::plain(&topology.node(*other).name)
+        ),
+        Start::Changed(..) => format!("{} changed", facts::plain(&node.name)),
+    }];
+    for step in &segment.steps {
+        match step {
+            Step::Operator(position) => {
+                let Some(op) = node.chain().and_then(|chain| chain.ops.get(*position)) else {
+                    continue;
+                };
+                words.push(match &op.other {
+                    Some((other, _)) => format!("{} {other}", op.name),
+                    None => op.name.to_string(),
+                });
+            }
+            Step::Put | Step::Materialize => {
+                words.push(format!("store {}", facts::store_name(node)));
+            }
+            Step::Repartition { topic, .. } => {
+                words.push(format!("={}=", emit.plan.topics[*topic].name))
+            }
+            Step::Deliver => {
+                let sinks = emit
+                    .plan
+                    .node(node.id)
+                    .sinks
+                    .iter()
+                    .flat_map(|sink| &sink.topics);
+                words.extend(sinks.map(|topic| format!("sink {}", emit.plan.topics[*topic].name)));
+            }
+            Step::Next(_) | Step::Update | Step::Declare | Step::Read => {}
+        }
+    }
+    format!(" {}", words.join(" -> "))
+}
+
+impl Emit<'_> {
+    /// Whether repartition topics split a segment's method into arms.
+    pub(super) fn is_split(&self, id: NodeId, segment: usize) -> bool {
+        self.plan
+            .node(id)
+            .segments
+            .get(segment)
+            .is_some_and(|segment| {
+                segment
+                    .steps
+                    .iter()
+                    .any(|step| matches!(step, Step::Repartition { .. } | Step::Update))
+            })
+    }
+}

@@ -1,0 +1,216 @@
+//! A struct per sub-topology that holds its stores' handles, and where its records enter.
+
+use proc_macro2::TokenStream;
+use quote::ToTokens as _;
+use syn::Type;
+use syn::spanned::Spanned as _;
+
+use super::super::kinds::Shape;
+use super::super::plan::{Entry, old_values};
+use super::{Emit, ident_at, methods, number};
+
+/// Expands to:
+/// ```text
+/// /// Sub-topology 0: orders, customers -> enriched
+/// struct ShopTask0 { customers: __s::TableStore<…>, products: __s::GlobalTable<…> }
+/// impl __s::TaskOf<Shop> for ShopTask0 { fn process(…) fn flushed(…) }
+/// ```
+pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
+    let (app, name) = (emit.app, emit.task_name(sub));
+    let plan = emit.plan;
+    let described = &plan.subtopologies[sub];
+    let doc = format!(" Sub-topology {sub}: {}", plan.summary(sub));
+    let fields = described.stores.iter().filter_map(|store| {
+        let store = &plan.stores[*store];
+        let (field, (key, value)) = (&store.field.name, store.types.as_ref()?);
+        Some(mixed!(#field: __s::TableStore<#key, #value>,))
+    });
+    let globals = described.globals.iter().map(|id| {
+        let field = &plan.topology.node(*id).name;
+        let (key, value) = emit.types(*id);
+        mixed!(#field: __s::GlobalTable<#key, #value>,)
+    });
+    let entries = described
+        .sources
+        .iter()
+        .enumerate()
+        .map(|(index, source)| entry(emit, index, source));
+    let flushed = flushed(emit, sub);
+    mixed! {
+        #[doc = #doc]
+        #[derive(Debug)]
+        struct #name { #(#fields)* #(#globals)* }
+        #[automatically_derived]
+        impl __s::TaskOf<#app> for #name {
+            fn process(
+                &mut self,
+                app: &#app,
+                source: usize,
+                raw: __s::RawRecord<'_>,
+                cx: &mut __s::TaskContext,
+            ) -> __s::TaskResult {
+                match source {
+                    #(#entries)*
+                    other => __s::Err(__s::unknown_source(other)),
+                }
+            }
+            #flushed
+        }
+    }
+}
+
+fn entry(emit: &Emit<'_>, index: usize, source: &Entry) -> TokenStream {
+    let node = emit.plan.topology.node(source.node);
+    let index = number(index);
+    if let Some((segment, repartition)) = source.received_by {
+        let method = emit.method_name(source.node, segment);
+        let (at, variant) = (
+            emit.at_name(source.node, segment),
+            methods::repartitioned(repartition),
+        );
+        return mixed!(#index => __Nodes::#method(app, #at::#variant(self, raw), cx),);
+    }
+    let method = &node.name;
+    let (key, value) = emit.types(source.node);
+    let table = node.shape == Shape::Table;
+    let decode = ident_at(
+        if table { "decode_table" } else { "decode" },
+        node.ty.span(),
+    );
+    mixed! {
+        #index => {
+            let __s::Some(r) = cx.#decode::<#key, #value>(raw)? else { return __s::Ok(()); };
+            __Nodes::#method(app, self, r, cx)
+        }
+    }
+}
+
+/// What the record cache lets go: on to those who listen to the table.
+fn flushed(emit: &Emit<'_>, sub: usize) -> TokenStream {
+    let (plan, app) = (emit.plan, emit.app);
+    let mut listening = false;
+    let mut arms = TokenStream::new();
+    for (local, store) in plan.subtopologies[sub].stores.iter().enumerate() {
+        let node = plan.stores[*store].node;
+        let local = number(local);
+        if let Some(segment) = plan.updating_segment(node) {
+            listening = true;
+            let (method, at) = (emit.method_name(node, segment), emit.at_name(node, segment));
+            arms.extend(mixed!(#local => __Nodes::#method(app, #at::Flushed(self, entry), cx),));
+            continue;
+        }
+        let Some(segment) = plan.changed_segment(node) else {
+            arms.extend(mixed!(#local => __s::Ok(()),));
+            continue;
+        };
+        listening = true;
+        let field = &plan.topology.node(node).name;
+        let method = emit.method_name(node, segment);
+        let call = if emit.is_split(node, segment) {
+            let at = emit.at_name(node, segment);
+            mixed!(__Nodes::#method(app, #at::Head(self, r), cx))
+        } else {
+            mixed!(__Nodes::#method(app, self, r, cx))
+        };
+        arms.extend(mixed! {
+            #local => {
+                let r = self.#field.flushed(entry, cx)?;
+                #call
+            }
+        });
+    }
+    let (app_name, entry, cx) = if listening {
+        (mixed!(app), mixed!(entry), mixed!(cx))
+    } else {
+        (mixed!(_), mixed!(_), mixed!(_))
+    };
+    mixed! {
+        fn flushed(
+            &mut self,
+            #app_name: &#app,
+            store: usize,
+            #entry: __s::Flushed<'_>,
+            #cx: &mut __s::TaskContext,
+        ) -> __s::TaskResult {
+            match store {
+                #arms
+                other => __s::Err(__s::unknown_store(other)),
+            }
+        }
+    }
+}
+
+/// What the runtime asks of the user's struct.
+pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
+    let app = emit.app;
+    let driver = super::builder::driver_name(app);
+    let tasks = (0..emit.plan.subtopologies.len()).map(|sub| new_task(emit, sub));
+    let app_value = if emit.plan.subtopologies.is_empty() {
+        TokenStream::new()
+    } else {
+        mixed!(let app = __s::Clone::clone(app);)
+    };
+    mixed! {
+        #[automatically_derived]
+        impl __s::Topology for #app {
+            const TOPOLOGY: &'static __s::TopologyDescriptor = &TOPOLOGY;
+            type TestDriver = #driver;
+            fn subtopology(
+                app: &__s::Arc<Self>,
+                index: usize,
+            ) -> __s::TaskResult<__s::Box<dyn __s::SubTopology>> {
+                #app_value
+                match index {
+                    #(#tasks)*
+                    other => __s::Err(__s::unknown_subtopology(other)),
+                }
+            }
+        }
+    }
+}
+
+fn new_task(emit: &Emit<'_>, sub: usize) -> TokenStream {
+    let plan = emit.plan;
+    let name = emit.task_name(sub);
+    let stores = plan.subtopologies[sub]
+        .stores
+        .iter()
+        .enumerate()
+        .filter(|(_, store)| plan.stores[**store].types.is_some())
+        .map(|(local, store)| {
+            let node = plan.topology.node(plan.stores[*store].node);
+            let field = &node.name;
+            let old = if old_values::is_asked(plan.topology, node) {
+                mixed!(.sending_old_values())
+            } else {
+                TokenStream::new()
+            };
+            let local = number(local);
+            mixed!(#field: __s::TableStore::new(#local)#old,)
+        });
+    let globals = plan.subtopologies[sub].globals.iter().map(|id| {
+        let field = &plan.topology.node(*id).name;
+        let index = plan
+            .globals
+            .iter()
+            .position(|global| global.node == *id)
+            .unwrap_or_default();
+        let index = number(index);
+        mixed!(#field: __s::GlobalTable::new(#index),)
+    });
+    let sub = number(sub);
+    mixed! {
+        #sub => __s::Ok(__s::Box::new(__s::Bound { app, task: #name { #(#stores)* #(#globals)* } })),
+    }
+}
+
+/// A type's tokens, for `TypeDescriptor`.
+pub(super) fn type_descriptor(types: Option<&Type>) -> TokenStream {
+    match types {
+        Some(ty) => {
+            let (tokens, text) = (ty.to_token_stream(), super::type_text(ty));
+            mixed!(__s::TypeDescriptor { name: #text, ..__s::Described::<#tokens>::TYPE })
+        }
+        None => mixed!(__s::TypeDescriptor::inferred()),
+    }
+}

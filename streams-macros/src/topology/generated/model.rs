@@ -1,0 +1,504 @@
+//! What a drawn topology computes, in ordinary Rust: records are followed one by one through the nodes, a repartition topic is
+//! a queue, a table a map.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::super::kinds::Shape;
+use super::draw::Random;
+use super::drawn::{Does, Node, Op, Origin, Topology, Ty};
+
+/// A key or a value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Val {
+    Text(String),
+    Number(u64),
+    Count(i64),
+}
+
+impl Val {
+    fn of(ty: Ty, number: u64) -> Val {
+        match ty {
+            Ty::Text => Val::Text(format!("t{number}")),
+            Ty::Number => Val::Number(number),
+            Ty::Count => Val::Count(number as i64),
+        }
+    }
+
+    fn number(&self) -> u64 {
+        match self {
+            Val::Text(text) => text.len() as u64,
+            Val::Number(number) => *number,
+            Val::Count(count) => count.unsigned_abs(),
+        }
+    }
+
+    /// As a literal of Rust.
+    pub(crate) fn rust(&self) -> String {
+        match self {
+            Val::Text(text) => format!("{text:?}"),
+            Val::Number(number) => format!("{number}u64"),
+            Val::Count(count) => format!("{count}i64"),
+        }
+    }
+
+    /// As `{:?}` shows it.
+    pub(crate) fn debug(&self) -> String {
+        match self {
+            Val::Text(text) => format!("{text:?}"),
+            Val::Number(number) => number.to_string(),
+            Val::Count(count) => count.to_string(),
+        }
+    }
+}
+
+/// A record of a source: `None` is a tombstone.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    pub(crate) node: usize,
+    pub(crate) key: Val,
+    pub(crate) value: Option<Val>,
+    pub(crate) timestamp: i64,
+}
+
+/// A record of a sink.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    pub(crate) node: usize,
+    pub(crate) key: Val,
+    pub(crate) value: Option<Val>,
+    pub(crate) timestamp: i64,
+}
+
+/// Random records for the sources: few keys, so that they meet; timestamps that only grow.
+pub(crate) fn inputs(topology: &Topology, seed: u64) -> Vec<Input> {
+    let mut random = Random::new(seed ^ 0x1275);
+    let sources: Vec<usize> = (0..topology.nodes.len())
+        .filter(|id| matches!(topology.nodes[*id].origin, Origin::Source(_)))
+        .collect();
+    let mut inputs = Vec::new();
+    for number in 0..24 {
+        let Some(node) = random.pick(&sources).copied() else {
+            continue;
+        };
+        let source = &topology.nodes[node];
+        // The same small texts and numbers that the closures make.
+        let key = Val::of(source.key, random.below(3) as u64);
+        let value = match source.value {
+            Ty::Text => Val::Text("x".repeat(random.below(8))),
+            _ => Val::Number(random.below(12) as u64),
+        };
+        let is_table = source.shape != Shape::Stream;
+        inputs.push(Input {
+            node,
+            key,
+            value: (!is_table || !random.chance(20)).then_some(value),
+            timestamp: 1_000 + number * 10,
+        });
+    }
+    inputs
+}
+
+/// Everything that the sinks get.
+pub(crate) fn outputs(topology: &Topology, inputs: &[Input]) -> Vec<Output> {
+    let mut run = Run {
+        topology,
+        tables: vec![BTreeMap::new(); topology.nodes.len()],
+        queue: VecDeque::new(),
+        outputs: Vec::new(),
+        timestamp: 0,
+    };
+    for input in inputs {
+        run.timestamp = input.timestamp;
+        run.deliver(input.node, input.key.clone(), input.value.clone());
+        while let Some(waiting) = run.queue.pop_front() {
+            run.resume(waiting);
+        }
+    }
+    run.outputs
+}
+
+/// What flows: a stream's value, or a row's new and old one. `None` is no row, or the null that `to_stream` makes of one.
+#[derive(Debug, Clone)]
+struct Value {
+    new: Option<Val>,
+    old: Option<Val>,
+}
+
+impl Value {
+    fn of(new: Option<Val>) -> Value {
+        Value { new, old: None }
+    }
+}
+
+/// A record in a repartition topic, before the operator at `position`.
+struct Waiting {
+    node: usize,
+    position: usize,
+    key: Val,
+    value: Value,
+}
+
+struct Run<'a> {
+    topology: &'a Topology,
+    /// The rows of each table, and the aggregates.
+    tables: Vec<BTreeMap<Val, Val>>,
+    queue: VecDeque<Waiting>,
+    outputs: Vec<Output>,
+    timestamp: i64,
+}
+
+impl Run<'_> {
+    /// A node's finished record: its rows, its sinks, its readers in the order of their fields.
+    fn deliver(&mut self, id: usize, key: Val, value: Option<Val>) {
+        let node = &self.topology.nodes[id];
+        let mut old = None;
+        if node.shape != Shape::Stream {
+            old = match &value {
+                Some(value) => self.tables[id].insert(key.clone(), value.clone()),
+                None => self.tables[id].remove(&key),
+            };
+        }
+        for _ in &node.sinks {
+            self.outputs.push(Output {
+                node: id,
+                key: key.clone(),
+                value: value.clone(),
+                timestamp: self.timestamp,
+            });
+        }
+        // An aggregation says its initial value as the old one of a key's first update, as in Kafka Streams.
+        if old.is_none() {
+            old = match node.ops().last().map(|op| &op.does) {
+                Some(Does::Count) => Some(Val::Count(0)),
+                Some(Does::Aggregate {
+                    value: Ty::Text, ..
+                }) => Some(Val::Text(String::new())),
+                Some(Does::Aggregate { .. }) => Some(Val::Number(0)),
+                _ => None,
+            };
+        }
+        let value = Value { new: value, old };
+        let mut split_done = false;
+        for reader in self.topology.readers(id) {
+            let Origin::From(base, ops) = &self.topology.nodes[reader].origin else {
+                continue;
+            };
+            let branches = ops.first().is_some_and(is_branch);
+            if *base == id && branches {
+                if !split_done {
+                    split_done = true;
+                    self.split(id, &key, value.new.as_ref());
+                }
+                continue;
+            }
+            if *base == id {
+                self.follow(reader, 0, key.clone(), value.clone());
+            }
+            for (position, op) in ops.iter().enumerate() {
+                if op.other == Some(id) && op.does == Does::Merge {
+                    self.follow(reader, position + 1, key.clone(), value.clone());
+                }
+            }
+        }
+    }
+
+    /// The first branch that matches takes the record.
+    fn split(&mut self, id: usize, key: &Val, value: Option<&Val>) {
+        let Some(value) = value else { return };
+        for reader in self.topology.readers(id) {
+            let node = &self.topology.nodes[reader];
+            let Origin::From(base, ops) = &node.origin else {
+                continue;
+            };
+            let takes = match ops.first().map(|op| &op.does) {
+                Some(Does::Branch { rest }) => value.number() % 3 == *rest,
+                Some(Does::Otherwise) => true,
+                _ => false,
+            };
+            if *base == id && takes {
+                self.follow(reader, 1, key.clone(), Value::of(Some(value.clone())));
+                return;
+            }
+        }
+    }
+
+    /// Runs a chain from the operator at `position` on.
+    fn follow(&mut self, id: usize, position: usize, key: Val, value: Value) {
+        let node = &self.topology.nodes[id];
+        let ops = node.ops();
+        let Some(op) = ops.get(position) else {
+            if node.shape != Shape::Nothing {
+                self.deliver(id, key, value.new);
+            }
+            return;
+        };
+        let waiting = Waiting {
+            node: id,
+            position,
+            key,
+            value,
+        };
+        if op.repartitions {
+            self.queue.push_back(waiting);
+        } else {
+            self.resume(waiting);
+        }
+    }
+
+    fn resume(&mut self, waiting: Waiting) {
+        let Waiting {
+            node: id,
+            position,
+            key,
+            value,
+        } = waiting;
+        let topology = self.topology;
+        let node: &Node = &topology.nodes[id];
+        let op = &node.ops()[position];
+        if op.row.1.starts_with("Table") && op.does != Does::ToStream {
+            let new = self.row(op, &key, value.new);
+            let kept = position + 1 == node.ops().len() && self.has_store(id);
+            let old = match kept {
+                true => self.tables[id].get(&key).cloned(),
+                false => self.row(op, &key, value.old),
+            };
+            let absent = new.is_none() && old.is_none();
+            if !(absent && self.leaves_out_absent_rows(id, position)) {
+                self.follow(id, position + 1, key, Value { new, old });
+            }
+            return;
+        }
+        for (key, value) in self.apply(id, op, key, value.new) {
+            self.follow(id, position + 1, key, Value::of(value));
+        }
+    }
+
+    /// A row behind an operator of tables.
+    fn row(&self, op: &Op, key: &Val, row: Option<Val>) -> Option<Val> {
+        let row = row?;
+        let (k, v) = (key.number(), row.number());
+        let limit = self.topology.limit.unwrap_or_default();
+        match &op.does {
+            Does::Filter { keep, rest } => ((v % 3 != *rest) == *keep).then_some(row),
+            Does::FilterLimit { keep } => ((v > limit) == *keep).then_some(row),
+            Does::MapValues {
+                value,
+                add,
+                with_key,
+            } => {
+                let base = if *with_key { v.wrapping_add(k) } else { v };
+                Some(Val::of(*value, base.wrapping_add(*add)))
+            }
+            _ => Some(row),
+        }
+    }
+
+    /// A filter leaves out rows that it let pass neither before nor now, if its input can say old values, or if it has a store
+    /// and a reader asks for old values: Kafka Streams' rule.
+    fn leaves_out_absent_rows(&self, id: usize, position: usize) -> bool {
+        let ops = self.topology.nodes[id].ops();
+        let has_store = position + 1 == ops.len() && self.has_store(id);
+        is_filter(&ops[position])
+            && (self.can_say(id, position) || (has_store && self.is_asked(id)))
+    }
+
+    /// Whether a reader of a table asks for old values: a filter does, or a `map_values` without a store that is asked itself.
+    fn is_asked(&self, id: usize) -> bool {
+        self.topology.readers(id).into_iter().any(|reader| {
+            let node = &self.topology.nodes[reader];
+            match &node.origin {
+                Origin::From(base, _) if *base == id => self.asks(reader, 0),
+                _ => false,
+            }
+        })
+    }
+
+    fn asks(&self, id: usize, position: usize) -> bool {
+        let ops = self.topology.nodes[id].ops();
+        match ops.get(position) {
+            None => self.is_asked(id),
+            Some(op) if is_filter(op) => true,
+            Some(op) => {
+                let has_store = position + 1 == ops.len() && self.has_store(id);
+                matches!(op.does, Does::MapValues { .. })
+                    && op.row.1.starts_with("Table")
+                    && !has_store
+                    && self.asks(id, position + 1)
+            }
+        }
+    }
+
+    /// Whether the table before the operator at `position` says old values.
+    fn can_say(&self, id: usize, position: usize) -> bool {
+        let node = &self.topology.nodes[id];
+        let Origin::From(base, ops) = &node.origin else {
+            return self.has_store(id);
+        };
+        let Some(last) = position.checked_sub(1) else {
+            return self.can_say(*base, self.topology.nodes[*base].ops().len());
+        };
+        let aggregates =
+            |op: &Op| matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. });
+        if aggregates(&ops[last]) || (position == ops.len() && self.has_store(id)) {
+            return true;
+        }
+        let of_table = ops[last].row.1.starts_with("Table") && ops[last].does != Does::ToStream;
+        of_table && self.can_say(id, last)
+    }
+
+    fn has_store(&self, id: usize) -> bool {
+        let joins = |op: &Op| op.other == Some(id) && matches!(op.does, Does::Join { .. });
+        let node = &self.topology.nodes[id];
+        let aggregates =
+            |op: &Op| matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. });
+        node.store.is_some()
+            || node.ops().iter().any(aggregates)
+            || self.topology.nodes.iter().flat_map(Node::ops).any(joins)
+    }
+
+    /// What an operator of streams makes of a record. `None` is the null of `to_stream`.
+    fn apply(
+        &mut self,
+        id: usize,
+        op: &Op,
+        key: Val,
+        value: Option<Val>,
+    ) -> Vec<(Val, Option<Val>)> {
+        let limit = self.topology.limit.unwrap_or_default();
+        let k = key.number();
+        let v = value.as_ref().map_or(0, Val::number);
+        match &op.does {
+            Does::Filter { .. } | Does::FilterLimit { .. } => {
+                let keeps = match &op.does {
+                    Does::Filter { keep, rest } => (v % 3 != *rest) == *keep,
+                    Does::FilterLimit { keep } => (v > limit) == *keep,
+                    _ => true,
+                };
+                if keeps {
+                    vec![(key, value)]
+                } else {
+                    Vec::new()
+                }
+            }
+            Does::Map {
+                key: kt,
+                value: vt,
+                add,
+            } => {
+                vec![(
+                    Val::of(*kt, v.wrapping_add(*add) % 3),
+                    Some(Val::of(*vt, v.wrapping_add(k).wrapping_add(*add))),
+                )]
+            }
+            Does::MapValues {
+                value: ty,
+                add,
+                with_key,
+            } => {
+                let base = if *with_key { v.wrapping_add(k) } else { v };
+                let new = value.map(|_| Val::of(*ty, base.wrapping_add(*add)));
+                vec![(key, new)]
+            }
+            Does::FlatMap {
+                key: kt,
+                value: vt,
+                add,
+            } => {
+                let one = (
+                    Val::of(*kt, v.wrapping_add(*add) % 3),
+                    Some(Val::of(*vt, v.wrapping_add(k).wrapping_add(*add))),
+                );
+                (0..v % 3).map(|_| one.clone()).collect()
+            }
+            Does::FlatMapValues {
+                value: ty,
+                add,
+                with_key,
+            } => {
+                let base = if *with_key { v.wrapping_add(k) } else { v };
+                vec![(key, Some(Val::of(*ty, base.wrapping_add(*add)))); 2]
+            }
+            Does::SelectKey { key: kt, add } => {
+                vec![(Val::of(*kt, v.wrapping_add(*add) % 3), value)]
+            }
+            Does::Nothing
+            | Does::Merge
+            | Does::Branch { .. }
+            | Does::Otherwise
+            | Does::ToTable
+            | Does::ToStream => {
+                vec![(key, value)]
+            }
+            Does::Present { value: ty } => {
+                vec![(
+                    key,
+                    Some(Val::of(*ty, value.map_or(9, |value| value.number()))),
+                )]
+            }
+            Does::Count => {
+                let now = self.tables[id].get(&key).map_or(0, Val::number) + 1;
+                vec![(key, Some(Val::Count(now as i64)))]
+            }
+            Does::Reduce => {
+                let now = match (self.tables[id].get(&key), &value) {
+                    (Some(before), _) => Val::of(type_of(before), before.number().wrapping_add(v)),
+                    (None, Some(first)) => first.clone(),
+                    (None, None) => return Vec::new(),
+                };
+                vec![(key, Some(now))]
+            }
+            Does::Aggregate { value: ty, add } => {
+                let before = self.tables[id].get(&key).map_or(0, Val::number);
+                vec![(
+                    key,
+                    Some(Val::of(*ty, before.wrapping_add(v).wrapping_add(*add))),
+                )]
+            }
+            Does::Join { left, .. } => {
+                let row = op.other.and_then(|other| self.tables[other].get(&key));
+                joined(op, key.clone(), v, row.map(Val::number), *left)
+            }
+            Does::JoinGlobal { left, add, .. } => {
+                let row = op.other.and_then(|other| {
+                    let key = Val::of(self.topology.nodes[other].key, v.wrapping_add(*add) % 3);
+                    self.tables[other].get(&key)
+                });
+                joined(op, key.clone(), v, row.map(Val::number), *left)
+            }
+        }
+    }
+}
+
+fn joined(op: &Op, key: Val, v: u64, row: Option<u64>, left: bool) -> Vec<(Val, Option<Val>)> {
+    let ty = value_after(op);
+    match row {
+        Some(row) => vec![(key, Some(Val::of(ty, v.wrapping_add(row))))],
+        None if left => vec![(key, Some(Val::of(ty, v.wrapping_add(7))))],
+        None => Vec::new(),
+    }
+}
+
+/// The joiner's type: it wraps the number in text where its source says `format!`.
+fn value_after(op: &Op) -> Ty {
+    match op.args.last() {
+        Some(joiner) if joiner.contains("format!") => Ty::Text,
+        _ => Ty::Number,
+    }
+}
+
+fn type_of(value: &Val) -> Ty {
+    match value {
+        Val::Text(_) => Ty::Text,
+        Val::Number(_) => Ty::Number,
+        Val::Count(_) => Ty::Count,
+    }
+}
+
+fn is_filter(op: &Op) -> bool {
+    let filters = matches!(op.does, Does::Filter { .. } | Does::FilterLimit { .. });
+    filters && op.row.1.starts_with("Table")
+}
+
+fn is_branch(op: &Op) -> bool {
+    matches!(op.does, Does::Branch { .. } | Does::Otherwise)
+}

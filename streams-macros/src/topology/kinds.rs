@@ -1,0 +1,609 @@
+//! The table of operators and attribute options. It drives parsing, checks, messages, `docs/operators.md` and codegen:
+//! an operator of a later issue is a row here and an emit function.
+
+use std::fmt;
+
+/// What a chain is at some point, and so which operators it offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Shape {
+    Stream,
+    /// After `group_by`/`group_by_key` of a stream.
+    GroupedStream,
+    /// After `windowed_by`.
+    WindowedStream,
+    /// After `cogroup`.
+    CogroupedStream,
+    Table,
+    /// After `group_by` of a table.
+    GroupedTable,
+    GlobalTable,
+    /// A store field that processors share.
+    Store,
+    /// After `for_each`: nothing follows.
+    Nothing,
+}
+
+impl Shape {
+    /// "a stream", for messages.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Shape::Stream => "a stream",
+            Shape::GroupedStream => "a grouped stream",
+            Shape::WindowedStream => "a windowed stream",
+            Shape::CogroupedStream => "a cogrouped stream",
+            Shape::Table => "a table",
+            Shape::GroupedTable => "a grouped table",
+            Shape::GlobalTable => "a global table",
+            Shape::Store => "a store",
+            Shape::Nothing => "nothing",
+        }
+    }
+
+    /// The field type that declares a node of this shape.
+    pub(crate) fn field_type(self) -> &'static str {
+        match self {
+            Shape::Stream => "KStream<K, V>",
+            Shape::Table => "KTable<K, V>",
+            Shape::GlobalTable => "GlobalKTable<K, V>",
+            Shape::Store => "KeyValueStore<K, V>",
+            Shape::Nothing => "()",
+            Shape::GroupedStream
+            | Shape::WindowedStream
+            | Shape::CogroupedStream
+            | Shape::GroupedTable => "(not a field: an aggregation must follow)",
+        }
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+/// A positional argument of an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Param {
+    /// A closure, or a path to a function.
+    Function {
+        /// What it is for: "predicate", "joiner".
+        role: &'static str,
+        /// What it takes, as written in its signature.
+        takes: &'static [&'static str],
+        /// What it gives.
+        gives: &'static str,
+    },
+    /// Another node, by its field's name.
+    Node,
+    /// A partition count: a literal or a const.
+    Count,
+    /// Windows: `tumbling("10m")` and so on.
+    Windows,
+    /// `FraudAlerts::new(self.limit)`.
+    Processor,
+    /// Any other value: an emit strategy, a suppression.
+    Value,
+}
+
+/// How an operator treats the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Key {
+    Keeps,
+    /// Sets a new key: what groups or joins by it later goes through a repartition topic.
+    Changes,
+}
+
+/// Whether an operator relies on its input being partitioned by the key: after a key change a repartition topic comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Partitioning {
+    /// Works record by record.
+    Free,
+    /// Needs records of a key in one task; drops null keys before the topic.
+    ByKey,
+    /// The same, but lets null keys through (left joins).
+    ByKeyOrNull,
+    /// Is a repartition topic.
+    Topic,
+}
+
+/// The state an operator uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    None,
+    /// A store of its own, which belongs to the field.
+    Owns,
+    /// A store of its own where the field asks for one (`#[store]`) or somebody joins with it.
+    OwnsIfMaterialized,
+    /// The store of the other node.
+    OfOther,
+}
+
+/// What happens to null keys and values where the types allow them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nulls {
+    Keeps,
+    /// Null keys are dropped and counted.
+    DropsKeys,
+    /// Null keys and null values are dropped and counted.
+    DropsKeysAndValues,
+}
+
+/// Whether the table that an operator yields can lose a key it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Losing {
+    /// Does not yield a table.
+    NoTable,
+    Never,
+    Always,
+    /// As its input.
+    AsInput,
+    /// If the value that the aggregation or the stream carries is declared as `Option<…>`.
+    IfOption,
+}
+
+/// Whether an operator can be used yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Built,
+    /// Known by name, refused with `KS0190`.
+    Later,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    pub(crate) name: &'static str,
+    /// What it is called on.
+    pub(crate) on: Shape,
+    /// The shape of the other node, where it takes one (`join`, `merge`).
+    pub(crate) with: Option<Shape>,
+    pub(crate) params: &'static [Param],
+    /// How many of `params` may be left out at the end.
+    pub(crate) optional: usize,
+    /// Named options: `name = "…"`, `within("5m")`.
+    pub(crate) options: &'static [&'static str],
+    pub(crate) yields: Shape,
+    pub(crate) key: Key,
+    pub(crate) partitioning: Partitioning,
+    pub(crate) state: State,
+    #[allow(dead_code, reason = "read by the test that renders docs/operators.md")]
+    pub(crate) nulls: Nulls,
+    pub(crate) losing: Losing,
+    pub(crate) status: Status,
+    /// One line for the docs.
+    #[allow(dead_code, reason = "read by the test that renders docs/operators.md")]
+    pub(crate) doc: &'static str,
+}
+
+impl Operator {
+    /// `join(table, |V, &TV| -> O)`, for messages and docs.
+    pub(crate) fn signature(&self) -> String {
+        let params: Vec<String> = self
+            .params
+            .iter()
+            .map(|param| match param {
+                Param::Function { takes, gives, .. } => {
+                    format!("|{}| -> {gives}", takes.join(", "))
+                }
+                Param::Node => match self.with {
+                    Some(Shape::Table) => "table".to_owned(),
+                    Some(Shape::GlobalTable) => "global_table".to_owned(),
+                    _ => "stream".to_owned(),
+                },
+                Param::Count => "partitions".to_owned(),
+                Param::Windows => "windows".to_owned(),
+                Param::Processor => "Processor::new(…)".to_owned(),
+                Param::Value => "…".to_owned(),
+            })
+            .collect();
+        format!("{}({})", self.name, params.join(", "))
+    }
+
+    pub(crate) fn is_built(&self) -> bool {
+        self.status == Status::Built
+    }
+}
+
+macro_rules! function {
+    ($role:literal, [$($takes:literal),*] -> $gives:literal) => {
+        Param::Function { role: $role, takes: &[$($takes),*], gives: $gives }
+    };
+}
+
+/// A row with the defaults of a stateless operator on streams.
+const STATELESS: Operator = Operator {
+    name: "",
+    on: Shape::Stream,
+    with: None,
+    params: &[],
+    optional: 0,
+    options: &[],
+    yields: Shape::Stream,
+    key: Key::Keeps,
+    partitioning: Partitioning::Free,
+    state: State::None,
+    nulls: Nulls::Keeps,
+    losing: Losing::NoTable,
+    status: Status::Built,
+    doc: "",
+};
+const LATER: Operator = Operator {
+    status: Status::Later,
+    ..STATELESS
+};
+const ON_TABLE: Operator = Operator {
+    on: Shape::Table,
+    yields: Shape::Table,
+    state: State::OwnsIfMaterialized,
+    losing: Losing::AsInput,
+    ..STATELESS
+};
+const TABLE_LATER: Operator = Operator {
+    status: Status::Later,
+    ..ON_TABLE
+};
+const AGGREGATION: Operator = Operator {
+    on: Shape::GroupedStream,
+    options: &["name"],
+    yields: Shape::Table,
+    partitioning: Partitioning::ByKey,
+    state: State::Owns,
+    nulls: Nulls::DropsKeysAndValues,
+    ..STATELESS
+};
+const WINDOWED: Operator = Operator {
+    on: Shape::WindowedStream,
+    status: Status::Later,
+    ..AGGREGATION
+};
+const COGROUPED: Operator = Operator {
+    on: Shape::CogroupedStream,
+    status: Status::Later,
+    ..AGGREGATION
+};
+const GROUPED_TABLE: Operator = Operator {
+    on: Shape::GroupedTable,
+    status: Status::Later,
+    ..AGGREGATION
+};
+const JOIN_TABLE: Operator = Operator {
+    with: Some(Shape::Table),
+    options: &["name", "grace"],
+    partitioning: Partitioning::ByKey,
+    state: State::OfOther,
+    nulls: Nulls::DropsKeysAndValues,
+    ..STATELESS
+};
+const LEFT_JOIN_TABLE: Operator = Operator {
+    partitioning: Partitioning::ByKeyOrNull,
+    nulls: Nulls::Keeps,
+    ..JOIN_TABLE
+};
+const JOIN_GLOBAL: Operator = Operator {
+    with: Some(Shape::GlobalTable),
+    options: &["name"],
+    state: State::OfOther,
+    nulls: Nulls::DropsKeysAndValues,
+    ..STATELESS
+};
+const JOIN_STREAM: Operator = Operator {
+    with: Some(Shape::Stream),
+    options: &[
+        "name",
+        "within",
+        "before",
+        "after",
+        "grace",
+        "left_store",
+        "right_store",
+        "outer_store",
+    ],
+    partitioning: Partitioning::ByKey,
+    state: State::Owns,
+    nulls: Nulls::DropsKeysAndValues,
+    ..LATER
+};
+const JOIN_TABLES: Operator = Operator {
+    with: Some(Shape::Table),
+    options: &["name"],
+    ..TABLE_LATER
+};
+
+const PREDICATE: Param = function!("predicate", ["&K", "&V"] -> "bool");
+const NEW_KEY: Param = function!("key", ["&K", "&V"] -> "K2");
+const MAP_VALUE: Param = function!("mapper", ["V"] -> "V2");
+const MAP_VALUE_WITH_KEY: Param = function!("mapper", ["&K", "V"] -> "V2");
+const LOOK: Param = function!("action", ["&K", "&V"] -> "()");
+const INITIAL: Param = function!("initializer", [] -> "A");
+const MERGE_SESSIONS: Param = function!("merger", ["&K", "A", "A"] -> "A");
+const ADDER: Param = function!("aggregator", ["&K", "V", "A"] -> "A");
+const REDUCER: Param = function!("reducer", ["V", "V"] -> "V");
+const GLOBAL_KEY: Param = function!("key mapper", ["&K", "&V"] -> "GK");
+const JOINER: Param = function!("joiner", ["V", "&TV"] -> "O");
+const JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "&TV"] -> "O");
+const LEFT_JOINER: Param = function!("joiner", ["V", "Option<&TV>"] -> "O");
+const LEFT_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "Option<&TV>"] -> "O");
+const OUTER_JOINER: Param = function!("joiner", ["Option<&V>", "Option<&OV>"] -> "O");
+const STREAM_JOINER: Param = function!("joiner", ["&V", "&OV"] -> "O");
+const STREAM_LEFT_JOINER: Param = function!("joiner", ["&V", "Option<&OV>"] -> "O");
+
+/// Every operator. Several rows of one name: the receiver, or the other node, decides.
+#[rustfmt::skip]
+pub(crate) static OPERATORS: &[Operator] = &[
+    // Streams, record by record.
+    Operator { name: "filter", params: &[PREDICATE], doc: "Keeps the records for which the predicate holds.", ..STATELESS },
+    Operator { name: "filter_not", params: &[PREDICATE], doc: "Drops the records for which the predicate holds.", ..STATELESS },
+    Operator { name: "map", params: &[function!("mapper", ["K", "V"] -> "(K2, V2)")], key: Key::Changes, doc: "A new key and a new value for each record.", ..STATELESS },
+    Operator { name: "map_values", params: &[MAP_VALUE], doc: "A new value for each record; the key stays.", ..STATELESS },
+    Operator { name: "map_values_with_key", params: &[MAP_VALUE_WITH_KEY], doc: "A new value for each record, made with a look at its key.", ..STATELESS },
+    Operator { name: "flat_map", params: &[function!("mapper", ["&K", "&V"] -> "impl IntoIterator<Item = (K2, V2)>")], key: Key::Changes, doc: "Any number of records, with new keys, for each record.", ..STATELESS },
+    Operator { name: "flat_map_values", params: &[function!("mapper", ["&V"] -> "impl IntoIterator<Item = V2>")], doc: "Any number of values for each record; the key stays.", ..STATELESS },
+    Operator { name: "flat_map_values_with_key", params: &[function!("mapper", ["&K", "&V"] -> "impl IntoIterator<Item = V2>")], doc: "Any number of values for each record, made with a look at its key.", ..STATELESS },
+    Operator { name: "select_key", params: &[NEW_KEY], key: Key::Changes, doc: "A new key for each record; the value stays.", ..STATELESS },
+    Operator { name: "peek", params: &[LOOK], doc: "Looks at each record and passes it on.", ..STATELESS },
+    Operator { name: "for_each", params: &[function!("action", ["&K", "V"] -> "()")], yields: Shape::Nothing, doc: "Ends the chain with a side effect; the field's type is `()`.", ..STATELESS },
+    Operator { name: "print", params: &[Param::Value], optional: 1, yields: Shape::Nothing, doc: "Ends the chain by printing each record; the field's type is `()`.", ..LATER },
+    Operator { name: "merge", with: Some(Shape::Stream), params: &[Param::Node], doc: "The records of both streams, in no order between them.", ..STATELESS },
+    Operator { name: "branch", params: &[PREDICATE], options: &["split"], doc: "The records for which this predicate is the first of the split to hold.", ..STATELESS },
+    Operator { name: "otherwise", options: &["split"], doc: "The records that no branch of the split took.", ..STATELESS },
+    Operator { name: "try_map", params: &[function!("mapper", ["K", "V"] -> "Result<(K2, V2), E>")], key: Key::Changes, doc: "`map` with a closure that may fail.", ..LATER },
+    Operator { name: "try_map_values", params: &[function!("mapper", ["V"] -> "Result<V2, E>")], doc: "`map_values` with a closure that may fail.", ..LATER },
+    Operator { name: "try_map_values_with_key", params: &[function!("mapper", ["&K", "V"] -> "Result<V2, E>")], doc: "`map_values_with_key` with a closure that may fail.", ..LATER },
+    Operator { name: "try_filter", params: &[function!("predicate", ["&K", "&V"] -> "Result<bool, E>")], doc: "`filter` with a closure that may fail.", ..LATER },
+    Operator { name: "try_flat_map", params: &[function!("mapper", ["&K", "&V"] -> "Result<impl IntoIterator<Item = (K2, V2)>, E>")], key: Key::Changes, doc: "`flat_map` with a closure that may fail.", ..LATER },
+    Operator { name: "try_flat_map_values", params: &[function!("mapper", ["&V"] -> "Result<impl IntoIterator<Item = V2>, E>")], doc: "`flat_map_values` with a closure that may fail.", ..LATER },
+    Operator { name: "try_for_each", params: &[function!("action", ["&K", "V"] -> "Result<(), E>")], yields: Shape::Nothing, doc: "`for_each` with a closure that may fail.", ..LATER },
+    // Streams, regrouped.
+    Operator { name: "repartition", params: &[Param::Count], optional: 1, options: &["name", "partitions", "partitioner"], partitioning: Partitioning::Topic, doc: "Sends the stream through an internal topic of its own, with as many partitions as given.", ..STATELESS },
+    Operator { name: "to_table", options: &["name"], yields: Shape::Table, partitioning: Partitioning::ByKey, state: State::OwnsIfMaterialized, nulls: Nulls::DropsKeys, losing: Losing::IfOption, doc: "The stream read as updates of a table.", ..STATELESS },
+    Operator { name: "group_by", params: &[NEW_KEY], options: &["name"], yields: Shape::GroupedStream, key: Key::Changes, doc: "Groups by a new key: an aggregation follows, through a repartition topic.", ..STATELESS },
+    Operator { name: "group_by_key", options: &["name"], yields: Shape::GroupedStream, doc: "Groups by the key as it is: an aggregation follows.", ..STATELESS },
+    // Streams joined with tables.
+    Operator { name: "join", params: &[Param::Node, JOINER], doc: "Each record with the table's value for its key; without one, no result.", ..JOIN_TABLE },
+    Operator { name: "left_join", params: &[Param::Node, LEFT_JOINER], doc: "Each record with the table's value for its key, if there is one.", ..LEFT_JOIN_TABLE },
+    Operator { name: "join_with_key", params: &[Param::Node, JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_TABLE },
+    Operator { name: "left_join_with_key", params: &[Param::Node, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the key.", ..LEFT_JOIN_TABLE },
+    Operator { name: "join", params: &[Param::Node, GLOBAL_KEY, JOINER], doc: "Each record with the global table's value for the key that the mapper finds; without one, no result.", ..JOIN_GLOBAL },
+    Operator { name: "left_join", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER], doc: "Each record with the global table's value for the key that the mapper finds, if there is one.", ..JOIN_GLOBAL },
+    Operator { name: "join_with_key", params: &[Param::Node, GLOBAL_KEY, JOINER_WITH_KEY], doc: "`join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
+    Operator { name: "left_join_with_key", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
+    Operator { name: "join", params: &[Param::Node, STREAM_JOINER, Param::Windows], optional: 1, doc: "Pairs of records of both streams with one key, within a time difference.", ..JOIN_STREAM },
+    Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER, Param::Windows], optional: 1, doc: "`join` that keeps the left records without a partner.", ..JOIN_STREAM },
+    Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER, Param::Windows], optional: 1, doc: "`join` that keeps the records of both sides without a partner.", ..JOIN_STREAM },
+    Operator { name: "process", params: &[Param::Processor], key: Key::Changes, doc: "A processor of your own, which may change the key.", ..LATER },
+    Operator { name: "process_values", params: &[Param::Processor], doc: "A processor of your own that cannot change the key.", ..LATER },
+    // Grouped streams.
+    Operator { name: "count", losing: Losing::Never, doc: "How many records each key has had: `KTable<K, i64>`.", ..AGGREGATION },
+    Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key combined into one of their type; `None` removes the key.", ..AGGREGATION },
+    Operator { name: "aggregate", params: &[INITIAL, ADDER], losing: Losing::IfOption, doc: "The values of each key gathered into a value of another type; `None` removes the key.", ..AGGREGATION },
+    Operator { name: "windowed_by", on: Shape::GroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
+    Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, doc: "Begins an aggregation of several grouped streams.", ..LATER },
+    // Windowed and cogrouped streams.
+    Operator { name: "emit", on: Shape::WindowedStream, params: &[Param::Value], yields: Shape::WindowedStream, doc: "When results are sent: `on_window_update` or `on_window_close`.", ..LATER },
+    Operator { name: "count", losing: Losing::Always, doc: "How many records each key has had in each window.", ..WINDOWED },
+    Operator { name: "reduce", params: &[REDUCER], losing: Losing::Always, doc: "The values of each key and window combined into one of their type.", ..WINDOWED },
+    Operator { name: "aggregate", params: &[INITIAL, ADDER, MERGE_SESSIONS], optional: 1, losing: Losing::Always, doc: "The values of each key and window gathered into a value of another type.", ..WINDOWED },
+    Operator { name: "cogroup", on: Shape::CogroupedStream, params: &[Param::Node, ADDER], yields: Shape::CogroupedStream, doc: "Adds another grouped stream to the aggregation.", ..LATER },
+    Operator { name: "windowed_by", on: Shape::CogroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
+    Operator { name: "aggregate", params: &[INITIAL], losing: Losing::IfOption, doc: "Ends a cogroup with the initial value.", ..COGROUPED },
+    // Tables.
+    Operator { name: "filter", params: &[PREDICATE], losing: Losing::Always, doc: "The rows for which the predicate holds; a row that stops matching is deleted.", ..ON_TABLE },
+    Operator { name: "filter_not", params: &[PREDICATE], losing: Losing::Always, doc: "The rows for which the predicate does not hold.", ..ON_TABLE },
+    Operator { name: "map_values", params: &[MAP_VALUE], doc: "A new value for each row.", ..ON_TABLE },
+    Operator { name: "map_values_with_key", params: &[MAP_VALUE_WITH_KEY], doc: "A new value for each row, made with a look at its key.", ..ON_TABLE },
+    Operator { name: "transform_values", params: &[Param::Processor], doc: "A processor of your own makes a new value for each row.", ..TABLE_LATER },
+    Operator { name: "to_stream", on: Shape::Table, doc: "The table's updates as a stream; `Option<V>` where the table can lose keys.", ..STATELESS },
+    Operator { name: "group_by", params: &[function!("mapper", ["&K", "&V"] -> "(K2, V2)")], options: &["name"], yields: Shape::GroupedTable, losing: Losing::NoTable, key: Key::Changes, doc: "Groups rows by a new key: an aggregation with adder and subtractor follows.", ..TABLE_LATER },
+    Operator { name: "count", losing: Losing::Never, doc: "How many rows each group has.", ..GROUPED_TABLE },
+    Operator { name: "reduce", params: &[REDUCER, REDUCER], losing: Losing::IfOption, doc: "The rows of each group combined: adder, subtractor.", ..GROUPED_TABLE },
+    Operator { name: "aggregate", params: &[INITIAL, ADDER, ADDER], losing: Losing::IfOption, doc: "The rows of each group gathered: initializer, adder, subtractor.", ..GROUPED_TABLE },
+    Operator { name: "join", params: &[Param::Node, STREAM_JOINER], losing: Losing::Always, doc: "The rows of both tables with one key.", ..JOIN_TABLES },
+    Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], doc: "`join` that keeps the left rows without a partner.", ..JOIN_TABLES },
+    Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], losing: Losing::Always, doc: "`join` that keeps the rows of both sides without a partner.", ..JOIN_TABLES },
+    Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], losing: Losing::Always, doc: "Joins rows with another table by a foreign key.", ..JOIN_TABLES },
+    Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], doc: "`join_on` that keeps rows without a partner.", ..JOIN_TABLES },
+    Operator { name: "suppress", params: &[Param::Value], options: &["name"], doc: "Holds updates back until a window closes or a time limit passes.", ..TABLE_LATER },
+];
+
+/// The rows of a name.
+pub(crate) fn rows(name: &str) -> impl Iterator<Item = &'static Operator> {
+    OPERATORS.iter().filter(move |row| row.name == name)
+}
+
+/// Whether any row of that name has that named option (so that `within("5m")` is told from a positional argument).
+pub(crate) fn has_option(operator: &str, option: &str) -> bool {
+    rows(operator).any(|row| row.options.contains(&option))
+}
+
+/// Every operator name, once.
+pub(crate) fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = OPERATORS.iter().map(|row| row.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// The operators that a shape offers.
+pub(crate) fn offered_by(shape: Shape) -> Vec<&'static str> {
+    let mut names: Vec<_> = OPERATORS
+        .iter()
+        .filter(|row| row.on == shape)
+        .map(|row| row.name)
+        .collect();
+    names.dedup();
+    names
+}
+
+/// An option of an attribute.
+#[derive(Debug)]
+pub(crate) struct AttributeOption {
+    /// `topology`, `source`, `sink`, `store`.
+    pub(crate) attribute: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) status: Status,
+    #[allow(dead_code, reason = "read by the test that renders docs/operators.md")]
+    pub(crate) doc: &'static str,
+}
+
+const fn option(
+    attribute: &'static str,
+    name: &'static str,
+    status: Status,
+    doc: &'static str,
+) -> AttributeOption {
+    AttributeOption {
+        attribute,
+        name,
+        status,
+        doc,
+    }
+}
+
+/// Every option of every attribute.
+#[rustfmt::skip]
+pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
+    option("topology", "application_id", Status::Built, "Kafka's `application.id`: the group, and the prefix of internal topics."),
+    option("topology", "optimization", Status::Built, "`\"none\"` or `\"all\"`: whether source topics serve as changelogs."),
+    option("topology", "crate", Status::Built, "The path of the `kstreams` crate, where it is renamed."),
+    option("topology", "lock", Status::Later, "The topology lock file."),
+    option("topology", "store_format", Status::Later, "`\"default\"` or `\"headers\"`."),
+    option("source", "topic", Status::Built, "The topic."),
+    option("source", "topics", Status::Built, "Several topics read as one stream."),
+    option("source", "pattern", Status::Later, "A regular expression of topic names."),
+    option("source", "partitions", Status::Built, "How many partitions the topic has: a number, a const, or `runtime`."),
+    option("source", "partitioner", Status::Built, "By which partitioner others write the topic."),
+    option("source", "timestamp", Status::Later, "A timestamp extractor."),
+    option("source", "offset_reset", Status::Built, "Where to begin without a committed offset: `earliest`, `latest`, `none`."),
+    option("source", "global", Status::Later, "A global store kept by a processor."),
+    option("source", "process", Status::Later, "The processor of a global store."),
+    option("sink", "topic", Status::Built, "The topic, or a closure that chooses it per record."),
+    option("sink", "topics", Status::Built, "The topics among which the closure chooses."),
+    option("sink", "partitions", Status::Built, "How many partitions the topic has."),
+    option("sink", "partitioner", Status::Later, "A partitioner other than Kafka's default."),
+    option("store", "kind", Status::Built, "`lmdb` (default) or `memory`."),
+    option("store", "cache", Status::Built, "Whether the record cache lies before the store: `true` (default) or `false`."),
+    option("store", "changelog", Status::Built, "Whether changes are logged: `true` (default) or `false`."),
+    option("store", "name", Status::Built, "The store's name, where it is not the field's."),
+    option("store", "retention", Status::Later, "How long a window store keeps entries."),
+    option("store", "versioned", Status::Later, "Keeps old versions for that long."),
+    option("store", "changelog_config", Status::Later, "Topic settings of the changelog."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_one_name_differ_in_receiver_or_other_node() {
+        for (i, a) in OPERATORS.iter().enumerate() {
+            for b in &OPERATORS[i + 1..] {
+                assert!(
+                    a.name != b.name || a.on != b.on || a.with != b.with,
+                    "two rows for {} on {}",
+                    a.name,
+                    a.on
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_takes_a_node_if_and_only_if_it_says_which() {
+        for row in OPERATORS.iter().filter(|row| row.name != "cogroup") {
+            assert_eq!(
+                row.with.is_some(),
+                row.params.contains(&Param::Node),
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    #[test]
+    fn a_table_says_whether_it_loses_keys() {
+        for row in OPERATORS {
+            assert_eq!(
+                row.yields == Shape::Table,
+                row.losing != Losing::NoTable,
+                "{}",
+                row.name
+            );
+        }
+    }
+
+    /// `docs/operators.md`, from the table.
+    fn page() -> String {
+        let mut out = String::from(
+            "# Operators\n\nThe operators of a chain in `#[from(…)]`, and the options of the attributes. \
+             This page is rendered from the macro's own table (`streams-macros/src/topology/kinds.rs`).\n\
+             Operators marked *later* are known by name and refused with KS0190.\n",
+        );
+        let shapes = [
+            Shape::Stream,
+            Shape::GroupedStream,
+            Shape::WindowedStream,
+            Shape::CogroupedStream,
+            Shape::Table,
+            Shape::GroupedTable,
+        ];
+        for shape in shapes {
+            out += &format!("\n## On {shape}\n\n| operator | yields | |\n|---|---|---|\n");
+            for row in OPERATORS.iter().filter(|row| row.on == shape) {
+                let later = if row.is_built() { "" } else { "*later.* " };
+                let mut notes = String::new();
+                if row.key == Key::Changes {
+                    notes += " Changes the key.";
+                }
+                match row.partitioning {
+                    Partitioning::ByKey | Partitioning::ByKeyOrNull => {
+                        notes += " After a key change, through a repartition topic.";
+                    }
+                    Partitioning::Free | Partitioning::Topic => {}
+                }
+                match row.nulls {
+                    Nulls::Keeps => {}
+                    Nulls::DropsKeys => notes += " Drops null keys.",
+                    Nulls::DropsKeysAndValues => notes += " Drops null keys and values.",
+                }
+                let signature = row.signature().replace('|', "\\|");
+                out += &format!(
+                    "| `{signature}` | {} | {later}{}{notes} |\n",
+                    row.yields, row.doc
+                );
+            }
+        }
+        for attribute in ["topology", "source", "sink", "store"] {
+            out += &format!("\n## `#[{attribute}(…)]`\n\n| option | |\n|---|---|\n");
+            for row in ATTRIBUTE_OPTIONS
+                .iter()
+                .filter(|row| row.attribute == attribute)
+            {
+                let later = if row.status == Status::Built {
+                    ""
+                } else {
+                    "*later.* "
+                };
+                out += &format!("| `{}` | {later}{} |\n", row.name, row.doc);
+            }
+        }
+        out
+    }
+
+    /// With `KSTREAMS_BLESS=1` it writes the page.
+    #[test]
+    fn the_page_of_operators_is_up_to_date() {
+        // The facade's generator draws from this table too; the page is ours.
+        if env!("CARGO_PKG_NAME") != "streams-macros" {
+            return;
+        }
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operators.md");
+        if std::env::var_os("KSTREAMS_BLESS").is_some() {
+            std::fs::write(path, page()).expect("docs/operators.md can be written");
+        }
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            text == page(),
+            "docs/operators.md is out of date: run this test with KSTREAMS_BLESS=1"
+        );
+    }
+}

@@ -1,0 +1,608 @@
+//! The plan: how a checked topology runs. Chains become segments of straight-line steps, the graph becomes sub-topologies, and
+//! every topic, store and node gets its name. Decides everything that the emitter writes down; emits nothing.
+
+mod chains;
+mod describe;
+mod dump;
+pub(crate) mod facts;
+pub(crate) mod old_values;
+
+use std::collections::BTreeMap;
+
+use syn::Type;
+
+use super::kinds::Shape;
+use super::model::{Node, NodeId, Origin, Topology};
+use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
+
+pub(crate) use self::describe::{DescribedKind, DescribedNode};
+
+/// How a topology runs.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) topology: &'a Topology,
+    pub(crate) application_id: String,
+    pub(crate) topics: Vec<Topic<'a>>,
+    pub(crate) stores: Vec<Store<'a>>,
+    /// In the order of the fields that begin them.
+    pub(crate) subtopologies: Vec<Subtopology>,
+    pub(crate) globals: Vec<Global>,
+    /// By `NodeId`.
+    pub(crate) nodes: Vec<NodePlan<'a>>,
+}
+
+/// A topic that is read or written.
+#[derive(Debug)]
+pub(crate) struct Topic<'a> {
+    /// The full name; for internal topics the part after `<application.id>-`.
+    pub(crate) name: String,
+    pub(crate) role: TopicRole,
+    pub(crate) partitions: Option<&'a Partitions>,
+    /// `None` where only rustc knows them: an automatic repartition's.
+    pub(crate) types: Option<(Type, Type)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TopicRole {
+    Source,
+    Sink,
+    SourceAndSink,
+    Repartition,
+    Changelog,
+}
+
+/// A state store. It belongs to a field.
+#[derive(Debug)]
+pub(crate) struct Store<'a> {
+    pub(crate) name: String,
+    pub(crate) node: NodeId,
+    pub(crate) backend: StoreKind,
+    pub(crate) cache: bool,
+    pub(crate) changelog: Changelog,
+    /// `None` where only rustc knows them: operators follow the aggregation.
+    pub(crate) types: Option<(Type, Type)>,
+    /// Whether the field's handle shows this store's content.
+    pub(crate) queryable: bool,
+    pub(crate) field: &'a Node,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Changelog {
+    None,
+    Internal(usize),
+    Source(usize),
+}
+
+/// A connected part of the graph.
+#[derive(Debug, Default)]
+pub(crate) struct Subtopology {
+    pub(crate) sources: Vec<Entry>,
+    /// Indexes into `Plan::stores`; a store's place here is its local index.
+    pub(crate) stores: Vec<usize>,
+    /// Global tables that it reads.
+    pub(crate) globals: Vec<NodeId>,
+    pub(crate) nodes: Vec<DescribedNode>,
+    /// Topics that must have equal partition counts.
+    pub(crate) copartitioned: Vec<Vec<usize>>,
+}
+
+/// A topic that a sub-topology reads, and where its records go.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    /// The describing source node's name.
+    pub(crate) name: String,
+    pub(crate) topic: usize,
+    pub(crate) offset_reset: OffsetReset,
+    pub(crate) node: NodeId,
+    /// The segment and repartition number that receive; `None` for a source field.
+    pub(crate) received_by: Option<(usize, usize)>,
+}
+
+/// A global table's topic and store.
+#[derive(Debug)]
+pub(crate) struct Global {
+    pub(crate) node: NodeId,
+    pub(crate) topic: usize,
+    pub(crate) store: usize,
+}
+
+/// How one node runs.
+#[derive(Debug)]
+pub(crate) struct NodePlan<'a> {
+    /// Each becomes a method; the first carries the node's name.
+    pub(crate) segments: Vec<Segment>,
+    /// The sub-topology of each part: a repartition topic begins a new one.
+    pub(crate) parts: Vec<usize>,
+    /// The node's own store, as an index into `Plan::stores`.
+    pub(crate) store: Option<usize>,
+    /// Who gets its records, in order, after its sinks.
+    pub(crate) children: Vec<Child>,
+    /// Topics of its sinks, as indexes into `Plan::topics`.
+    pub(crate) sinks: Vec<SinkPlan<'a>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct SinkPlan<'a> {
+    pub(crate) sink: &'a super::parse::Sink,
+    pub(crate) topics: Vec<usize>,
+}
+
+/// Who gets a node's records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Child {
+    /// A node: its first segment, or the one after its n-th merge.
+    Node(NodeId, usize),
+    /// The branches of one split: the first that matches takes the record.
+    Split(Vec<NodeId>),
+}
+
+/// A part of a chain that is one method.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) start: Start,
+    pub(crate) steps: Vec<Step>,
+    /// The node's part in which it starts.
+    pub(crate) part: usize,
+}
+
+/// What a segment takes.
+#[derive(Debug, Clone)]
+pub(crate) enum Start {
+    /// Records of the node's own topic.
+    Source,
+    /// Records of the chain's input.
+    Input(NodeId),
+    /// After the n-th merge of the chain, with this node. Both streams come with the node's own declared types where the merge
+    /// ends the chain, otherwise with those of the node that was merged in.
+    Merged {
+        other: NodeId,
+        number: usize,
+        ends: bool,
+    },
+    /// Updates of the node's own store, whose types these are.
+    Changed(Box<(Type, Type)>),
+}
+
+/// A straight-line step of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The operator at this position of the chain.
+    Operator(usize),
+    /// A source table's record, without a store: read as an update.
+    Read,
+    /// A source table's or `to_table`'s record goes into the node's store; yields an update.
+    Put,
+    /// An update of a derived table goes into the node's store.
+    Materialize,
+    /// Out to a repartition topic, and back in before the operator at `before`. `number` counts in the segment, from 1.
+    Repartition {
+        number: usize,
+        topic: usize,
+        before: usize,
+        keeps_null_keys: bool,
+    },
+    /// The aggregation before yields an update, as the record cache does later: from here on both take the same way.
+    Update,
+    /// On to the next segment, which is the tail of a merge or takes the updates of the node's store.
+    Next(usize),
+    /// The chain's end: its types against the declared ones.
+    Declare,
+    /// Sinks and children.
+    Deliver,
+}
+
+impl<'a> Plan<'a> {
+    pub(crate) fn node(&self, id: NodeId) -> &NodePlan<'a> {
+        &self.nodes[id.0]
+    }
+
+    /// A store's sub-topology and its local index there.
+    pub(crate) fn local_store(&self, store: usize) -> Option<(usize, usize)> {
+        self.subtopologies
+            .iter()
+            .enumerate()
+            .find_map(|(index, sub)| {
+                sub.stores
+                    .iter()
+                    .position(|s| *s == store)
+                    .map(|local| (index, local))
+            })
+    }
+
+    /// The sub-topology in which a node's finished records appear.
+    pub(crate) fn home(&self, id: NodeId) -> Option<usize> {
+        self.node(id).parts.last().copied()
+    }
+
+    /// The segment in which an aggregation's updates go on within their chain, if there is one.
+    pub(crate) fn updating_segment(&self, id: NodeId) -> Option<usize> {
+        self.node(id)
+            .segments
+            .iter()
+            .position(|segment| segment.steps.contains(&Step::Update))
+    }
+
+    /// The segment that takes the updates of the node's store, if there is one.
+    pub(crate) fn changed_segment(&self, id: NodeId) -> Option<usize> {
+        self.node(id)
+            .segments
+            .iter()
+            .position(|segment| matches!(segment.start, Start::Changed(..)))
+    }
+}
+
+/// Plans a topology that passed the checks.
+pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
+    let mut plan = Plan {
+        topology,
+        application_id: topology
+            .args
+            .application_id
+            .as_ref()
+            .map(syn::LitStr::value)
+            .unwrap_or_default(),
+        topics: Vec::new(),
+        stores: Vec::new(),
+        subtopologies: Vec::new(),
+        globals: Vec::new(),
+        nodes: Vec::new(),
+    };
+    let mut internal = BTreeMap::new();
+    for node in &topology.nodes {
+        external_topics(&mut plan, node);
+        chains::repartition_topics(&mut plan, node, &mut internal);
+    }
+    for node in &topology.nodes {
+        let planned = chains::plan_node(&plan, node, &internal);
+        plan.nodes.push(planned);
+    }
+    subtopologies(&mut plan, &internal);
+    stores(&mut plan);
+    entries(&mut plan);
+    copartitioned(&mut plan, &internal);
+    describe::nodes(&mut plan, &internal);
+    plan
+}
+
+/// The repartition topics of each node's chain, by node and operator position.
+pub(crate) type Internal = BTreeMap<(NodeId, usize), usize>;
+
+fn external_topics<'a>(plan: &mut Plan<'a>, node: &'a Node) {
+    if let Some(source) = node.source() {
+        for topic in &source.topics {
+            add_topic(
+                plan,
+                topic.value(),
+                TopicRole::Source,
+                source.partitions.as_ref(),
+                node.types.clone(),
+            );
+        }
+    }
+    for sink in &node.sinks {
+        match &sink.topic {
+            SinkTopic::Static(topic) => {
+                add_topic(
+                    plan,
+                    topic.value(),
+                    TopicRole::Sink,
+                    sink.partitions.as_ref(),
+                    node.types.clone(),
+                );
+            }
+            SinkTopic::PerRecord(_, topics) => {
+                for topic in topics {
+                    let partitions = sink.partitions.as_ref();
+                    add_topic(
+                        plan,
+                        topic.value(),
+                        TopicRole::Sink,
+                        partitions,
+                        node.types.clone(),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// A topic is listed once, whoever reads and writes it.
+fn add_topic<'a>(
+    plan: &mut Plan<'a>,
+    name: String,
+    role: TopicRole,
+    partitions: Option<&'a Partitions>,
+    types: Option<(Type, Type)>,
+) -> usize {
+    let external = |role| !matches!(role, TopicRole::Repartition | TopicRole::Changelog);
+    if let Some(index) = plan
+        .topics
+        .iter()
+        .position(|topic| topic.name == name && external(topic.role) && external(role))
+    {
+        let topic = &mut plan.topics[index];
+        if topic.role != role {
+            topic.role = TopicRole::SourceAndSink;
+        }
+        topic.partitions = topic.partitions.or(partitions);
+        return index;
+    }
+    plan.topics.push(Topic {
+        name,
+        role,
+        partitions,
+        types,
+    });
+    plan.topics.len() - 1
+}
+
+/// The index of a topic that was added; topics of sources and sinks all are.
+fn topic_index(plan: &Plan<'_>, name: &str) -> usize {
+    plan.topics
+        .iter()
+        .position(|topic| {
+            topic.name == name
+                && !matches!(topic.role, TopicRole::Repartition | TopicRole::Changelog)
+        })
+        .unwrap_or_default()
+}
+
+/// Connects what runs in one task: union-find over the parts of nodes. A repartition topic separates, a global table does not
+/// connect.
+fn subtopologies(plan: &mut Plan<'_>, internal: &Internal) {
+    let topology = plan.topology;
+    let mut unit_of = BTreeMap::new();
+    for node in &topology.nodes {
+        for part in 0..facts::part_count(node, internal) {
+            let unit = unit_of.len();
+            unit_of.insert((node.id, part), unit);
+        }
+    }
+    let mut sets = Sets((0..unit_of.len()).collect());
+    for edge in &topology.edges {
+        let from = topology.node(edge.from);
+        let Some(last) = facts::part_count(from, internal).checked_sub(1) else {
+            continue;
+        };
+        let part = edge
+            .op
+            .map_or(0, |op| facts::part_at(internal, edge.to, op));
+        if let (Some(a), Some(b)) = (
+            unit_of.get(&(edge.from, last)),
+            unit_of.get(&(edge.to, part)),
+        ) {
+            sets.unite(*a, *b);
+        }
+    }
+    let mut ids = BTreeMap::new();
+    for ((node, _), unit) in by_unit(&unit_of) {
+        let next = ids.len();
+        let id = *ids.entry(sets.find(unit)).or_insert(next);
+        if let Some(planned) = plan.nodes.get_mut(node.0) {
+            planned.parts.push(id);
+        }
+    }
+    plan.subtopologies = ids.iter().map(|_| Subtopology::default()).collect();
+    for node in &topology.nodes {
+        let Some(chain) = node.chain() else { continue };
+        for (position, op) in chain.ops.iter().enumerate() {
+            let Some((_, Some(other))) = &op.other else {
+                continue;
+            };
+            if topology.node(*other).shape != Shape::GlobalTable {
+                continue;
+            }
+            let part = facts::part_at(internal, node.id, position);
+            let Some(sub) = plan.nodes[node.id.0].parts.get(part) else {
+                continue;
+            };
+            let globals = &mut plan.subtopologies[*sub].globals;
+            if !globals.contains(other) {
+                globals.push(*other);
+            }
+        }
+    }
+}
+
+/// The units in the order in which they were numbered: that of the fields.
+fn by_unit(units: &BTreeMap<(NodeId, usize), usize>) -> Vec<((NodeId, usize), usize)> {
+    let mut list: Vec<_> = units.iter().map(|(key, unit)| (*key, *unit)).collect();
+    list.sort_by_key(|(_, unit)| *unit);
+    list
+}
+
+/// Union-find.
+struct Sets(Vec<usize>);
+
+impl Sets {
+    fn find(&self, mut x: usize) -> usize {
+        while self.0[x] != x {
+            x = self.0[x];
+        }
+        x
+    }
+
+    fn unite(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.find(a), self.find(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+}
+
+/// Stores in the order of their fields, each with its changelog.
+fn stores(plan: &mut Plan<'_>) {
+    let topology = plan.topology;
+    for node in &topology.nodes {
+        if !facts::has_store(topology, node) {
+            continue;
+        }
+        let types = facts::store_types(node);
+        let index = plan.stores.len();
+        let changelog = changelog(plan, node, types.as_ref());
+        let options = node.store.as_ref();
+        plan.stores.push(Store {
+            name: facts::store_name(node),
+            node: node.id,
+            backend: options
+                .and_then(|options| options.kind.as_ref())
+                .map_or(StoreKind::Lmdb, |(kind, _)| *kind),
+            cache: node.shape != Shape::GlobalTable
+                && options
+                    .and_then(|options| options.cache.as_ref())
+                    .is_none_or(|cache| cache.value),
+            changelog,
+            types,
+            queryable: facts::store_is_fields(node),
+            field: node,
+        });
+        plan.nodes[node.id.0].store = Some(index);
+        if node.shape == Shape::GlobalTable {
+            let topic = node
+                .source()
+                .and_then(|source| source.topics.first())
+                .map_or(0, |topic| topic_index(plan, &topic.value()));
+            plan.globals.push(Global {
+                node: node.id,
+                topic,
+                store: index,
+            });
+        } else if let Some(sub) = store_home(plan, node) {
+            plan.subtopologies[sub].stores.push(index);
+        }
+    }
+}
+
+/// A store lives where the operator that owns it runs.
+fn store_home(plan: &Plan<'_>, node: &Node) -> Option<usize> {
+    let NodePlan {
+        parts, segments, ..
+    } = plan.node(node.id);
+    let part = segments.iter().find_map(|segment| {
+        if matches!(segment.start, Start::Changed(..)) {
+            return Some(segment.part);
+        }
+        let update = segment
+            .steps
+            .iter()
+            .position(|step| *step == Step::Update)?;
+        Some(segment.part + repartitions(&segment.steps[..update]))
+    });
+    part.and_then(|part| parts.get(part))
+        .or(parts.last())
+        .copied()
+}
+
+fn repartitions(steps: &[Step]) -> usize {
+    steps
+        .iter()
+        .filter(|step| matches!(step, Step::Repartition { .. }))
+        .count()
+}
+
+fn changelog(plan: &mut Plan<'_>, node: &Node, types: Option<&(Type, Type)>) -> Changelog {
+    let source_topic = node
+        .source()
+        .and_then(|source| source.topics.first())
+        .map(syn::LitStr::value);
+    if let Some(topic) = &source_topic
+        && (node.shape == Shape::GlobalTable || facts::reuses_source_topics(plan.topology))
+    {
+        return Changelog::Source(topic_index(plan, topic));
+    }
+    let logged = node
+        .store
+        .as_ref()
+        .and_then(|options| options.changelog.as_ref())
+        .is_none_or(|changelog| changelog.value);
+    if !logged {
+        return Changelog::None;
+    }
+    let name = format!("{}-changelog", facts::store_name(node));
+    let types = types.cloned();
+    Changelog::Internal(add_topic(plan, name, TopicRole::Changelog, None, types))
+}
+
+/// What each sub-topology reads, in the order of the fields.
+fn entries(plan: &mut Plan<'_>) {
+    let topology = plan.topology;
+    for node in &topology.nodes {
+        if let (Some(source), Some(sub)) =
+            (node.source(), plan.nodes[node.id.0].parts.first().copied())
+        {
+            for topic in &source.topics {
+                let entry = Entry {
+                    name: facts::source_node_name(node),
+                    topic: topic_index(plan, &topic.value()),
+                    offset_reset: source
+                        .offset_reset
+                        .as_ref()
+                        .map_or(OffsetReset::Earliest, |(reset, _)| *reset),
+                    node: node.id,
+                    received_by: None,
+                };
+                plan.subtopologies[sub].sources.push(entry);
+            }
+        }
+        if !matches!(node.origin, Origin::Derived(_)) {
+            continue;
+        }
+        let mut part = 0;
+        for segment in 0..plan.nodes[node.id.0].segments.len() {
+            let steps = plan.nodes[node.id.0].segments[segment].steps.clone();
+            for step in steps {
+                let Step::Repartition { number, topic, .. } = step else {
+                    continue;
+                };
+                part += 1;
+                let Some(sub) = plan.nodes[node.id.0].parts.get(part).copied() else {
+                    continue;
+                };
+                let name = format!("{}-source", plan.topics[topic].name);
+                plan.subtopologies[sub].sources.push(Entry {
+                    name,
+                    topic,
+                    offset_reset: OffsetReset::Earliest,
+                    node: node.id,
+                    received_by: Some((segment, number)),
+                });
+            }
+        }
+    }
+}
+
+/// The topics behind both sides of each join, and behind each aggregation of several topics.
+fn copartitioned(plan: &mut Plan<'_>, internal: &Internal) {
+    let topology = plan.topology;
+    for group in facts::copartition_groups(topology, internal) {
+        let Some(sub) = plan.nodes[group.node.0].parts.get(group.part).copied() else {
+            continue;
+        };
+        let mut topics: Vec<usize> = group
+            .origins
+            .iter()
+            .flat_map(|origin| match origin {
+                facts::Origin::Source(id) => topology
+                    .node(*id)
+                    .source()
+                    .map(|source| {
+                        source
+                            .topics
+                            .iter()
+                            .map(|topic| topic_index(plan, &topic.value()))
+                            .collect()
+                    })
+                    .unwrap_or_default(),
+                facts::Origin::Repartition(id, op) => internal
+                    .get(&(*id, *op))
+                    .copied()
+                    .into_iter()
+                    .collect::<Vec<_>>(),
+            })
+            .collect();
+        topics.sort_unstable();
+        topics.dedup();
+        let groups = &mut plan.subtopologies[sub].copartitioned;
+        if topics.len() > 1 && !groups.contains(&topics) {
+            groups.push(topics);
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! Facts that follow from the graph alone: who is rekeyed, who loses keys, who has a store and of what types, what is
+//! partitioned together. Shared by plan, checks and obligations.
+
+use std::collections::BTreeSet;
+
+use syn::{Type, parse_quote};
+
+use super::super::kinds::{Key, Losing, Partitioning, Shape, State};
+use super::super::model::{Chain, Node, NodeId, Op, Topology};
+use super::Internal;
+
+/// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
+pub(crate) fn reuses_source_topics(topology: &Topology) -> bool {
+    topology.args.optimization.as_ref().is_some_and(|text| {
+        text.value()
+            .split(',')
+            .any(|word| matches!(word.trim(), "all" | "reuse.ktable.source.topics"))
+    })
+}
+
+/// The store's name: the field's, or the one given.
+pub(crate) fn store_name(node: &Node) -> String {
+    node.store
+        .as_ref()
+        .and_then(|store| store.name.as_ref())
+        .map_or_else(|| plain(&node.name), syn::LitStr::value)
+}
+
+/// A field's name without `r#`.
+pub(crate) fn plain(name: &proc_macro2::Ident) -> String {
+    syn::ext::IdentExt::unraw(name).to_string()
+}
+
+/// Kafka describes a table as two nodes: the source, and the processor that keeps the table.
+pub(crate) fn source_node_name(node: &Node) -> String {
+    match node.shape {
+        Shape::Table | Shape::GlobalTable => format!("{}-source", plain(&node.name)),
+        _ => plain(&node.name),
+    }
+}
+
+fn rekeyed(topology: &Topology, id: NodeId, seen: &mut BTreeSet<NodeId>) -> bool {
+    let Some(chain) = topology.node(id).chain() else {
+        return false;
+    };
+    rekeyed_before(topology, chain, chain.ops.len(), id, seen)
+}
+
+/// Whether the records before the operator at `position` are rekeyed.
+pub(crate) fn is_rekeyed_before(topology: &Topology, id: NodeId, position: usize) -> bool {
+    topology
+        .node(id)
+        .chain()
+        .is_some_and(|chain| rekeyed_before(topology, chain, position, id, &mut BTreeSet::new()))
+}
+
+fn rekeyed_before(
+    topology: &Topology,
+    chain: &Chain,
+    position: usize,
+    id: NodeId,
+    seen: &mut BTreeSet<NodeId>,
+) -> bool {
+    if !seen.insert(id) {
+        return false;
+    }
+    let mut now = chain
+        .input
+        .is_some_and(|input| rekeyed(topology, input, seen));
+    for op in &chain.ops[..position.min(chain.ops.len())] {
+        let Some(row) = op.known() else { continue };
+        match row.partitioning {
+            Partitioning::Topic | Partitioning::ByKey | Partitioning::ByKeyOrNull => now = false,
+            Partitioning::Free => {}
+        }
+        if row.key == Key::Changes {
+            now = true;
+        }
+        if op.is("merge")
+            && let Some((_, Some(other))) = op.other
+        {
+            now |= rekeyed(topology, other, seen);
+        }
+    }
+    seen.remove(&id);
+    now
+}
+
+/// Whether a repartition topic comes before the operator at `position` (or is the operator itself).
+pub(crate) fn repartitions_before(topology: &Topology, id: NodeId, position: usize) -> bool {
+    let Some(op) = topology
+        .node(id)
+        .chain()
+        .and_then(|chain| chain.ops.get(position))
+    else {
+        return false;
+    };
+    match op.known().map(|row| row.partitioning) {
+        Some(Partitioning::Topic) => true,
+        Some(Partitioning::ByKey | Partitioning::ByKeyOrNull) => {
+            is_rekeyed_before(topology, id, position)
+        }
+        Some(Partitioning::Free) | None => false,
+    }
+}
+
+/// Whether records after the operator at `position`, or what comes of them, meet a left join anywhere. Kafka Streams lets null
+/// keys into every repartition topic before a left join, not only into the join's own; who needs a key drops and counts them.
+pub(crate) fn left_join_after(topology: &Topology, id: NodeId, position: usize) -> bool {
+    fn visit(
+        topology: &Topology,
+        id: NodeId,
+        from: usize,
+        seen: &mut BTreeSet<(NodeId, usize)>,
+    ) -> bool {
+        if !seen.insert((id, from)) {
+            return false;
+        }
+        let ops = topology.node(id).chain().map(|chain| &chain.ops[..]);
+        let is_left = |op: &Op| op.is("left_join") || op.is("left_join_with_key");
+        ops.is_some_and(|ops| ops.iter().skip(from).any(is_left))
+            || topology.readers(id).any(|edge| {
+                let chain = topology.node(edge.to).chain();
+                let merges = |op: usize| {
+                    chain
+                        .and_then(|chain| chain.ops.get(op))
+                        .is_some_and(|op| op.is("merge"))
+                };
+                match edge.op {
+                    None => visit(topology, edge.to, 0, seen),
+                    Some(op) => merges(op) && visit(topology, edge.to, op + 1, seen),
+                }
+            })
+    }
+    visit(topology, id, position + 1, &mut BTreeSet::new())
+}
+
+/// The name of the repartition topic before an operator, without `-repartition`.
+pub(crate) fn repartition_name(node: &Node, chain: &Chain, position: usize) -> String {
+    let op = &chain.ops[position];
+    let grouping = chain.ops[..position]
+        .last()
+        .filter(|op| op.is("group_by") || op.is("group_by_key"));
+    if let Some(given) = grouping
+        .and_then(Op::given_name)
+        .or_else(|| op.given_name())
+    {
+        return given.value();
+    }
+    let keeps_store = op
+        .known()
+        .is_some_and(|row| matches!(row.state, State::Owns | State::OwnsIfMaterialized));
+    if keeps_store {
+        store_name(node)
+    } else {
+        plain(&node.name)
+    }
+}
+
+/// How many parts a node has: one more than its repartition topics; global tables and shared stores have none.
+pub(crate) fn part_count(node: &Node, internal: &Internal) -> usize {
+    match node.shape {
+        Shape::GlobalTable | Shape::Store => 0,
+        _ => 1 + internal.range((node.id, 0)..=(node.id, usize::MAX)).count(),
+    }
+}
+
+/// The part of a node in which the operator at `position` runs.
+pub(crate) fn part_at(internal: &Internal, id: NodeId, position: usize) -> usize {
+    internal.range((id, 0)..=(id, position)).count()
+}
+
+/// Whether the table that a node declares can lose a key, so that `to_stream` yields `Option<V>`.
+pub(crate) fn loses_keys(topology: &Topology, id: NodeId) -> bool {
+    let node = topology.node(id);
+    match node.chain() {
+        Some(chain) => loses_before(topology, node, chain, chain.ops.len()),
+        None => node.source().is_some(),
+    }
+}
+
+/// Whether the table before the operator at `position` can lose a key.
+pub(crate) fn loses_before(
+    topology: &Topology,
+    node: &Node,
+    chain: &Chain,
+    position: usize,
+) -> bool {
+    let Some(last) = position.checked_sub(1) else {
+        return chain
+            .input
+            .is_some_and(|input| input != node.id && loses_keys(topology, input));
+    };
+    match chain.ops[last].known().map(|row| row.losing) {
+        Some(Losing::Never | Losing::NoTable) => false,
+        Some(Losing::Always) | None => true,
+        Some(Losing::AsInput) => loses_before(topology, node, chain, last),
+        Some(Losing::IfOption) if chain.ops[last].is("to_table") => {
+            // The value that the table takes is the input's, unless something on the way may have made it another.
+            let changed = chain.ops[..last].iter().any(changes_value);
+            let nullable = chain
+                .input
+                .and_then(|input| topology.node(input).value())
+                .is_none_or(|value| option_of(value).is_some());
+            changed || nullable
+        }
+        Some(Losing::IfOption) => {
+            store_types(node).is_some_and(|(_, value)| option_of(&value).is_some())
+        }
+    }
+}
+
+/// Whether an operator may yield another value type than it takes.
+fn changes_value(op: &Op) -> bool {
+    const KEEP: &[&str] = &[
+        "filter",
+        "filter_not",
+        "peek",
+        "select_key",
+        "merge",
+        "branch",
+        "otherwise",
+        "repartition",
+        "group_by",
+        "group_by_key",
+    ];
+    !KEEP.iter().any(|name| op.is(name))
+}
+
+/// `T` of `Option<T>`, by its spelling.
+pub(crate) fn option_of(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Group(group) => option_of(&group.elem),
+        Type::Paren(paren) => option_of(&paren.elem),
+        Type::Path(path) => {
+            let segment = path.path.segments.last()?;
+            if segment.ident != "Option" {
+                return None;
+            }
+            let syn::PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+                return None;
+            };
+            match arguments.args.first()? {
+                syn::GenericArgument::Type(inner) => Some(inner),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Whether a stream of this topology joins with the table.
+pub(crate) fn is_joined(topology: &Topology, id: NodeId) -> bool {
+    topology.readers(id).any(|edge| edge.op.is_some()) && topology.node(id).shape == Shape::Table
+}
+
+/// Whether a node keeps state, exactly as in Kafka Streams: an aggregation, `#[store]`, or somebody joins with it.
+pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
+    match node.shape {
+        Shape::GlobalTable => true,
+        Shape::Store => true,
+        _ if node.chain().is_some_and(|chain| chain.stateful().is_some()) => true,
+        Shape::Table => node.store.is_some() || is_joined(topology, node.id),
+        _ => false,
+    }
+}
+
+/// Whether the store holds what the field declares: it does unless operators follow the aggregation.
+pub(crate) fn store_is_fields(node: &Node) -> bool {
+    match node.chain() {
+        Some(chain) => chain
+            .stateful()
+            .is_none_or(|position| position + 1 == chain.ops.len()),
+        None => true,
+    }
+}
+
+/// The types of a node's store: the declared ones, or, where operators follow the aggregation, as far as they can be told
+/// without inference. `None`: rustc infers them.
+pub(crate) fn store_types(node: &Node) -> Option<(Type, Type)> {
+    let declared = node.types.clone()?;
+    let Some(chain) = node.chain() else {
+        return Some(declared);
+    };
+    let Some(position) = chain.stateful() else {
+        return Some(declared);
+    };
+    let rest = &chain.ops[position + 1..];
+    if rest.is_empty() {
+        return Some(declared);
+    }
+    let (key, value) = declared;
+    if rest
+        .iter()
+        .any(|op| op.known().is_none_or(|row| row.key == Key::Changes))
+    {
+        return None;
+    }
+    if chain.ops[position].is("count") {
+        return Some((key, parse_quote!(i64)));
+    }
+    let keeps = |op: &Op| op.is("to_stream") || !changes_value(op);
+    let loses_late = rest.iter().any(|op| op.is("filter") || op.is("filter_not"))
+        && rest.first().is_some_and(|op| !op.is("to_stream"));
+    if !rest.iter().all(keeps) || loses_late {
+        return None;
+    }
+    // `aggregate(…).to_stream()` of a table that loses keys declares `Option<A>`, and so does its store.
+    Some((key, value))
+}
+
+/// Where records of a part were last partitioned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    Source(NodeId),
+    /// The repartition topic before an operator.
+    Repartition(NodeId, usize),
+}
+
+/// Origins that must have equal partition counts, and why.
+#[derive(Debug)]
+pub(crate) struct CopartitionGroup {
+    /// The node whose operator asks for it.
+    pub(crate) node: NodeId,
+    pub(crate) op: usize,
+    /// The part of the node in which the operator runs.
+    pub(crate) part: usize,
+    pub(crate) origins: Vec<Origin>,
+}
+
+/// The origins of the records before the operator at `position`.
+pub(crate) fn origins_before(topology: &Topology, id: NodeId, position: usize) -> Vec<Origin> {
+    let mut out = BTreeSet::new();
+    gather(topology, id, position, &mut out, &mut BTreeSet::new());
+    out.into_iter().collect()
+}
+
+fn gather(
+    topology: &Topology,
+    id: NodeId,
+    position: usize,
+    out: &mut BTreeSet<Origin>,
+    seen: &mut BTreeSet<(NodeId, usize)>,
+) {
+    if !seen.insert((id, position)) {
+        return;
+    }
+    let node = topology.node(id);
+    let Some(chain) = node.chain() else {
+        if node.source().is_some() {
+            out.insert(Origin::Source(id));
+        }
+        return;
+    };
+    for before in (0..position.min(chain.ops.len())).rev() {
+        if repartitions_before(topology, id, before) {
+            out.insert(Origin::Repartition(id, before));
+            return;
+        }
+        let op = &chain.ops[before];
+        if op.is("merge")
+            && let Some((_, Some(other))) = op.other
+        {
+            gather(topology, other, usize::MAX, out, seen);
+        }
+    }
+    if let Some(input) = chain.input {
+        gather(topology, input, usize::MAX, out, seen);
+    }
+}
+
+/// Every operator that relies on partitioning, with the origins of what it sees.
+pub(crate) fn copartition_groups(
+    topology: &Topology,
+    internal: &Internal,
+) -> Vec<CopartitionGroup> {
+    let mut groups = Vec::new();
+    for node in &topology.nodes {
+        let Some(chain) = node.chain() else { continue };
+        for (position, op) in chain.ops.iter().enumerate() {
+            let Some(row) = op.known() else { continue };
+            if !matches!(
+                row.partitioning,
+                Partitioning::ByKey | Partitioning::ByKeyOrNull
+            ) {
+                continue;
+            }
+            let mut origins = if repartitions_before(topology, node.id, position) {
+                vec![Origin::Repartition(node.id, position)]
+            } else {
+                origins_before(topology, node.id, position)
+            };
+            if row.with == Some(Shape::Table)
+                && let Some((_, Some(table))) = op.other
+            {
+                origins.extend(origins_before(topology, table, usize::MAX));
+            }
+            origins.sort_unstable();
+            origins.dedup();
+            let part = part_at(internal, node.id, position);
+            groups.push(CopartitionGroup {
+                node: node.id,
+                op: position,
+                part,
+                origins,
+            });
+        }
+    }
+    groups
+}
+
+/// Where repartition topics are, without their indexes.
+pub(crate) fn internal(topology: &Topology) -> Internal {
+    let mut internal = Internal::new();
+    for node in &topology.nodes {
+        let ops = node.chain().map_or(0, |chain| chain.ops.len());
+        for position in
+            (0..ops).filter(|position| repartitions_before(topology, node.id, *position))
+        {
+            let index = internal.len();
+            internal.insert((node.id, position), index);
+        }
+    }
+    internal
+}
