@@ -1,0 +1,56 @@
+//! Kafka Streams for Rust: an annotated struct is the topology, the running application and its test, and it is checked
+//! at compile time.
+//!
+//! Start with [`prelude`], then the README's word count. The pages under `docs/` explain concepts, the generated program,
+//! configuration and testing.
+
+pub use streams_core::config::{ProcessingGuarantee, StreamsConfig};
+pub use streams_core::error::{Error, Result};
+pub use streams_core::generated::Topology;
+pub use streams_core::handles::{GlobalKTable, KStream, KTable};
+pub use streams_core::query::QueryError;
+pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
+pub use streams_core::runtime::{KafkaStreams, Running, State};
+pub use streams_core::serde::{Json, Serde, SerdeError};
+pub use streams_core::test_driver::{
+    self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
+};
+pub use streams_macros::{Json, topology};
+
+mod progress;
+
+pub mod program;
+
+pub use progress::Progress;
+
+/// The static description that the macro emits for a topology: [`Topology::TOPOLOGY`].
+#[doc(inline)]
+pub use streams_core::topology as descriptor;
+#[doc(inline)]
+pub use streams_core::{config, describe, error, ops, outbox, partitioner, transport};
+
+/// Everything that a topology needs: `use kstreams::prelude::*;`.
+pub mod prelude {
+    pub use crate::{
+        GlobalKTable, Headers, Json, KStream, KTable, ProcessingGuarantee, Record, Serde,
+        StreamsConfig, topology,
+    };
+}
+
+/// What generated code names, and nothing else may: not subject to semantic versioning.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::program::main as program;
+    pub use streams_core::__private::*;
+}
+
+/// The examples of the README and the guide, compiled and run.
+#[cfg(doctest)]
+mod documents {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
+    #[doc = include_str!("../docs/program.md")]
+    struct Program;
+}

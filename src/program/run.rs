@@ -1,0 +1,231 @@
+//! `run`: the application until it is told to stop.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use streams_core::config::{Log, ProcessingGuarantee, StreamsConfig};
+use streams_core::runtime::{KafkaStreams, State};
+use streams_core::topology::TopologyDescriptor;
+use streams_core::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
+use streams_core::transport::{Admin, Transport};
+use tempfile::TempDir;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::args::RunArgs;
+use super::error::ProgramError;
+use super::log;
+use super::output::{Output, Progress, thousands};
+use crate::{Result as StreamsResult, Running, Topology};
+
+/// How often who watches is told.
+const TICK: Duration = Duration::from_millis(500);
+
+pub(super) fn run<A: Topology>(
+    topology: &'static TopologyDescriptor,
+    args: RunArgs,
+    start: impl FnOnce(StreamsConfig) -> StreamsResult<Running<A>>,
+) -> Result<(), ProgramError> {
+    let (config, temporary) = configure(&args)?;
+    show_log();
+    let place = match (&temporary, config.log()) {
+        (Some(dir), _) => format!("a temporary log in {}", dir.path().display()),
+        (None, Log::Embedded(dir)) => format!("the log in {}", dir.display()),
+        (None, _) => String::new(),
+    };
+    if !args.json {
+        eprintln!(
+            "{} runs on {place}; Ctrl-C ends it",
+            topology.application_id
+        );
+    }
+    let dir = match config.log() {
+        Log::Embedded(dir) => dir.clone(),
+        _ => return Err(log::no_kafka()),
+    };
+    let app = start(config).map_err(ProgramError::failed)?;
+    let watcher = Watcher::new(topology, &dir, args.json);
+    let ended = watch(app.streams().clone(), watcher);
+    if matches!(ended, Ok(Ended::InterruptedTwice)) {
+        // At once: `exit` drops nothing, and dropping the application would wait for its threads.
+        drop(temporary);
+        std::process::exit(130);
+    }
+    // The temporary log goes only after the threads that use it.
+    drop(app);
+    drop(temporary);
+    ended.map(|_| ())
+}
+
+/// The configuration: what suits the embedded log, then the file, the environment, and the command line over it.
+fn configure(args: &RunArgs) -> Result<(StreamsConfig, Option<TempDir>), ProgramError> {
+    args.log.refuse_kafka()?;
+    let mut config = StreamsConfig::new()
+        .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
+        .create_topics(true);
+    if let Some(path) = &args.config {
+        config = config.with_file(path).map_err(ProgramError::failed)?;
+    }
+    config = config
+        .with_env(std::env::vars_os())
+        .map_err(ProgramError::failed)?;
+    for (key, value) in &args.set {
+        config.set(key, value).map_err(ProgramError::failed)?;
+    }
+    if let Some(threads) = args.threads {
+        config
+            .set("num.stream.threads", &threads.to_string())
+            .map_err(ProgramError::failed)?;
+    }
+    if let Some(dir) = &args.log.embedded {
+        config = config.embedded_dir(dir);
+    }
+    let mut temporary = None;
+    match config.log() {
+        Log::Embedded(_) => {}
+        Log::Kafka(_) => return Err(log::no_kafka()),
+        Log::Unset => {
+            let dir = tempfile::Builder::new().prefix("kstreams-").tempdir();
+            let dir =
+                dir.map_err(|e| ProgramError::Failed(format!("a temporary directory: {e}")))?;
+            config = config.embedded_dir(dir.path());
+            temporary = Some(dir);
+        }
+    }
+    Ok((config, temporary))
+}
+
+/// Warnings and errors of the runtime on standard error; `KSTREAMS_LOG` asks for more, as in `KSTREAMS_LOG=info`.
+fn show_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KSTREAMS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    // A program that embeds this one may have set its own.
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(!no_color && std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+enum Ended {
+    Cleanly,
+    InterruptedTwice,
+}
+
+/// Tells who watches how far it is.
+struct Watcher {
+    topology: &'static TopologyDescriptor,
+    json: bool,
+    progress: Progress,
+    /// Only where somebody watches.
+    admin: Option<Box<dyn Admin>>,
+    last: Option<(Instant, u64)>,
+}
+
+impl Watcher {
+    fn new(topology: &'static TopologyDescriptor, dir: &Path, json: bool) -> Self {
+        let progress = Progress::new(!json);
+        let admin = progress.is_watched().then(|| {
+            // The same log as the application's; what cannot be told is not worth failing for.
+            EmbeddedLog::open(dir, EmbeddedLogOptions::default())
+                .and_then(|log| log.admin())
+                .ok()
+        });
+        Watcher {
+            topology,
+            json,
+            progress,
+            admin: admin.flatten(),
+            last: None,
+        }
+    }
+
+    fn tick(&mut self, state: State) {
+        let Some(admin) = &mut self.admin else { return };
+        let Ok(done) = crate::Progress::of(self.topology, admin.as_mut()) else {
+            return;
+        };
+        let now = Instant::now();
+        let rate = self
+            .last
+            .replace((now, done.processed))
+            .map_or(0.0, |(then, before)| {
+                done.processed.saturating_sub(before) as f64 / (now - then).as_secs_f64()
+            });
+        self.progress.show(&format!(
+            "{state}  {} records processed  {} behind  {} a second",
+            thousands(done.processed),
+            thousands(done.behind),
+            thousands(rate as u64)
+        ));
+    }
+}
+
+fn watch(streams: KafkaStreams, watcher: Watcher) -> Result<Ended, ProgramError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|e| ProgramError::Failed(format!("waiting for signals: {e}")))?;
+    let ended = runtime.block_on(until_it_ends(streams, watcher));
+    // After a second signal the first one's shutdown may still be waiting: nobody waits for it any more.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn until_it_ends(streams: KafkaStreams, mut watcher: Watcher) -> Result<Ended, ProgramError> {
+    let listen =
+        |kind| signal(kind).map_err(|e| ProgramError::Failed(format!("waiting for signals: {e}")));
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    let mut states = streams.state_changes();
+    let mut output = Output::new();
+    let json = watcher.json;
+    let mut tick = tokio::time::interval(TICK);
+    let mut told_to_stop = false;
+    let mut told = None;
+    let closed = streams.closed();
+    tokio::pin!(closed);
+    loop {
+        let state = *states.borrow_and_update();
+        if json && told != Some(state) {
+            told = Some(state);
+            output.json(&json!({"state": state.to_string()}))?;
+            output.flush()?;
+        }
+        tokio::select! {
+            result = &mut closed => {
+                watcher.progress.done();
+                if json && told != Some(streams.state()) {
+                    output.json(&json!({"state": streams.state().to_string()}))?;
+                    output.flush()?;
+                }
+                result.map_err(ProgramError::failed)?;
+                return Ok(Ended::Cleanly);
+            }
+            _ = states.changed() => {}
+            () = signalled(&mut interrupt, &mut terminate) => {
+                if std::mem::replace(&mut told_to_stop, true) {
+                    watcher.progress.done();
+                    return Ok(Ended::InterruptedTwice);
+                }
+                watcher.progress.show("ending; Ctrl-C again ends at once, without a last commit");
+                let streams = streams.clone();
+                // It blocks until the threads have committed. What goes wrong is `closed`'s to tell.
+                tokio::task::spawn_blocking(move || streams.close());
+            }
+            _ = tick.tick(), if watcher.admin.is_some() && !told_to_stop => {
+                watcher.tick(streams.state());
+            }
+        }
+    }
+}
+
+async fn signalled(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
