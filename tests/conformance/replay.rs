@@ -1,0 +1,305 @@
+//! Plays a scenario's steps on the test driver and gathers what the topology did, under one of several schedules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use kstreams::descriptor::{Changelog, StoreBackend, StoreKind, TopicRole};
+use kstreams::error::{Error, TaskError, TaskFailure};
+use kstreams::test_driver::{StoreEntry, TestDriver, TestDriverOptions, TestState};
+use kstreams::{Header, Headers, ProcessingGuarantee, StreamsConfig};
+use serde_json::json;
+
+use crate::compare::{Actual, ActualError, At, ErrorKind};
+use crate::effects;
+use crate::loader::{Input, Scenario, SideEffect, Step, StoreContent, Written};
+use crate::topologies::Entry;
+
+/// Where state lies, and after how many steps everything is killed and restored.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    backend: Backend,
+    guarantee: ProcessingGuarantee,
+    kill_after_every: Option<usize>,
+    /// A record cache in place of the scenario's own.
+    cache_max_bytes: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Memory,
+    Disk,
+}
+
+impl Schedule {
+    pub(crate) fn once(backend: Backend) -> Self {
+        Schedule {
+            backend,
+            guarantee: ProcessingGuarantee::AtLeastOnce,
+            kill_after_every: None,
+            cache_max_bytes: None,
+        }
+    }
+
+    pub(crate) fn with_kills(backend: Backend, after_every: usize) -> Self {
+        Schedule {
+            kill_after_every: Some(after_every),
+            ..Self::once(backend)
+        }
+    }
+
+    pub(crate) fn with_cache(self, max_bytes: usize) -> Self {
+        Schedule {
+            cache_max_bytes: Some(max_bytes),
+            ..self
+        }
+    }
+
+    pub(crate) fn exactly_once(self) -> Self {
+        Schedule {
+            guarantee: ProcessingGuarantee::ExactlyOnceV2,
+            ..self
+        }
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, {:?}", self.backend, self.guarantee)?;
+        if let Some(k) = self.kill_after_every {
+            write!(f, ", killed after every {k} steps")?;
+        }
+        match self.cache_max_bytes {
+            Some(bytes) => write!(f, ", cache of {bytes} bytes"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a topology does with a scenario's steps; the error is that of a driver that cannot even begin or be looked into.
+pub(crate) fn run(
+    scenario: &Scenario,
+    entry: &Entry,
+    schedule: Schedule,
+) -> kstreams::Result<Actual> {
+    let mut config = config(scenario)?;
+    if let Some(bytes) = schedule.cache_max_bytes {
+        config = config.cache_max_bytes(bytes);
+    }
+    let options = TestDriverOptions::like_topology_test_driver()
+        .config(config)
+        .guarantee(schedule.guarantee)
+        .now_ms(scenario.initial_wall_clock_ms)
+        .state(match schedule.backend {
+            Backend::Memory => TestState::Memory,
+            Backend::Disk => TestState::Lmdb,
+        });
+    let driver = (entry.start)(options)?;
+    effects::take();
+    let mut actual = Actual::default();
+    let inputs: BTreeSet<&str> = scenario.inputs().collect();
+    for (step, todo) in scenario.steps.iter().enumerate() {
+        if schedule
+            .kill_after_every
+            .is_some_and(|k| step > 0 && step % k == 0)
+        {
+            driver.kill_and_restore()?;
+        }
+        let result = match todo {
+            Step::Pipe(input) => pipe(&driver, input),
+            Step::AdvanceWallClock(ms) => driver.advance(Duration::from_millis(
+                (*ms).try_into().expect("forward in time"),
+            )),
+        };
+        for text in effects::take() {
+            actual.side_effects.push(SideEffect {
+                after_step: step,
+                text,
+            });
+        }
+        for topic in driver.topics()? {
+            let records = driver.read_raw(&topic)?;
+            if inputs.contains(topic.as_str()) {
+                continue;
+            }
+            let written = records.into_iter().map(|record| Written {
+                after_step: step,
+                key: record.key.map(|bytes| bytes.to_vec()),
+                value: record.value.map(|bytes| bytes.to_vec()),
+                timestamp: Some(record.timestamp),
+                headers: record
+                    .headers
+                    .iter()
+                    .map(|h| (h.key.clone(), h.value.as_ref().map(|bytes| bytes.to_vec())))
+                    .collect(),
+            });
+            actual.records.entry(topic).or_default().extend(written);
+        }
+        if let Err(e) = result {
+            actual.error = Some(failure(step, &e));
+            break;
+        }
+    }
+    actual.dropped_records_total = driver.dropped_records_total();
+    actual.stores = stores(entry, &driver)?;
+    actual.internal_topics = internal_topics(entry, &driver)?;
+    Ok(actual)
+}
+
+fn pipe(driver: &TestDriver, input: &Input) -> kstreams::Result {
+    let headers: Headers = input
+        .headers
+        .iter()
+        .map(|(key, value)| Header {
+            key: key.clone(),
+            value: value.clone().map(Into::into),
+        })
+        .collect();
+    let Input {
+        topic,
+        key,
+        value,
+        timestamp,
+        ..
+    } = input;
+    driver.pipe_raw(topic, key.as_deref(), value.as_deref(), *timestamp, headers)
+}
+
+/// The scenario's configuration, but for what a topology's struct says itself (`topology.optimization`) and what its types
+/// say (default serdes). Handlers have a class in Kafka Streams and a word here.
+fn config(scenario: &Scenario) -> kstreams::Result<StreamsConfig> {
+    let mut config = StreamsConfig::new();
+    for (key, value) in &scenario.config {
+        let value = match key.as_str() {
+            "application.id"
+            | "default.key.serde"
+            | "default.value.serde"
+            | "topology.optimization" => continue,
+            "deserialization.exception.handler" => handler(value),
+            _ => value,
+        };
+        config = config.with(key, value)?;
+    }
+    Ok(config)
+}
+
+fn handler(class: &str) -> &str {
+    match class.rsplit('.').next() {
+        Some("LogAndContinueExceptionHandler") => "continue",
+        Some("LogAndFailExceptionHandler") => "fail",
+        _ => class,
+    }
+}
+
+fn failure(step: usize, error: &Error) -> ActualError {
+    let (kind, at) = match error {
+        Error::Task(error) => task_failure(error),
+        _ => (ErrorKind::Other, None),
+    };
+    ActualError {
+        after_step: step,
+        kind,
+        at,
+        text: error.to_string(),
+    }
+}
+
+fn task_failure(error: &TaskError) -> (ErrorKind, Option<At>) {
+    match error.failure() {
+        TaskFailure::Deserialization {
+            topic,
+            partition,
+            offset,
+            node,
+            ..
+        } => {
+            let node = Some((*node).to_owned());
+            let at = At {
+                node,
+                topic: topic.clone(),
+                partition: *partition,
+                offset: *offset,
+            };
+            (ErrorKind::Deserialization, Some(at))
+        }
+        TaskFailure::NegativeTimestamp {
+            partition, offset, ..
+        } => {
+            let topic = partition.topic.to_string();
+            let at = At {
+                node: None,
+                topic,
+                partition: partition.partition,
+                offset: *offset,
+            };
+            (ErrorKind::Timestamp, Some(at))
+        }
+        TaskFailure::InTask { source, .. } => task_failure(source),
+        _ => (ErrorKind::Other, None),
+    }
+}
+
+fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<String, StoreContent>> {
+    let mut stores = BTreeMap::new();
+    for store in entry.topology.stores {
+        let mut entries = Vec::new();
+        for StoreEntry {
+            key,
+            value,
+            timestamp,
+        } in driver.store_entries(store.name)?
+        {
+            let key = (store.key.to_json)(Some(&key))?;
+            let value = (store.value.to_json)(Some(&value))?;
+            entries.push(match timestamp {
+                Some(ts) => json!({ "key": key, "value": value, "ts": ts }),
+                None => json!({ "key": key, "value": value }),
+            });
+        }
+        let content = StoreContent {
+            kind: match store.kind {
+                StoreKind::KeyValue => "key-value".into(),
+                StoreKind::TimestampedKeyValue => "timestamped-key-value".into(),
+            },
+            persistent: store.backend == StoreBackend::Lmdb,
+            entries,
+        };
+        stores.insert(store.name.to_owned(), content);
+    }
+    Ok(stores)
+}
+
+/// Topics of the topology's own, as they were created, and source topics that serve as changelogs.
+fn internal_topics(
+    entry: &Entry,
+    driver: &TestDriver,
+) -> kstreams::Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let topology = entry.topology;
+    let mut topics = BTreeMap::new();
+    for topic in topology.topics {
+        let kind = match topic.role {
+            TopicRole::Repartition => "repartition",
+            TopicRole::Changelog => "changelog",
+            _ => continue,
+        };
+        let name = format!("{}-{}", topology.application_id, topic.name);
+        let mut config = driver.topic_config(&name)?;
+        config.insert("kind".into(), kind.into());
+        topics.insert(name, config);
+    }
+    let of_global_tables: Vec<usize> = topology.globals.iter().map(|global| global.store).collect();
+    for (index, store) in topology.stores.iter().enumerate() {
+        if let Changelog::Source(topic) = store.changelog
+            && !of_global_tables.contains(&index)
+        {
+            let config = [
+                ("kind", "changelog"),
+                ("cleanup.policy", "compact"),
+                ("message.timestamp.type", "CreateTime"),
+            ];
+            let config = config.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            topics.insert(topology.topics[topic].name.to_owned(), config.into());
+        }
+    }
+    Ok(topics)
+}

@@ -1,0 +1,415 @@
+//! The examples as a user meets them: programs with real input, and the generated commands beside a running one.
+
+#[path = "support/programs.rs"]
+mod programs;
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write as _};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use programs::{Ended, Running, command, eventually, example, run, text};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn word_count_counts_a_file() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("text.txt");
+    fs::write(
+        &file,
+        "To be, or not to be:\n\nthat is the question. Été 42 42\n",
+    )
+    .expect("a text");
+    let ended = run(&example("word_count"), &[text(&file), "--all"]);
+    assert_eq!(
+        ended.stdout(),
+        "2\t42\n2\tbe\n2\tto\n1\tis\n1\tnot\n1\tor\n1\tquestion\n1\tthat\n1\tthe\n1\tété\n"
+    );
+}
+
+#[test]
+fn word_count_counts_the_readme_and_prints_the_most_frequent_words() {
+    let stdout = run(&example("word_count"), &["--top", "3"]).stdout();
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"));
+    let readme = readme.expect("the README").to_lowercase();
+    let count = |word: &str| {
+        let words = readme.split(|c: char| !c.is_alphanumeric());
+        words.filter(|w| *w == word).count()
+    };
+    let lines: Vec<(usize, &str)> = stdout
+        .lines()
+        .map(|line| {
+            let (n, word) = line.split_once('\t').expect("`count<TAB>word`");
+            (n.parse().expect("a number"), word)
+        })
+        .collect();
+    assert_eq!(lines.len(), 3);
+    assert!(lines.is_sorted_by(|a, b| a.0 >= b.0), "{lines:?}");
+    for (n, word) in lines {
+        assert_eq!(n, count(word), "`{word}`");
+    }
+}
+
+#[test]
+fn word_count_goes_on_where_it_was_and_adds_nothing_when_repeated() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let (file, log) = (dir.path().join("text.txt"), dir.path().join("log"));
+    let args = [text(&file), "--all", "--embedded", text(&log)];
+    fs::write(&file, "one two two\n").expect("a text");
+    for _ in 0..2 {
+        assert_eq!(run(&word_count, &args).stdout(), "2\ttwo\n1\tone\n");
+    }
+    fs::write(&file, "one two two\none one\n").expect("a text");
+    assert_eq!(run(&word_count, &args).stdout(), "3\tone\n2\ttwo\n");
+    // Another file adds its words; a shorter one of the same name is another text.
+    let other = dir.path().join("other.txt");
+    fs::write(&other, "three").expect("a text");
+    let both = [text(&file), text(&other), "--all", "--embedded", text(&log)];
+    assert_eq!(
+        run(&word_count, &both).stdout(),
+        "3\tone\n2\ttwo\n1\tthree\n"
+    );
+    fs::write(&file, "x\n").expect("a text");
+    let ended = run(&word_count, &args);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("take another --embedded DIR"),
+        "{ended:#?}"
+    );
+}
+
+#[test]
+fn word_count_says_which_file_is_not_there() {
+    let ended = run(&example("word_count"), &["no/such/file.txt"]);
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("no/such/file.txt"), "{ended:#?}");
+}
+
+#[test]
+fn order_enrichment_joins_and_routes() {
+    let stdout = run(&example("order_enrichment"), &[]).stdout();
+    assert_eq!(
+        stdout,
+        "large-orders\t1\t2500.00\t1 × Punched-card loom\tAda, London\n\
+         small-orders\t2\t198.00\t2 × Calculator\tBlaise, Paris\n\
+         small-orders\t3\t125.00\t10 × Abacus\tGrace, New York\n\
+         small-orders\t5\t102.00\t3 × Slide rule\tAlan, Manchester\n\
+         small-orders\t6\t0.00\t1 × p-enigma\tEdsger, Rotterdam\n\
+         small-orders\t7\t12.50\t1 × Abacus\tAda, London\n\
+         large-orders\t8\t396.00\t4 × Calculator\tGrace, New York\n\
+         small-orders\t9\t34.00\t1 × Slide rule\tBlaise, Paris\n\
+         large-orders\t10\t5000.00\t2 × Punched-card loom\tEdsger, Rotterdam\n\
+         small-orders\t11\t100.00\t8 × Abacus\tAlan, Manchester\n\
+         small-orders\t12\t99.00\t1 × Calculator\tAda, London\n"
+    );
+}
+
+#[test]
+fn page_views_counts_pages_and_clients() {
+    let stdout = run(&example("page_views"), &[]).stdout();
+    let log = include_str!("../examples/data/access.log");
+    let views: Vec<(&str, &str)> = log
+        .lines()
+        .filter(|l| l.contains("HTTP/1.1\" 200 "))
+        .map(|l| {
+            let client = l.split(' ').next().expect("a client");
+            let request = l.split('"').nth(1).expect("a request");
+            (client, request.split(' ').nth(1).expect("a page"))
+        })
+        .collect();
+    let mut lines = stdout.lines();
+    let clients: std::collections::BTreeSet<&str> = views.iter().map(|v| v.0).collect();
+    assert_eq!(
+        lines.next_back(),
+        Some(format!("{} clients", clients.len()).as_str())
+    );
+    let mut total = 0;
+    for line in lines {
+        let (n, page) = line.split_once('\t').expect("`count<TAB>page`");
+        let expected = views.iter().filter(|v| v.1 == page).count();
+        assert_eq!(n.parse(), Ok(expected), "{page}");
+        total += expected;
+    }
+    assert_eq!(total, views.len());
+}
+
+#[test]
+fn describe_prints_kafkas_text_and_pictures() {
+    let word_count = example("word_count");
+    let described = run(&word_count, &["describe"]).stdout();
+    assert!(
+        described
+            .starts_with("Topologies:\n   Sub-topology: 0\n    Source: lines (topics: [lines])\n")
+    );
+    assert!(described.contains("(stores: [counts])"), "{described}");
+    let mermaid = run(&word_count, &["describe", "--format", "mermaid"]).stdout();
+    assert!(mermaid.starts_with("flowchart TD\n"), "{mermaid}");
+    let dot = run(&word_count, &["describe", "--format", "dot"]).stdout();
+    assert!(dot.starts_with("digraph \"word-count\" {\n"), "{dot}");
+    let json: Value = serde_json::from_str(&run(&word_count, &["describe", "--json"]).stdout())
+        .expect("`--json` prints JSON");
+    assert_eq!(json["application_id"], "word-count");
+}
+
+#[test]
+fn produce_consume_and_query_work_beside_a_running_program() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    let ask = |args: &[&str]| run(&word_count, &[args, &at].concat());
+    let running = Running::start(&mut command(&word_count, &["run", at[0], at[1]]));
+
+    produce(
+        &word_count,
+        &["produce", "lines", at[0], at[1]],
+        "to be or\nnot to be\n",
+    );
+    let mut seen = Ended {
+        code: None,
+        stdout: String::new(),
+        stderr: String::new(),
+    };
+    eventually("`query` sees both lines", || {
+        seen = ask(&["query", "counts"]);
+        seen.code == Some(0) && seen.stdout == "be\t2\nnot\t1\nor\t1\nto\t2\n"
+    });
+    assert_eq!(ask(&["query", "counts", "be"]).stdout(), "be\t2\n");
+    assert_eq!(
+        ask(&["query", "counts", "--from", "c", "--to", "p"]).stdout(),
+        "not\t1\nor\t1\n"
+    );
+    let json = ask(&["query", "counts", "be", "--json"]).stdout();
+    let json: Value = serde_json::from_str(&json).expect("a line of JSON");
+    assert_eq!(
+        (&json["key"], &json["value"]),
+        (&"be".into(), &2.into()),
+        "{json}"
+    );
+    let absent = ask(&["query", "counts", "xyz"]);
+    assert_eq!(absent.code, Some(1), "{absent:#?}");
+
+    let lines = ask(&["consume", "lines", "--from-beginning"]).stdout();
+    let mut lines: Vec<&str> = lines.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["null\tnot to be", "null\tto be or"]);
+    let one = ask(&[
+        "consume",
+        "counts",
+        "--from-beginning",
+        "--max",
+        "1",
+        "--json",
+    ])
+    .stdout();
+    let one: Value = serde_json::from_str(&one).expect("a line of JSON");
+    assert_eq!(one["topic"], "counts");
+    assert!(one["timestamp"].as_i64().is_some_and(|t| t > 0), "{one}");
+
+    let second = ask(&["run"]);
+    assert_eq!(
+        second.code,
+        Some(1),
+        "a second `run` is refused: {second:#?}"
+    );
+
+    running.signal("INT");
+    let ended = running.ended(SOON);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    // What is on disk can be asked without a running program.
+    assert_eq!(ask(&["query", "counts", "to"]).stdout(), "to\t2\n");
+}
+
+#[test]
+fn run_ends_cleanly_on_sigterm_and_goes_on_later() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    for expected in 1..=2 {
+        let args = ["run", at[0], at[1], "--json", "--threads", "2"];
+        let running = Running::start(&mut command(&word_count, &args));
+        produce(&word_count, &["produce", "lines", at[0], at[1]], "again\n");
+        eventually("the line is counted", || {
+            let ended = run(&word_count, &["query", "counts", "again", at[0], at[1]]);
+            ended.stdout == format!("again\t{expected}\n")
+        });
+        running.signal("TERM");
+        let states = running.ended(SOON).stdout();
+        assert!(states.contains("\"RUNNING\""), "{states}");
+        assert!(states.trim_end().ends_with("\"NOT_RUNNING\"}"), "{states}");
+    }
+}
+
+#[test]
+fn run_without_a_directory_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let word_count = example("word_count");
+    let mut run = command(&word_count, &["run", "--json"]);
+    let mut running = Running::start(run.env("TMPDIR", dir.path()));
+    let stdout = running
+        .0
+        .as_mut()
+        .and_then(|c| c.stdout.take())
+        .expect("piped");
+    let mut states = BufReader::new(stdout).lines();
+    assert!(
+        states
+            .by_ref()
+            .any(|l| l.expect("text").contains("\"RUNNING\""))
+    );
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1);
+    running.signal("INT");
+    assert!(
+        states
+            .last()
+            .is_some_and(|l| l.expect("text").contains("\"NOT_RUNNING\""))
+    );
+    assert_eq!(running.ended(SOON).code, Some(0));
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn consume_follows_and_a_closed_pipe_is_quiet() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    produce(&word_count, &["produce", "lines", at[0], at[1]], "first\n");
+    let args = [
+        "consume",
+        "lines",
+        "--from-beginning",
+        "--follow",
+        at[0],
+        at[1],
+    ];
+    let mut following = command(&word_count, &args);
+    let mut following = Running::start(&mut following);
+    let stdout = following
+        .0
+        .as_mut()
+        .and_then(|c| c.stdout.take())
+        .expect("piped");
+    let mut lines = BufReader::new(stdout).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "null\tfirst");
+    produce(&word_count, &["produce", "lines", at[0], at[1]], "second\n");
+    assert_eq!(lines.next().expect("a line").expect("text"), "null\tsecond");
+    drop(lines);
+    produce(&word_count, &["produce", "lines", at[0], at[1]], "third\n");
+    let ended = following.ended(SOON);
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn keyed_topics_take_keys_from_the_line_and_tombstones() {
+    let orders = example("order_enrichment");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    let customer = r#"c-7|{"id":"c-7","name":"Niklaus","city":"Zürich"}"#;
+    produce(
+        &orders,
+        &["produce", "customers", "--separator", "|", at[0], at[1]],
+        customer,
+    );
+    run(
+        &orders,
+        &[
+            "produce",
+            "customers",
+            "--key",
+            "c-7",
+            "--tombstone",
+            at[0],
+            at[1],
+        ],
+    )
+    .stdout();
+    let consumed = run(
+        &orders,
+        &["consume", "customers", "--from-beginning", at[0], at[1]],
+    );
+    let consumed = consumed.stdout();
+    let mut lines = consumed.lines();
+    assert!(
+        lines
+            .next()
+            .is_some_and(|l| l.starts_with("c-7\t{") && l.contains("Zürich")),
+        "{consumed}"
+    );
+    assert_eq!(lines.next(), Some("c-7\tnull"));
+
+    let keyless = run(&orders, &["produce", "customers", at[0], at[1]]);
+    assert_eq!(keyless.code, Some(2), "{keyless:#?}");
+    assert!(keyless.stderr.contains("--key"), "{keyless:#?}");
+    let no_json = ["produce", "customers", "--separator", "|", at[0], at[1]];
+    let refused = produce_ends(&orders, &no_json, "c-8|not json\n");
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.stderr.contains("line 1"), "{refused:#?}");
+}
+
+#[test]
+fn what_cannot_be_is_said_with_what_to_do() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["frobnicate", "--embedded"], 2, "--embedded"),
+        (
+            &["run", "--set", "procesing.guarantee=exactly_once_v2"],
+            2,
+            "processing.guarantee",
+        ),
+        (&["run", "--set", "num.stream.threads"], 2, "KEY=VALUE"),
+        (&["run", "--config", "no/such.toml"], 2, "no/such.toml"),
+        (
+            &["run", "--bootstrap", "localhost:9092"],
+            2,
+            "--embedded DIR",
+        ),
+        (
+            &["produce", "linse", at[0], at[1]],
+            2,
+            "did you mean `lines`?",
+        ),
+        (
+            &["query", "cuonts", at[0], at[1]],
+            2,
+            "did you mean `counts`?",
+        ),
+        (
+            &["consume", "counts", at[0], at[1]],
+            1,
+            "there is no log in",
+        ),
+        (&["produce", "lines"], 2, "--embedded DIR"),
+    ];
+    for (args, code, says) in cases {
+        let ended = run(&word_count, args);
+        assert_eq!(ended.code, Some(code), "{args:?}: {ended:#?}");
+        assert!(
+            ended.stderr.contains(says),
+            "{args:?} should say `{says}`: {ended:#?}"
+        );
+    }
+}
+
+/// Runs a program with lines on its standard input.
+fn produce_ends(program: &Path, args: &[&str], lines: &str) -> Ended {
+    let mut running = Running::start(command(program, args).stdin(Stdio::piped()));
+    let stdin = running.0.as_mut().and_then(|c| c.stdin.take());
+    // It may end before it has read all.
+    let _ = stdin.expect("piped").write_all(lines.as_bytes());
+    running.ended(SOON)
+}
+
+fn produce(program: &Path, args: &[&str], lines: &str) {
+    let ended = produce_ends(program, args, lines);
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+}

@@ -1,0 +1,19 @@
+//! Attributes and options of Kafka Streams that this version does not have: refused by name, never ignored.
+use kstreams::prelude::*;
+
+#[topology(application_id = "app", store_format = "headers")]
+struct App {
+    #[source(pattern = "orders-.*")]
+    by_pattern: KStream<String, u64>,
+    #[source(topics("a", "b"), partitions = 6)]
+    several: KStream<String, u64>,
+    #[source(topic = "c", timestamp = of_payload)]
+    timed: KStream<String, u64>,
+    #[source(topic = "d", global, process = UpperCase::new())]
+    global: KeyValueStore<String, u64>,
+    #[from(several.group_by_key().count())]
+    #[store(versioned = "1h")]
+    versioned: KTable<String, i64>,
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+//! Equal counts and different partitioners.
+use kstreams::prelude::*;
+
+struct ByRegion;
+
+#[topology(application_id = "app")]
+struct App {
+    #[source(topic = "orders", partitions = 6)]
+    orders: KStream<String, u64>,
+    #[source(topic = "customers", partitions = 6, partitioner = ByRegion)]
+    customers: KTable<String, u64>,
+    #[from(orders.join(customers, |o, c| o + c))]
+    #[sink(topic = "a")]
+    a: KStream<String, u64>,
+}
+
+fn main() {}
