@@ -225,6 +225,22 @@ fn produce_consume_and_query_work_beside_a_running_program() {
 }
 
 #[test]
+fn programs_that_make_the_log_at_the_same_moment_share_it() {
+    let word_count = example("word_count");
+    for _ in 0..10 {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let args = ["produce", "lines", "--embedded", text(dir.path())];
+        let makers: Vec<Running> = (0..4)
+            .map(|_| Running::start(&mut command(&word_count, &args)))
+            .collect();
+        for maker in makers {
+            let ended = maker.ended(SOON);
+            assert_eq!(ended.code, Some(0), "{ended:#?}");
+        }
+    }
+}
+
+#[test]
 fn run_ends_cleanly_on_sigterm_and_goes_on_later() {
     let word_count = example("word_count");
     let dir = tempfile::tempdir().expect("a temporary directory");

@@ -30,6 +30,9 @@ pub const MAX_KEY_LENGTH: usize = 1982;
 /// How long growing the map waits for other threads' snapshots to end.
 const GROW_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a check of the pages begins anew because other processes were faster.
+const PAGE_CHECKS: usize = 100;
+
 /// Which way to iterate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
@@ -529,15 +532,22 @@ impl Drop for WritingMarker {
 
 /// Looks at the pages of the last commit before anything follows them.
 fn check_pages(path: &Path, env: &Env<WithoutTls>) -> Result<(), LmdbError> {
-    let txn = env.read_txn().map_err(|e| LmdbError::from_heed(path, e))?;
-    match pages::check(&path.join("data.mdb"), txn.id() as u64) {
-        Ok(()) => Ok(()),
-        Err(pages::Unusable::Damaged(detail)) => Err(LmdbError::Damaged {
-            path: path.to_path_buf(),
-            detail,
-        }),
-        Err(pages::Unusable::Io(e)) => Err(LmdbError::from_io(path, e)),
+    for _ in 0..PAGE_CHECKS {
+        let txn = env.read_txn().map_err(|e| LmdbError::from_heed(path, e))?;
+        match pages::check(&path.join("data.mdb"), txn.id() as u64) {
+            Ok(()) => return Ok(()),
+            Err(pages::Unusable::Damaged(detail)) => {
+                return Err(LmdbError::Damaged {
+                    path: path.to_path_buf(),
+                    detail,
+                });
+            }
+            Err(pages::Unusable::Io(e)) => return Err(LmdbError::from_io(path, e)),
+            Err(pages::Unusable::Overtaken) => {}
+        }
     }
+    // Others commit all the time, so it is whole.
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

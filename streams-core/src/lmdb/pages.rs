@@ -33,6 +33,8 @@ const LEAF_BUDGET: u64 = 16 << 20;
 pub(super) enum Unusable {
     Damaged(String),
     Io(io::Error),
+    /// Nothing is wrong: other processes have committed so often since that no meta page has that transaction any more.
+    Overtaken,
 }
 
 impl From<io::Error> for Unusable {
@@ -58,9 +60,7 @@ pub(super) fn check(data_file: &Path, transaction: u64) -> Result<()> {
         leaf_budget: LEAF_BUDGET,
         page: Vec::new(),
     };
-    let Some(meta) = walk.meta(transaction)? else {
-        return damaged("no meta page has its last commit");
-    };
+    let meta = walk.meta(transaction)?;
     walk.page_size = meta.page_size;
     walk.last_page = meta.last_page;
     let mut trees = vec![(meta.free, false), (meta.main, true)];
@@ -95,8 +95,9 @@ struct Walk {
 }
 
 impl Walk {
-    fn meta(&mut self, transaction: u64) -> Result<Option<Meta>> {
+    fn meta(&mut self, transaction: u64) -> Result<Meta> {
         let mut at = 0;
+        let mut newest = 0;
         for _ in 0..2 {
             let mut bytes = vec![0; HEADER + META];
             read_at(&self.file, &mut bytes, at)?;
@@ -107,17 +108,22 @@ impl Walk {
             {
                 return damaged("a meta page is none");
             }
-            if u64_at(&bytes, HEADER + 128) == transaction {
-                return Ok(Some(Meta {
+            let committed = u64_at(&bytes, HEADER + 128);
+            if committed == transaction {
+                return Ok(Meta {
                     page_size,
                     free: tree_at(&bytes, HEADER + 24),
                     main: tree_at(&bytes, HEADER + 24 + 48),
                     last_page: u64_at(&bytes, HEADER + 120),
-                }));
+                });
             }
+            newest = newest.max(committed);
             at += page_size;
         }
-        Ok(None)
+        if newest > transaction {
+            return Err(Unusable::Overtaken);
+        }
+        damaged("no meta page has its last commit")
     }
 
     /// Looks at a tree's branch pages and as many leaves as the budget allows; adds named databases to `trees`.
@@ -293,6 +299,7 @@ fn read_at(mut file: &File, into: &mut [u8], at: u64) -> io::Result<()> {
 mod tests {
     use proptest::prelude::*;
 
+    use super::{Unusable, check};
     use crate::lmdb::{Access, Direction, Durability, Environment, EnvironmentOptions, LmdbError};
 
     fn options(access: Access) -> EnvironmentOptions {
@@ -353,6 +360,17 @@ mod tests {
     #[test]
     fn a_sound_file_is_read() {
         assert!(read_all(&sample()).unwrap() > 2000);
+    }
+
+    #[test]
+    fn a_commit_that_others_have_overtaken_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data.mdb");
+        std::fs::write(&data, sample()).unwrap();
+        let last = (1..10_000).find(|t| check(&data, *t).is_ok()).unwrap();
+        assert!(matches!(check(&data, last - 2), Err(Unusable::Overtaken)));
+        let later = check(&data, last + 2);
+        assert!(matches!(later, Err(Unusable::Damaged(_))), "{later:?}");
     }
 
     #[test]

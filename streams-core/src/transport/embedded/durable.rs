@@ -21,6 +21,8 @@ type Result<T> = std::result::Result<T, TransportError>;
 const FORMAT: &[u8] = b"format";
 const SIGNATURE: &[u8; 12] = b"kstreams-log";
 const VERSION: u32 = 1;
+/// The file that every LMDB environment has.
+const DATA: &str = "data.mdb";
 
 impl From<LmdbError> for TransportError {
     fn from(error: LmdbError) -> Self {
@@ -156,7 +158,7 @@ impl DiskTables {
 /// A directory with files of others is a mistake, not a place for a log. Directories in it, such as one for state, are fine.
 fn refuse_foreign_files(dir: &Path) -> std::result::Result<(), OpenError> {
     let unreadable = |e| LmdbError::from_io(dir, e);
-    if dir.join("data.mdb").exists() {
+    if dir.join(DATA).exists() {
         return Ok(());
     }
     let entries = match fs::read_dir(dir) {
@@ -168,6 +170,10 @@ fn refuse_foreign_files(dir: &Path) -> std::result::Result<(), OpenError> {
         let entry = entry.map_err(unreadable)?;
         let file = entry.file_name();
         let file = file.to_string_lossy();
+        if file == DATA {
+            // Another process is making the log at this very moment: what it is, its tables will say.
+            return Ok(());
+        }
         let ours = file == "lock.mdb" || (file.starts_with("run-") && file.ends_with(".lock"));
         if !ours && !file.starts_with('.') && !entry.file_type().map_err(unreadable)?.is_dir() {
             return Err(OpenError::Foreign {
