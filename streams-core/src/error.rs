@@ -425,6 +425,7 @@ pub fn transport_class(e: &TransportError) -> ErrorClass {
         | TransportError::InvalidTopic { .. }
         | TransportError::RecordTooLarge { .. }
         | TransportError::OffsetOutOfRange { .. }
+        | TransportError::Unauthorized(_)
         | TransportError::Fatal(_) => ErrorClass::Fatal,
     }
 }

@@ -1,7 +1,7 @@
 //! Layer 2. The port to a log: consumer, producer, admin, group membership. The embedded log implements it now, Kafka later.
 //! Everything goes through in batches; nothing here is called per record. Uses layers 0 and 1, never a store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +42,9 @@ pub enum TransportError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// The log's rights forbid it. The text says what to whom, and what to do.
+    #[error("not authorized: {0}")]
+    Unauthorized(String),
     /// A record exceeds the topic's `max.message.bytes`. Nothing of its outbox was queued.
     #[error("a record of {size} bytes for topic `{topic}` exceeds its max.message.bytes = {limit}")]
     RecordTooLarge {
@@ -109,7 +112,88 @@ pub struct TopicInfo {
     pub config: BTreeMap<String, String>,
 }
 
-/// Topics.
+/// What a client may be allowed to do with a [`Resource`]; Kafka's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Fetch records, or join a group and commit its offsets.
+    Read,
+    /// Produce records.
+    Write,
+    /// Create a topic, or any topic.
+    Create,
+    /// Delete a topic, its records, or a group.
+    Delete,
+    /// Change a topic.
+    Alter,
+    /// See that it is there.
+    Describe,
+    /// See its settings.
+    DescribeConfigs,
+    /// Change its settings.
+    AlterConfigs,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// What rights are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Resource<'a> {
+    /// A topic.
+    Topic(&'a str),
+    /// A group.
+    Group(&'a str),
+    /// The whole log.
+    Cluster,
+}
+
+impl fmt::Display for Resource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Topic(name) => write!(f, "topic `{name}`"),
+            Resource::Group(name) => write!(f, "group `{name}`"),
+            Resource::Cluster => f.write_str("the cluster"),
+        }
+    }
+}
+
+/// What serves the log.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogDescription {
+    /// The cluster's id, or the directory.
+    pub id: String,
+    /// The version, as far as it can be told from outside.
+    pub version: Option<String>,
+    /// The brokers, as `id host:port`; none for an embedded log.
+    pub brokers: Vec<String>,
+}
+
+/// A group as the log sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupDescription {
+    /// Kafka's word: `Stable`, `Empty`, `PreparingRebalance`, `CompletingRebalance`; `Dead` where there is no such group.
+    pub state: String,
+    /// Who is in it.
+    pub members: Vec<GroupMember>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Its name, unique in the group.
+    pub member: String,
+    /// Its client id.
+    pub client_id: String,
+    /// Where it is.
+    pub host: String,
+}
+
+/// Topics, offsets, groups and rights.
 pub trait Admin: Send {
     /// The topics of these names, `None` where there is none; all topics for an empty list.
     ///
@@ -122,11 +206,29 @@ pub trait Admin: Send {
     /// # Errors
     /// When the log cannot be read.
     fn list_topics(&mut self) -> Result<Vec<TopicInfo>, TransportError>;
-    /// Creates a topic; one that is already there as described is no error.
+    /// Creates a topic; one that is already there as described is no error. `replication_factor` is how many brokers have
+    /// a copy; `None` leaves it to them.
     ///
     /// # Errors
-    /// When it is there with another partition count, or cannot be written.
-    fn create_topic(&mut self, topic: &TopicInfo) -> Result<(), TransportError>;
+    /// When it is there with another partition count, cannot be had as described, or cannot be written.
+    fn create_replicated(
+        &mut self,
+        topic: &TopicInfo,
+        replication_factor: Option<u16>,
+    ) -> Result<(), TransportError>;
+    /// [`create_replicated`](Self::create_replicated) with as many copies as the log makes by itself.
+    ///
+    /// # Errors
+    /// As there.
+    fn create_topic(&mut self, topic: &TopicInfo) -> Result<(), TransportError> {
+        self.create_replicated(topic, None)
+    }
+    /// Deletes topics with their records and every group's offsets of them; names that are not there are passed over. Returns
+    /// when they are gone, so that one of the same name can be made.
+    ///
+    /// # Errors
+    /// When the log does not allow it, or cannot be written.
+    fn delete_topics(&mut self, names: &[&str]) -> Result<(), TransportError>;
     /// Deletes records before an offset (purging repartition topics).
     ///
     /// # Errors
@@ -149,6 +251,34 @@ pub trait Admin: Send {
         group: &str,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<CommittedOffset>>, TransportError>;
+    /// Sets what a group without members has committed; metadata is dropped.
+    ///
+    /// # Errors
+    /// [`TransportError::Abortable`] when the group has members; when a partition is not there, or the log cannot be written.
+    fn alter_committed(
+        &mut self,
+        group: &str,
+        offsets: &[(TopicPartition, i64)],
+    ) -> Result<(), TransportError>;
+    /// Who is in a group.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn describe_group(&mut self, group: &str) -> Result<GroupDescription, TransportError>;
+    /// What serves the log.
+    ///
+    /// # Errors
+    /// When it cannot be reached.
+    fn describe_log(&mut self) -> Result<LogDescription, TransportError>;
+    /// What this client may do with each resource; `None` where the log does not say, be it that it knows no rights or that
+    /// the resource is not there.
+    ///
+    /// # Errors
+    /// When the log cannot be reached.
+    fn allowed(
+        &mut self,
+        resources: &[Resource<'_>],
+    ) -> Result<Vec<Option<BTreeSet<Operation>>>, TransportError>;
 }
 
 /// First and next offset of a partition.

@@ -3,14 +3,15 @@
 //! For simulations: each worker gets its own [`FaultTransport`] over one shared log. When it has "crashed", every call of
 //! its clients fails; the simulation drops the worker without closing it, calls [`Faults::revive`] and starts another.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Admin, CommittedOffset, Consumer, Fetched, GroupMetadata, Membership, MembershipEvent,
-    MembershipSpec, OffsetRange, Producer, ProducerSpec, TopicInfo, Transport, TransportError,
+    Admin, CommittedOffset, Consumer, Fetched, GroupDescription, GroupMetadata, LogDescription,
+    Membership, MembershipEvent, MembershipSpec, OffsetRange, Operation, Producer, ProducerSpec,
+    Resource, TopicInfo, Transport, TransportError,
 };
 use crate::outbox::Outbox;
 use crate::record::{TaskId, TopicPartition};
@@ -319,9 +320,18 @@ impl Admin for Faulty<dyn Admin> {
         self.inner.list_topics()
     }
 
-    fn create_topic(&mut self, topic: &TopicInfo) -> Result<()> {
+    fn create_replicated(
+        &mut self,
+        topic: &TopicInfo,
+        replication_factor: Option<u16>,
+    ) -> Result<()> {
         self.faults.plain()?;
-        self.inner.create_topic(topic)
+        self.inner.create_replicated(topic, replication_factor)
+    }
+
+    fn delete_topics(&mut self, names: &[&str]) -> Result<()> {
+        self.faults.plain()?;
+        self.inner.delete_topics(names)
     }
 
     fn delete_records(&mut self, before: &[(TopicPartition, i64)]) -> Result<()> {
@@ -341,6 +351,26 @@ impl Admin for Faulty<dyn Admin> {
     ) -> Result<Vec<Option<CommittedOffset>>> {
         self.faults.plain()?;
         self.inner.committed(group, partitions)
+    }
+
+    fn alter_committed(&mut self, group: &str, offsets: &[(TopicPartition, i64)]) -> Result<()> {
+        self.faults.plain()?;
+        self.inner.alter_committed(group, offsets)
+    }
+
+    fn describe_group(&mut self, group: &str) -> Result<GroupDescription> {
+        self.faults.plain()?;
+        self.inner.describe_group(group)
+    }
+
+    fn describe_log(&mut self) -> Result<LogDescription> {
+        self.faults.plain()?;
+        self.inner.describe_log()
+    }
+
+    fn allowed(&mut self, resources: &[Resource<'_>]) -> Result<Vec<Option<BTreeSet<Operation>>>> {
+        self.faults.plain()?;
+        self.inner.allowed(resources)
     }
 }
 

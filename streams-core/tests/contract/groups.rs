@@ -303,3 +303,37 @@ pub(crate) fn offsets_outlive_the_members(h: Box<dyn Harness>) {
         [Some(offset)]
     );
 }
+
+pub(crate) fn offsets_are_altered_only_without_members(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let mut admin = admin(&*t);
+    let name = created(&*t, "alter", 2);
+    let group = unique("alter-group");
+    assert_eq!(admin.describe_group(&group).unwrap().members, []);
+    produce(&*t, &name, 0, &[("k", "1"), ("k", "2")]);
+    let mut member = joined(&*t, &spec(&group, "m0", &[(0, &[&name])]));
+    until(|| {
+        member.poll().unwrap();
+        admin.describe_group(&group).unwrap().state == "Stable"
+    });
+    assert_eq!(admin.describe_group(&group).unwrap().members.len(), 1);
+    let wanted = [(at(&name, 0), 2), (at(&name, 1), 0)];
+    assert_abortable(admin.alter_committed(&group, &wanted));
+    assert_eq!(
+        admin
+            .committed(&group, &[at(&name, 0), at(&name, 1)])
+            .unwrap(),
+        [None, None]
+    );
+    member.leave().unwrap();
+    until(|| admin.describe_group(&group).unwrap().members.is_empty());
+    admin.alter_committed(&group, &wanted).unwrap();
+    admin.alter_committed(&group, &[(at(&name, 0), 1)]).unwrap();
+    let committed = admin
+        .committed(&group, &[at(&name, 0), at(&name, 1)])
+        .unwrap();
+    let offsets: Vec<_> = committed.into_iter().flatten().map(|c| c.offset).collect();
+    assert_eq!(offsets, [1, 0]);
+    let unknown = admin.alter_committed(&group, &[(at(&"no-such-topic".into(), 0), 0)]);
+    assert!(unknown.is_err(), "{unknown:?}");
+}

@@ -503,3 +503,53 @@ pub(crate) fn everything_is_there_after_reopening(h: Box<dyn Harness>) {
     produce(&*t, &name, 1, &[("c", "3")]);
     assert_eq!(values(&*t, &name, 1), ["1", "2", "3"]);
 }
+
+pub(crate) fn a_deleted_topic_is_gone_with_its_records_and_offsets(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let mut admin = admin(&*t);
+    let (gone, kept) = (created(&*t, "gone", 3), created(&*t, "kept", 1));
+    let group = unique("deletes");
+    for name in [&gone, &kept] {
+        produce(&*t, name, 0, &[("k", "1"), ("k", "2")]);
+        admin.alter_committed(&group, &[(at(name, 0), 1)]).unwrap();
+    }
+    admin.delete_topics(&[&gone, "no-such-topic"]).unwrap();
+    assert_eq!(admin.describe_topics(&[&gone]).unwrap(), [None]);
+    let looked_at = admin.offsets(&[at(&gone, 0)]);
+    assert!(
+        matches!(&looked_at, Err(TransportError::UnknownTopic(n)) if **n == *gone),
+        "{looked_at:?}"
+    );
+    // Another one of its name has nothing of it.
+    admin.create_topic(&topic(&gone, 1, &[])).unwrap();
+    until(|| admin.committed(&group, &[at(&gone, 0)]).unwrap() == [None]);
+    assert_eq!(values(&*t, &gone, 0), [""; 0]);
+    produce(&*t, &gone, 0, &[("k", "new")]);
+    assert_eq!(values(&*t, &gone, 0), ["new"]);
+    // The others are as they were.
+    let offset = admin.committed(&group, &[at(&kept, 0)]).unwrap();
+    assert_eq!(offset[0].as_ref().map(|c| c.offset), Some(1));
+    assert_eq!(values(&*t, &kept, 0), ["1", "2"]);
+}
+
+pub(crate) fn a_log_tells_what_it_is_and_what_is_allowed(h: Box<dyn Harness>) {
+    let t = h.transport();
+    let mut admin = admin(&*t);
+    let name = created(&*t, "allowed", 1);
+    let log = admin.describe_log().unwrap();
+    assert!(!log.id.is_empty(), "{log:?}");
+    let resources = [
+        Resource::Topic(&name),
+        Resource::Topic("no-such-topic"),
+        Resource::Group("no-such-group"),
+        Resource::Cluster,
+    ];
+    let allowed = admin.allowed(&resources).unwrap();
+    assert_eq!(allowed.len(), resources.len());
+    // Whoever runs the tests made the topic, so it may also use it.
+    if let Some(operations) = &allowed[0] {
+        for operation in [Operation::Read, Operation::Write, Operation::Describe] {
+            assert!(operations.contains(&operation), "{operations:?}");
+        }
+    }
+}

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use streams_core::outbox::{Outbox, Outgoing};
 use streams_core::record::{Headers, TopicPartition};
 use streams_core::transport::{
-    Admin, ConsumedRecord, Consumer, Producer, ProducerSpec, TopicInfo, Transport, TransportError,
+    Admin, ConsumedRecord, Consumer, Operation, Producer, ProducerSpec, Resource, TopicInfo,
+    Transport, TransportError,
 };
 
 pub(crate) mod groups;
@@ -49,6 +50,8 @@ macro_rules! contract_tests {
             logs: a_zero_timeout_does_not_wait,
             logs: large_polls_are_shared_out,
             logs: deleted_records_are_out_of_range,
+            logs: a_deleted_topic_is_gone_with_its_records_and_offsets,
+            logs: a_log_tells_what_it_is_and_what_is_allowed,
             logs: compaction_keeps_the_last_of_each_key,
             logs: everything_is_there_after_reopening,
             transactions: a_transaction_is_seen_whole_or_not_at_all,
@@ -65,6 +68,7 @@ macro_rules! contract_tests {
             groups: a_member_that_vanishes_gives_its_tasks_back,
             groups: a_restarted_member_takes_its_place,
             groups: offsets_outlive_the_members,
+            groups: offsets_are_altered_only_without_members,
         }
     };
     (@ $make:path; $($module:ident: $case:ident,)*) => {

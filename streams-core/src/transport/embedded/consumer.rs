@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Shared;
 use super::batch::BatchReader;
 use super::log::{PartitionId, PartitionState, Stored};
+use super::topic::Topic;
 use crate::record::TopicPartition;
 use crate::transport::{Consumer, Fetched, TransportError};
 
@@ -23,6 +24,7 @@ pub(super) struct EmbeddedConsumer {
 #[derive(Debug)]
 struct Assigned {
     partition: TopicPartition,
+    topic: Arc<Topic>,
     id: PartitionId,
     /// The next offset to hand out.
     position: i64,
@@ -69,7 +71,7 @@ impl EmbeddedConsumer {
         let read = log.storage.read(|r| {
             let mut states = Vec::with_capacity(active.len());
             for assigned in &active {
-                let state = log.state(r, assigned.id)?;
+                let state = log.read_state(r, &assigned.topic, assigned.id)?;
                 if assigned.position < state.start || assigned.position > state.end {
                     return Err(TransportError::OffsetOutOfRange {
                         partition: assigned.partition.clone(),
@@ -193,6 +195,7 @@ impl Consumer for EmbeddedConsumer {
                     topic: topic.name.clone(),
                     partition: partition.partition,
                 },
+                topic,
                 id,
                 position: *offset,
                 paused: false,
@@ -201,7 +204,11 @@ impl Consumer for EmbeddedConsumer {
             });
         }
         for assigned in new {
-            match self.partitions.iter_mut().find(|a| a.id == assigned.id) {
+            match self
+                .partitions
+                .iter_mut()
+                .find(|a| a.partition == assigned.partition)
+            {
                 Some(there) => {
                     *there = Assigned {
                         paused: there.paused,

@@ -95,6 +95,22 @@ impl Groups {
         }
     }
 
+    /// The names of a group's members in this process.
+    pub(super) fn members(&self, group: &str) -> Vec<String> {
+        let groups = self.lock();
+        let found = groups.get(group);
+        found.map_or_else(Vec::new, |g| g.members.keys().cloned().collect())
+    }
+
+    /// Whether this process holds the application's lock.
+    pub(super) fn is_run_here(&self, group: &str) -> bool {
+        let held = self
+            .run_locks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        held.get(group).is_some_and(|lock| lock.strong_count() > 0)
+    }
+
     /// Adds a member; one of the same name loses its place to it.
     fn join(&self, spec: &MembershipSpec, tasks: &BTreeSet<TaskId>) -> Result<u64> {
         let _guard = self.nobody_commits();

@@ -22,7 +22,7 @@ pub(super) struct Log {
     pub(super) storage: Storage,
     /// Where it is, for messages.
     pub(super) place: String,
-    /// Topics that were looked up. They never change, so they are never dropped.
+    /// Topics as they were last read, so that each is decoded once.
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
 }
 
@@ -179,14 +179,7 @@ impl Log {
 
     /// A topic, if there is one.
     pub(super) fn topic(&self, name: &str) -> Result<Option<Arc<Topic>>> {
-        if let Some(topic) = self
-            .topics
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-        {
-            return Ok(Some(topic.clone()));
-        }
+        // Always asked: another process may have deleted it, and made another of this name.
         self.storage.read(|r| self.stored_topic(r, name))
     }
 
@@ -216,6 +209,11 @@ impl Log {
         let Some(bytes) = r.get(Table::Topics, name.as_bytes())? else {
             return Ok(None);
         };
+        let known = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = known.get(name).filter(|t| t.is(&bytes)) {
+            return Ok(Some(topic.clone()));
+        }
+        drop(known);
         let topic = self.decode_topic(name, &bytes)?;
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.insert(topic.name.clone(), topic.clone());
@@ -270,6 +268,69 @@ impl Log {
                 Bytes::copy_from_slice(&(id + 1).to_be_bytes()),
             )
         })
+    }
+
+    /// Deletes topics with everything that belongs to them. Their numbers are not given again.
+    pub(super) fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        self.storage.write(|w| {
+            for name in names {
+                let Some(topic) = self.stored_topic(w, name)? else {
+                    continue;
+                };
+                let (from, to) = (
+                    topic.id.to_be_bytes(),
+                    topic.id.saturating_add(1).to_be_bytes(),
+                );
+                for table in [Table::Partitions, Table::Records] {
+                    for key in keys(w, table, &from, &to, |_| true)? {
+                        w.delete(table, &key)?;
+                    }
+                }
+                let of_topic = |key: &[u8]| topic_of_offset(key) == Some(name.as_bytes());
+                for key in keys(w, Table::Offsets, &[], &[0xff], of_topic)? {
+                    w.delete(Table::Offsets, &key)?;
+                }
+                w.delete(Table::Topics, name.as_bytes())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// An error if a topic is not the one that it was.
+    fn still_there(&self, r: &(impl Read + ?Sized), topic: &Topic) -> Result<()> {
+        match r.get(Table::Topics, topic.name.as_bytes())? {
+            Some(bytes) if topic.is(&bytes) => Ok(()),
+            _ => Err(TransportError::UnknownTopic(topic.name.as_ref().to_owned())),
+        }
+    }
+
+    /// The state of a partition that is read; an error if its topic was deleted.
+    pub(super) fn read_state(
+        &self,
+        r: &(impl Read + ?Sized),
+        topic: &Topic,
+        id: PartitionId,
+    ) -> Result<PartitionState> {
+        let state = self.state(r, id)?;
+        if state == PartitionState::default() {
+            // Never written, or deleted.
+            self.still_there(r, topic)?;
+        }
+        Ok(state)
+    }
+
+    /// Whether a group has committed anything.
+    pub(super) fn is_group(&self, group: &str) -> Result<bool> {
+        let mut prefix = Vec::new();
+        put_text(&mut prefix, group);
+        let mut found = false;
+        self.storage.read(|r| {
+            r.scan(Table::Offsets, &prefix, &[0xff], &mut |key, _| {
+                found = key.starts_with(&prefix);
+                Ok(ControlFlow::Break(()))
+            })
+        })?;
+        Ok(found)
     }
 
     pub(super) fn state(
@@ -342,6 +403,7 @@ impl Log {
 
     fn append(&self, w: &mut dyn Write, append: &Append) -> Result<PartitionState> {
         let id = append.id();
+        self.still_there(w, &append.topic)?;
         let mut state = self.state(w, id)?;
         for batch in &append.batches {
             let info = BatchInfo::read(batch)
@@ -597,6 +659,33 @@ fn offset_key(group: &str, partition: &TopicPartition) -> Vec<u8> {
     put_text(&mut key, &partition.topic);
     key.put_i32(partition.partition);
     key
+}
+
+/// The topic in the key of an offset.
+fn topic_of_offset(key: &[u8]) -> Option<&[u8]> {
+    let mut rest = key;
+    let group = take_u32(&mut rest)?;
+    take(&mut rest, group as usize)?;
+    let topic = take_u32(&mut rest)?;
+    take(&mut rest, topic as usize)
+}
+
+/// The keys of a table from one on to before another, those that are wanted.
+fn keys(
+    r: &(impl Read + ?Sized),
+    table: Table,
+    from: &[u8],
+    to: &[u8],
+    wanted: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>> {
+    let mut keys = Vec::new();
+    r.scan(table, from, to, &mut |key, _| {
+        if wanted(key) {
+            keys.push(key.to_vec());
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(keys)
 }
 
 fn encode_offset(offset: &CommittedOffset) -> Bytes {

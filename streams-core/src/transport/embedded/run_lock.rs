@@ -15,6 +15,26 @@ pub(super) struct RunLock {
 }
 
 impl RunLock {
+    /// Which process has the lock now; nothing is locked or made.
+    pub(super) fn holder(dir: &Path, application: &str) -> Result<Option<String>, TransportError> {
+        let path = dir.join(file_name(application));
+        let fatal = |e: std::io::Error| TransportError::Fatal(format!("{}: {e}", path.display()));
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(fatal(e)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::Error(e)) => Err(fatal(e)),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder).map_err(fatal)?;
+                Ok(Some(holder.trim().to_owned()))
+            }
+        }
+    }
+
     pub(super) fn acquire(
         dir: &Path,
         application: &str,

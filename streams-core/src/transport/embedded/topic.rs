@@ -17,7 +17,7 @@ const MAX_NAME: usize = 249;
 const MAX_PARTITIONS: u32 = 100_000;
 const VERSION: u8 = 1;
 
-/// A topic, as clients share it. It never changes once it is made.
+/// A topic, as clients share it. It never changes once it is made; another one of its name has another id.
 #[derive(Debug, PartialEq)]
 pub(super) struct Topic {
     pub(super) id: u32,
@@ -137,6 +137,11 @@ impl Topic {
 
     pub(super) fn has_partition(&self, partition: i32) -> bool {
         u32::try_from(partition).is_ok_and(|p| p < self.partitions)
+    }
+
+    /// Whether these are the bytes of this very topic.
+    pub(super) fn is(&self, bytes: &[u8]) -> bool {
+        bytes.get(1..5) == Some(&self.id.to_be_bytes()[..])
     }
 
     pub(super) fn encode(&self) -> Bytes {
