@@ -1,0 +1,493 @@
+//! A broker or a cluster of three, to be killed, stopped, paused and started again.
+
+use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::class_path::ClassPath;
+use crate::error::{Error, tail};
+use crate::process::{Process, Program, temp_dir};
+use crate::{properties, wire};
+
+/// A busy machine may be slow; a broker that starts at all does so in about three seconds.
+const START: Duration = Duration::from_secs(120);
+/// A broker that is asked to stop hands its partitions over first.
+const STOP: Duration = Duration::from_secs(60);
+/// Other tests look for ports at the same time.
+const ATTEMPTS: usize = 3;
+const HEAP: &str = "320m";
+/// Below the range from which systems take ports for outgoing connections: a client that looks for a dead broker could
+/// otherwise be given its port, and connect to itself.
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+/// As good as any: the directory decides which cluster a broker belongs to.
+const CLUSTER_ID: &str = "a3N0cmVhbXMta2Fma2EtdA";
+const LOG4J: &str = "\
+status = error
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss.SSS} %-5p %c{1}: %m%n
+";
+
+/// What kind of cluster to start.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub(crate) brokers: usize,
+    pub(crate) host: String,
+    pub(crate) users: Vec<(String, String)>,
+    pub(crate) properties: Vec<(String, String)>,
+    version: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options::brokers(1)
+    }
+}
+
+impl Options {
+    /// So many brokers, each of which is a controller too. Of three any one may be killed: topics have three replicas
+    /// then, of which two must be in sync.
+    pub fn brokers(brokers: usize) -> Self {
+        Options {
+            brokers: brokers.max(1),
+            host: "127.0.0.1".to_owned(),
+            users: Vec::new(),
+            properties: Vec::new(),
+            version: std::env::var("KAFKA_VERSION").ok(),
+        }
+    }
+
+    /// The address to listen at, instead of `127.0.0.1`.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        host.clone_into(&mut self.host);
+        self
+    }
+
+    /// One more listener, by SASL/PLAIN without encryption, and a user of it. See [`Cluster::sasl_bootstrap`].
+    #[must_use]
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// A setting of the brokers; it overrides this crate's.
+    #[must_use]
+    pub fn property(mut self, key: &str, value: &str) -> Self {
+        self.properties.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts it, whatever `KAFKA_BOOTSTRAP` says, and waits until all brokers see each other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Missing`] without Java; else whatever kept a broker from starting, with the end of its log.
+    pub fn start(self) -> Result<Cluster, Error> {
+        let class_path = ClassPath::of_version(self.version.as_deref())?;
+        let mut attempt = 1;
+        loop {
+            match Own::start(&self, &class_path) {
+                Err(Error::Ended { log, .. })
+                    if attempt < ATTEMPTS && log.contains("Address already in use") =>
+                {
+                    attempt += 1;
+                }
+                started => return started.map(|own| Cluster(Kind::Own(own))),
+            }
+        }
+    }
+
+    /// The cluster of `KAFKA_BOOTSTRAP`, or else one of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub fn shared(self) -> Result<Cluster, Error> {
+        match std::env::var("KAFKA_BOOTSTRAP") {
+            Ok(bootstrap) if !bootstrap.is_empty() => Ok(Cluster(Kind::Other { bootstrap })),
+            _ => self.start(),
+        }
+    }
+}
+
+/// A running cluster. Brokers are counted from 0. It is killed, and its directories deleted, when this is dropped or
+/// when the process ends in whatever way.
+#[derive(Debug)]
+pub struct Cluster(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Own(Own),
+    Other { bootstrap: String },
+}
+
+#[derive(Debug)]
+struct Own {
+    brokers: Vec<Broker>,
+    class_path: ClassPath,
+    dir: TempDir,
+}
+
+#[derive(Debug)]
+struct Broker {
+    dir: PathBuf,
+    log: PathBuf,
+    client: String,
+    sasl: Option<String>,
+    process: Mutex<Option<Process>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ports {
+    pub(crate) client: u16,
+    pub(crate) controller: u16,
+    pub(crate) sasl: u16,
+}
+
+impl Cluster {
+    /// Starts so many brokers: [`Options::brokers`] and [`Options::start`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Options::start`].
+    pub fn start(brokers: usize) -> Result<Self, Error> {
+        Options::brokers(brokers).start()
+    }
+
+    /// What clients take as `bootstrap.servers`.
+    pub fn bootstrap(&self) -> String {
+        match &self.0 {
+            Kind::Own(own) => join(own.brokers.iter().map(|b| b.client.as_str())),
+            Kind::Other { bootstrap } => bootstrap.clone(),
+        }
+    }
+
+    /// The same of the listener that asks for a user and a password, if there is one.
+    pub fn sasl_bootstrap(&self) -> Option<String> {
+        match &self.0 {
+            Kind::Own(own) => {
+                let addresses: Option<Vec<&str>> =
+                    own.brokers.iter().map(|b| b.sasl.as_deref()).collect();
+                addresses.map(|a| join(a.into_iter()))
+            }
+            Kind::Other { .. } => None,
+        }
+    }
+
+    /// How many brokers of this test it has: none, if it is the one of `KAFKA_BOOTSTRAP`.
+    pub fn brokers(&self) -> usize {
+        match &self.0 {
+            Kind::Own(own) => own.brokers.len(),
+            Kind::Other { .. } => 0,
+        }
+    }
+
+    /// The process id of a broker that runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`].
+    pub fn pid(&self, broker: usize) -> Result<Option<u32>, Error> {
+        Ok(self.broker(broker)?.1.as_ref().map(Process::id))
+    }
+
+    /// The directory of a broker's log segments.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`].
+    pub fn data_dir(&self, broker: usize) -> Result<PathBuf, Error> {
+        Ok(self.broker(broker)?.0.dir.join("data"))
+    }
+
+    /// `kill -9` to one broker, and waits until it is gone. Nothing happens to one that is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], [`Error::Io`].
+    pub fn kill(&self, broker: usize) -> Result<(), Error> {
+        let (_, mut process) = self.broker(broker)?;
+        match process.take() {
+            Some(mut process) => process.kill().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets one broker end in order: it hands its partitions over first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], [`Error::Io`].
+    pub fn stop(&self, broker: usize) -> Result<(), Error> {
+        let (_, mut process) = self.broker(broker)?;
+        match process.take() {
+            Some(mut process) => process.stop(STOP).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts a broker that was killed or stopped, at its address and with its data, and waits until the others see it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], or why it did not start.
+    pub fn restart(&self, broker: usize) -> Result<(), Error> {
+        self.launch(broker)?;
+        self.ready(broker)
+    }
+
+    /// The first half of [`restart`](Self::restart): does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], [`Error::Io`].
+    pub fn launch(&self, broker: usize) -> Result<(), Error> {
+        let (own, mut process) = self.broker(broker)?;
+        if process.is_none() {
+            *process = Some(own.launch(&self.own()?.class_path)?);
+        }
+        Ok(())
+    }
+
+    /// Waits until a broker answers and sees all that run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], [`Error::Ended`], [`Error::Silent`].
+    pub fn ready(&self, broker: usize) -> Result<(), Error> {
+        // Checks the index.
+        drop(self.broker(broker)?);
+        self.own()?.ready(broker)
+    }
+
+    /// Stops a broker where it is (`SIGSTOP`): its connections stay open and nothing comes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], [`Error::Io`].
+    pub fn pause(&self, broker: usize) -> Result<(), Error> {
+        let (_, mut process) = self.broker(broker)?;
+        process.as_mut().map_or(Ok(()), Process::pause)
+    }
+
+    /// Lets a paused broker go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`], [`Error::Io`].
+    pub fn resume(&self, broker: usize) -> Result<(), Error> {
+        let (_, mut process) = self.broker(broker)?;
+        process.as_mut().map_or(Ok(()), Process::resume)
+    }
+
+    /// Kills all brokers and deletes what they wrote. The cluster of `KAFKA_BOOTSTRAP` is left as it is.
+    pub(crate) fn end(&self) {
+        if let Kind::Own(own) = &self.0 {
+            for broker in &own.brokers {
+                drop(broker.lock().take());
+            }
+            // The watchdog deletes what this cannot.
+            let _ = fs::remove_dir_all(own.dir.path());
+        }
+    }
+
+    fn own(&self) -> Result<&Own, Error> {
+        match &self.0 {
+            Kind::Own(own) => Ok(own),
+            Kind::Other { .. } => Err(Error::NotOurs),
+        }
+    }
+
+    fn broker(&self, broker: usize) -> Result<(&Broker, MutexGuard<'_, Option<Process>>), Error> {
+        let brokers = &self.own()?.brokers;
+        let found = brokers.get(broker).ok_or(Error::NoBroker {
+            broker,
+            brokers: brokers.len(),
+        })?;
+        Ok((found, found.lock()))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Own {
+    fn start(options: &Options, class_path: &ClassPath) -> Result<Self, Error> {
+        let dir = temp_dir()?;
+        let ports = free_ports(&options.host, options.brokers)?;
+        let mut brokers = Vec::new();
+        let mut formats = Vec::new();
+        for index in 0..options.brokers {
+            let broker = Broker::prepare(options, index, &ports, dir.path())?;
+            formats.push(
+                broker
+                    .java(class_path, "kafka.tools.StorageTool")?
+                    .args(["format", "--cluster-id", CLUSTER_ID, "--config"])
+                    .arg(broker.dir.join("server.properties"))
+                    .start()?,
+            );
+            brokers.push(broker);
+        }
+        for (broker, mut format) in formats.into_iter().enumerate() {
+            let ended = format.wait(START)?;
+            if !ended.is_some_and(|status| status.success()) {
+                let log = brokers[broker].log();
+                return Err(Error::Format { broker, log });
+            }
+        }
+        let own = Own {
+            brokers,
+            class_path: class_path.clone(),
+            dir,
+        };
+        for broker in &own.brokers {
+            *broker.lock() = Some(broker.launch(&own.class_path)?);
+        }
+        for broker in 0..own.brokers.len() {
+            own.ready(broker)?;
+        }
+        Ok(own)
+    }
+
+    fn ready(&self, index: usize) -> Result<(), Error> {
+        let broker = &self.brokers[index];
+        let deadline = Instant::now() + START;
+        loop {
+            let running = self.brokers.iter().filter(|b| b.runs()).count();
+            let ended = match broker.lock().as_mut() {
+                Some(process) => process.try_wait()?.is_some(),
+                None => true,
+            };
+            if ended {
+                let log = broker.log();
+                return Err(Error::Ended { broker: index, log });
+            }
+            if wire::brokers_seen_by(&broker.client).is_ok_and(|seen| seen >= running) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Silent {
+                    broker: index,
+                    within: START,
+                    log: broker.log(),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Broker {
+    /// Its directory with everything but the data.
+    fn prepare(
+        options: &Options,
+        index: usize,
+        ports: &[Ports],
+        cluster: &Path,
+    ) -> Result<Self, Error> {
+        let dir = cluster.join(format!("broker-{index}"));
+        let data = dir.join("data");
+        let write = |name: &str, text: &str| {
+            let file = dir.join(name);
+            fs::write(&file, text)
+                .map_err(Error::io(format!("{} cannot be written", file.display())))
+        };
+        fs::create_dir_all(&data)
+            .map_err(Error::io(format!("{} cannot be made", data.display())))?;
+        write(
+            "server.properties",
+            &properties::of(options, index, ports, &data),
+        )?;
+        write("log4j2.properties", LOG4J)?;
+        let address = |port: u16| format!("{}:{port}", options.host);
+        let log = match std::env::var_os("KAFKA_LOGS") {
+            Some(logs) => Path::new(&logs).join(format!("broker-{}.log", ports[index].client)),
+            None => dir.join("broker.log"),
+        };
+        Ok(Broker {
+            log,
+            dir,
+            client: address(ports[index].client),
+            sasl: (!options.users.is_empty()).then(|| address(ports[index].sasl)),
+            process: Mutex::new(None),
+        })
+    }
+
+    fn java(&self, class_path: &ClassPath, main: &str) -> Result<Program, Error> {
+        let log4j = self.dir.join("log4j2.properties");
+        Program::java_machine(class_path, HEAP)?
+            // Most of the processor time of a short-lived broker is that of the optimising compiler.
+            .arg("-XX:TieredStopAtLevel=1")
+            .arg(format!(
+                "-Dlog4j2.configurationFile=file:{}",
+                log4j.display()
+            ))
+            .arg(main)
+            .current_dir(&self.dir)
+            .log_to(&self.log)
+    }
+
+    fn launch(&self, class_path: &ClassPath) -> Result<Process, Error> {
+        self.java(class_path, "kafka.Kafka")?
+            .arg("server.properties")
+            .start()
+    }
+
+    /// Whether it has been started, and not paused since.
+    fn runs(&self) -> bool {
+        self.lock().as_ref().is_some_and(|p| !p.is_paused())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> String {
+        tail(&fs::read_to_string(&self.log).unwrap_or_default())
+    }
+}
+
+/// Ports that were free a moment ago.
+fn free_ports(host: &str, brokers: usize) -> Result<Vec<Ports>, Error> {
+    // A seed that differs between processes and calls.
+    let mut seed = RandomState::new().hash_one(std::process::id());
+    let mut held = Vec::new();
+    let mut next = || {
+        for _ in 0..1000 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let port = PORTS.start + u16::try_from((seed >> 33) % PORTS.len() as u64).unwrap_or(0);
+            // Held until all are found, so that no two are the same.
+            if let Ok(listener) = TcpListener::bind((host, port)) {
+                held.push(listener);
+                return Ok(port);
+            }
+        }
+        let none = std::io::Error::other("a thousand ports were tried");
+        Err(Error::io(format!("no port is free at {host}"))(none))
+    };
+    (0..brokers)
+        .map(|_| {
+            Ok(Ports {
+                client: next()?,
+                controller: next()?,
+                sasl: next()?,
+            })
+        })
+        .collect()
+}
+
+fn join<'a>(addresses: impl Iterator<Item = &'a str>) -> String {
+    addresses.collect::<Vec<_>>().join(",")
+}

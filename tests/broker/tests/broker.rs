@@ -1,0 +1,148 @@
+//! Brokers start, are killed, come back, and leave nothing behind, whatever becomes of the test that started them.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use kafka_broker::{Case, ClassPath, Cluster, Options, Program, temp_dir, unique};
+
+/// Set for the child of [`dies_with_a_killed_test`].
+const CHILD: &str = "KAFKA_BROKER_CHILD";
+
+fn main_of_child() -> ExitCode {
+    let cluster = Cluster::start(1).expect("a broker starts");
+    let pid = cluster.pid(0).expect("it is ours").expect("it runs");
+    let data = cluster.data_dir(0).expect("it is ours");
+    println!("{pid} {}", data.display());
+    loop {
+        std::thread::park();
+    }
+}
+
+fn main() -> ExitCode {
+    if std::env::var_os(CHILD).is_some() {
+        return main_of_child();
+    }
+    kafka_broker::main(vec![
+        Case::new("the_shared_broker_answers", the_shared_broker_answers),
+        Case::own(
+            "any_one_of_three_may_be_killed",
+            any_one_of_three_may_be_killed,
+        ),
+        Case::own("dies_with_a_killed_test", dies_with_a_killed_test),
+        Case::own(
+            "a_broker_that_cannot_start_says_why",
+            a_broker_that_cannot_start_says_why,
+        ),
+        Case::own(
+            "java_classes_run_on_the_same_class_path",
+            java_classes_run_on_the_same_class_path,
+        ),
+    ])
+}
+
+fn the_shared_broker_answers(cluster: &Cluster) {
+    let bootstrap = cluster.bootstrap();
+    let first = bootstrap.split(',').next().expect("there is one");
+    TcpStream::connect(first).expect("it listens");
+    assert_ne!(unique("a"), unique("a"));
+}
+
+fn any_one_of_three_may_be_killed() {
+    let cluster = Cluster::start(3).expect("three brokers start");
+    assert_eq!(cluster.bootstrap().split(',').count(), 3);
+    let pids: Vec<u32> = (0..3).map(|b| pid(&cluster, b)).collect();
+    for (broker, old) in pids.into_iter().enumerate() {
+        let others = [(broker + 1) % 3, (broker + 2) % 3];
+        cluster.kill(broker).expect("it can be killed");
+        assert!(!alive(old));
+        for other in others {
+            cluster.ready(other).expect("the others go on");
+        }
+        cluster.restart(broker).expect("it comes back");
+        assert_ne!(pid(&cluster, broker), old);
+    }
+    cluster.pause(1).expect("it can be paused");
+    cluster.resume(1).expect("it can go on");
+    cluster.ready(1).expect("it answers again");
+    cluster.stop(2).expect("it can be stopped");
+    cluster.restart(2).expect("it comes back");
+    assert!(cluster.kill(3).is_err());
+
+    let pids: Vec<u32> = (0..3).map(|b| pid(&cluster, b)).collect();
+    let data = cluster.data_dir(0).expect("it is ours");
+    drop(cluster);
+    assert!(pids.into_iter().all(|pid| !alive(pid)));
+    assert!(!data.exists());
+}
+
+fn dies_with_a_killed_test() {
+    let this = std::env::current_exe().expect("a test has a path");
+    let mut child = Program::new(this)
+        .env(CHILD, "1")
+        .piped()
+        .start()
+        .expect("it starts");
+    let stdout = child.stdout().expect("it is piped");
+    let mut line = String::new();
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("it can be read");
+    let (pid, data) = line.trim().split_once(' ').expect("a pid and a path");
+    let (pid, data) = (pid.parse().expect("a pid"), Path::new(data));
+    assert!(alive(pid));
+    assert!(data.exists());
+    child.kill().expect("it can be killed");
+    eventually("the broker is gone", || !alive(pid));
+    eventually("its directory is gone", || !data.exists());
+}
+
+fn a_broker_that_cannot_start_says_why() {
+    let started = Options::brokers(1)
+        .property("log.retention.ms", "yesterday")
+        .start();
+    let error = started.expect_err("that is not a number").to_string();
+    assert!(error.contains("log.retention.ms"), "{error}");
+}
+
+fn java_classes_run_on_the_same_class_path() {
+    let class_path = ClassPath::of_brokers().expect("it was resolved before");
+    let dir = temp_dir().expect("a directory");
+    let log = dir.path().join("log");
+    let mut java = Program::java(&class_path, "64m", "kafka.tools.StorageTool")
+        .expect("there is Java")
+        .arg("random-uuid")
+        .log_to(&log)
+        .expect("it can be written")
+        .start()
+        .expect("it starts");
+    let ended = java
+        .wait(Duration::from_secs(60))
+        .expect("it can be waited for");
+    let printed = std::fs::read_to_string(&log).expect("it can be read");
+    assert!(ended.is_some_and(|status| status.success()), "{printed}");
+    // What was formatted, 16 bytes in Base64, is its last line.
+    assert_eq!(printed.lines().last().map(str::len), Some(22), "{printed}");
+}
+
+fn pid(cluster: &Cluster, broker: usize) -> u32 {
+    cluster.pid(broker).expect("it is ours").expect("it runs")
+}
+
+/// Whether there is such a process, or at least one that nobody has waited for.
+fn alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which stands in brackets.
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within 30 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
