@@ -61,6 +61,14 @@ pub enum Error {
     /// The cluster is not ours to kill.
     #[error("the cluster of KAFKA_BOOTSTRAP is not this test's to stop or to start")]
     NotOurs,
+    /// The client was refused or not answered.
+    #[error("{what}: {why}")]
+    Client {
+        /// What was tried.
+        what: String,
+        /// What the broker or the client library said.
+        why: String,
+    },
     /// There is no broker of that index.
     #[error("there is no broker {broker} in a cluster of {brokers}")]
     NoBroker {
@@ -75,6 +83,14 @@ impl Error {
     /// Whether a machine without Java is the cause.
     pub fn is_missing(&self) -> bool {
         matches!(self, Error::Missing { .. })
+    }
+
+    pub(crate) fn client<E: std::fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> Error {
+        let what = what.into();
+        move |error| Error::Client {
+            what,
+            why: error.to_string(),
+        }
     }
 
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {

@@ -5,6 +5,7 @@
 //! `KAFKA_VERSION` another version than that of `pom.xml`, `KAFKA_LOGS` a directory in which to keep the brokers' logs.
 
 mod class_path;
+mod client;
 mod cluster;
 mod error;
 mod process;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use class_path::ClassPath;
+pub use client::{Client, Message, Reader};
 pub use cluster::{Cluster, Options};
 pub use error::Error;
 pub use process::{Process, Program, temp_dir};

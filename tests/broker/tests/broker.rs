@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use kafka_broker::{Case, ClassPath, Cluster, Options, Program, temp_dir, unique};
+use kafka_broker::{Case, ClassPath, Client, Cluster, Options, Program, temp_dir, unique};
 
 /// Set for the child of [`dies_with_a_killed_test`].
 const CHILD: &str = "KAFKA_BROKER_CHILD";
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     }
     kafka_broker::main(vec![
         Case::new("the_shared_broker_answers", the_shared_broker_answers),
+        Case::new("a_client_writes_and_reads", a_client_writes_and_reads),
         Case::own(
             "any_one_of_three_may_be_killed",
             any_one_of_three_may_be_killed,
@@ -48,6 +49,41 @@ fn the_shared_broker_answers(cluster: &Cluster) {
     let first = bootstrap.split(',').next().expect("there is one");
     TcpStream::connect(first).expect("it listens");
     assert_ne!(unique("a"), unique("a"));
+}
+
+fn a_client_writes_and_reads(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    let topic = unique("written");
+    client.create_topic(&topic, 3).expect("it can be made");
+    assert!(client.topics().expect("they are listed").contains(&topic));
+    assert!(client.create_topic(&topic, 3).is_err());
+    let written: Vec<(String, String)> = (0..100)
+        .map(|n| (n.to_string(), format!("value {n}")))
+        .collect();
+    client
+        .produce(&topic, written.clone())
+        .expect("it can be written");
+    client
+        .produce_to(&topic, [(2, "last", "one")])
+        .expect("it can be written");
+    let read = client.read(&topic).expect("it can be read");
+    assert_eq!(read.len(), 101);
+    assert_eq!(read[100].partition, 2);
+    assert_eq!(read[100].value_text(), "one");
+    let mut pairs: Vec<_> = read[..100]
+        .iter()
+        .map(|m| (m.key_text(), m.value_text()))
+        .collect();
+    pairs.sort_by_key(|(k, _)| k.parse::<u32>().ok());
+    assert_eq!(pairs, written);
+    assert_eq!(
+        client
+            .committed(&unique("nobody"), &topic)
+            .expect("it can be asked"),
+        [None; 3]
+    );
+    client.delete_topic(&topic).expect("it can be deleted");
+    assert!(client.read(&topic).is_err());
 }
 
 fn any_one_of_three_may_be_killed() {
