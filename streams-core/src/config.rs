@@ -2,6 +2,7 @@
 //! environment. What an unknown, misplaced or not yet supported key means is in `config/keys.rs`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,7 +142,7 @@ pub enum Log {
 ///     .num_stream_threads(2);
 /// assert_eq!(config.commit_interval(), Duration::from_millis(100)); // exactly once: Kafka Streams' default
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct StreamsConfig {
     pub(crate) log: Log,
     pub(crate) create_topics: bool,
@@ -160,9 +161,22 @@ pub struct StreamsConfig {
     pub(crate) replication_factor: i32,
     pub(crate) repartition_purge_interval: Duration,
     pub(crate) log_summary_interval: Duration,
-    /// Keys with a client's prefix, for the transport; as given.
+    /// Keys of Kafka's clients, with a client's prefix or, where they are for all, without; as given.
     pub(crate) clients: BTreeMap<String, String>,
     pub(crate) topic_config: BTreeMap<String, String>,
+    /// The file or variable that a key was last set in.
+    origins: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for StreamsConfig {
+    /// What is in force, passwords left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        for entry in self.all_entries() {
+            map.entry(&entry.key, &entry.value);
+        }
+        map.finish()
+    }
 }
 
 impl Default for StreamsConfig {
@@ -187,6 +201,7 @@ impl Default for StreamsConfig {
             log_summary_interval: Duration::from_millis(120_000),
             clients: BTreeMap::new(),
             topic_config: BTreeMap::new(),
+            origins: BTreeMap::new(),
         }
     }
 }
@@ -229,11 +244,18 @@ impl StreamsConfig {
     /// As [`from_file`](Self::from_file).
     pub fn with_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        for (key, value) in file::read(path)? {
-            self.set(&key, &value)
-                .map_err(|e| e.in_origin(&path.display().to_string()))?;
+        for (key, value) in Self::file_settings(path)? {
+            self.set_from(&key, &value, &path.display().to_string())?;
         }
         Ok(self)
+    }
+
+    /// The keys and values that a file sets, whether they mean something here or not.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is neither TOML nor properties.
+    pub fn file_settings(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, ConfigError> {
+        file::read(path.as_ref())
     }
 
     /// Lays the `KSTREAMS_…` among some environment variables over these settings.
@@ -249,22 +271,22 @@ impl StreamsConfig {
         V: AsRef<std::ffi::OsStr>,
     {
         for (name, value) in variables {
-            let (Some(name), Some(value)) = (name.as_ref().to_str(), value.as_ref().to_str())
-            else {
-                continue;
-            };
-            let Some(key) = name.strip_prefix("KSTREAMS_") else {
-                continue;
-            };
-            // The lock's, the log's and the tests' variables are the tools', not the application's.
-            let tools = matches!(key, "LOCK" | "VECTORS" | "LOG" | "BLESS" | "SEED");
-            if tools || key.starts_with("TEST_") {
-                continue;
+            if let Some((name, key, value)) = env_setting(name.as_ref(), value.as_ref()) {
+                self.set_from(&key, value, name)?;
             }
-            let key = key.to_ascii_lowercase().replace('_', ".");
-            self.set(&key, value).map_err(|e| e.in_origin(name))?;
         }
         Ok(self)
+    }
+
+    /// The variable, key and value of each `KSTREAMS_…` in this process's environment that is a setting.
+    #[must_use]
+    pub fn env_settings() -> Vec<(String, String, String)> {
+        std::env::vars_os()
+            .filter_map(|(name, value)| {
+                let (name, key, value) = env_setting(&name, &value)?;
+                Some((name.to_owned(), key, value.to_owned()))
+            })
+            .collect()
     }
 
     /// Sets a key by its Kafka Streams name.
@@ -272,7 +294,20 @@ impl StreamsConfig {
     /// # Errors
     /// When there is no such key, it belongs elsewhere, or cannot have that value.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), ConfigError> {
-        keys::set(self, key, value)
+        keys::set(self, key, value)?;
+        self.origins.remove(key);
+        Ok(())
+    }
+
+    /// As [`set`](Self::set), and remembers where it was said: a file, a variable, a command line.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set); the error names the place.
+    pub fn set_from(&mut self, key: &str, value: &str, origin: &str) -> Result<(), ConfigError> {
+        keys::set(self, key, value).map_err(|e| e.in_origin(origin))?;
+        self.origins
+            .insert(keys::name(key).to_owned(), origin.to_owned());
+        Ok(())
     }
 
     /// As [`set`](Self::set), in a chain.
@@ -294,6 +329,53 @@ impl StreamsConfig {
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         keys::entries(self)
+    }
+
+    /// The values in force of every key, those of Kafka's clients and internal topics among them, and where they come from.
+    /// Passwords and the like are left out.
+    #[must_use]
+    pub fn all_entries(&self) -> Vec<ConfigEntry> {
+        let defaults = Self::default();
+        let defaults: BTreeMap<_, _> = keys::entries(&defaults).into_iter().collect();
+        let own = keys::entries(self).into_iter().map(|(key, value)| {
+            let origin = match self.origins.get(key) {
+                Some(origin) => origin.as_str(),
+                None if defaults.get(key) == Some(&value) => "default",
+                None => "program",
+            };
+            (key.to_owned(), value, origin)
+        });
+        let topics = self.topic_config.iter();
+        let topics = topics.map(|(key, value)| (format!("topic.{key}"), value.clone()));
+        let clients = self.clients.iter().map(|(k, v)| (k.clone(), v.clone()));
+        let others = clients.chain(topics).map(|(key, value)| {
+            let origin = self.origins.get(&key).map_or("program", String::as_str);
+            (key, value, origin)
+        });
+        own.chain(others)
+            .map(|(key, value, origin)| ConfigEntry {
+                value: if keys::is_secret(&key) && !value.is_empty() {
+                    "(hidden)".to_owned()
+                } else {
+                    value
+                },
+                key,
+                origin: origin.to_owned(),
+            })
+            .collect()
+    }
+
+    /// All defaults, on a Kafka cluster: `host:port[,host:port]`.
+    #[must_use]
+    pub fn kafka(bootstrap_servers: impl Into<String>) -> Self {
+        Self::new().bootstrap_servers(bootstrap_servers)
+    }
+
+    /// `bootstrap.servers`: run on that Kafka cluster.
+    #[must_use]
+    pub fn bootstrap_servers(mut self, servers: impl Into<String>) -> Self {
+        self.log = Log::Kafka(servers.into());
+        self
     }
 
     /// `embedded.dir`: run on the embedded log in that directory.
@@ -374,6 +456,13 @@ impl StreamsConfig {
         self
     }
 
+    /// `replication.factor`: how many brokers have a copy of each topic that is created; `None` leaves it to the brokers.
+    #[must_use]
+    pub fn replication_factor(mut self, copies: Option<u16>) -> Self {
+        self.replication_factor = copies.map_or(-1, i32::from);
+        self
+    }
+
     /// `deserialization.exception.handler`.
     #[must_use]
     pub fn deserialization_handler(mut self, handler: DeserializationHandler) -> Self {
@@ -403,6 +492,12 @@ impl StreamsConfig {
         self.processing_guarantee
     }
 
+    /// `replication.factor` in force; `None` leaves it to the brokers.
+    #[must_use]
+    pub fn replication(&self) -> Option<u16> {
+        u16::try_from(self.replication_factor).ok()
+    }
+
     /// `state.dir`: as set, else `state` within the embedded log's directory, else `kafka-streams` among the temporary files.
     #[must_use]
     pub fn state_path(&self) -> PathBuf {
@@ -426,6 +521,32 @@ impl From<&StreamsConfig> for StreamsConfig {
     fn from(config: &StreamsConfig) -> Self {
         config.clone()
     }
+}
+
+/// The variable, key and value of an environment variable that is a setting.
+fn env_setting<'a>(
+    name: &'a std::ffi::OsStr,
+    value: &'a std::ffi::OsStr,
+) -> Option<(&'a str, String, &'a str)> {
+    let (name, value) = (name.to_str()?, value.to_str()?);
+    let key = name.strip_prefix("KSTREAMS_")?;
+    // The lock's, the log's and the tests' variables are the tools', not the application's.
+    let tools = matches!(key, "LOCK" | "VECTORS" | "LOG" | "BLESS" | "SEED");
+    if tools || key.starts_with("TEST_") {
+        return None;
+    }
+    Some((name, key.to_ascii_lowercase().replace('_', "."), value))
+}
+
+/// A value in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// The key.
+    pub key: String,
+    /// Its value; that of a password is not shown.
+    pub value: String,
+    /// `default`, `program`, or the file, variable or option that set it.
+    pub origin: String,
 }
 
 /// A key, for `--help` and the guide.

@@ -46,7 +46,16 @@ pub fn start<A: Topology>(
     config: StreamsConfig,
 ) -> Result<Running<A>> {
     config.validate()?;
-    let transport: Arc<dyn Transport> = match config.log() {
+    let transport = open_log(&config)?;
+    start_on(app, queries, config, transport)
+}
+
+/// Opens the log that a configuration names, as an application on it would: for programs of one's own beside it.
+///
+/// # Errors
+/// When none is named, or it cannot be opened.
+pub fn open_log(config: &StreamsConfig) -> Result<Arc<dyn Transport>> {
+    match config.log() {
         Log::Embedded(dir) => {
             for key in config.clients.keys() {
                 tracing::warn!(
@@ -54,26 +63,26 @@ pub fn start<A: Topology>(
                     "a setting of Kafka's clients means nothing to the embedded log"
                 );
             }
-            Arc::new(EmbeddedLog::open(dir, EmbeddedLogOptions::default())?)
+            Ok(Arc::new(EmbeddedLog::open(
+                dir,
+                EmbeddedLogOptions::default(),
+            )?))
         }
-        Log::Kafka(_) => {
-            return Err(ConfigError::NotSupported {
-                key: "bootstrap.servers".to_owned(),
-                effect: "there is no transport to a Kafka cluster yet; set `embedded.dir` instead",
-                origin: None,
-            }
-            .into());
+        Log::Kafka(_) => Err(ConfigError::NotSupported {
+            key: "bootstrap.servers".to_owned(),
+            effect: "there is no transport to a Kafka cluster yet; set `embedded.dir` instead",
+            origin: None,
         }
+        .into()),
         Log::Unset => {
-            let why = "an application runs on a log: `StreamsConfig::embedded(\"directory\")`";
-            return Err(ConfigError::Missing {
-                key: "embedded.dir",
+            let why = "an application runs on a log: `StreamsConfig::kafka(\"host:9092\")` or `StreamsConfig::embedded(\"directory\")`";
+            Err(ConfigError::Missing {
+                key: "bootstrap.servers",
                 why,
             }
-            .into());
+            .into())
         }
-    };
-    start_on(app, queries, config, transport)
+    }
 }
 
 /// Starts an application on a log that is already open.

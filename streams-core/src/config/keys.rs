@@ -190,13 +190,23 @@ const KEYS: &[Key] = &[
         get: |c| c.client_id.clone().unwrap_or_default(),
     },
     Key {
+        name: "group.protocol",
+        default: "classic",
+        help: "classic: the streams protocol is not in this version",
+        set: |_, v| match v {
+            "classic" => Ok(()),
+            _ => Err("`classic`; the streams protocol is not in this version".to_owned()),
+        },
+        get: |_| "classic".to_owned(),
+    },
+    Key {
         name: "replication.factor",
         default: "-1",
-        help: "of internal topics; -1 is the broker's default",
+        help: "copies of the topics that are created; -1 is the broker's default",
         set: |c, v| {
             c.replication_factor = match v.parse() {
-                Ok(n) if n == -1 || n > 0 => n,
-                _ => return Err("-1 or a number above 0".to_owned()),
+                Ok(n) if n == -1 || (1..=i32::from(i16::MAX)).contains(&n) => n,
+                _ => return Err("-1 or a number between 1 and 32767".to_owned()),
             };
             Ok(())
         },
@@ -295,12 +305,8 @@ const LATER: &[(&str, &str)] = &[
         "there are no warm-up tasks yet",
     ),
     (
-        "group.protocol",
-        "groups of a Kafka cluster are not joined yet",
-    ),
-    (
         "group.instance.id",
-        "groups of a Kafka cluster are not joined yet",
+        "membership is static anyway, by the process id in the state directory and the thread's number",
     ),
     (
         "production.exception.handler",
@@ -370,40 +376,52 @@ const LATER: &[(&str, &str)] = &[
         "state lies in LMDB, which has nothing to tune",
     ),
     (
-        "security.protocol",
-        "use the clients' prefixes, as `consumer.security.protocol`",
+        "sasl.jaas.config",
+        "the client is librdkafka, which has no JAAS: give `sasl.username` and `sasl.password`, or `sasl.kerberos.…`",
     ),
     (
-        "request.timeout.ms",
-        "use the clients' prefixes, as `consumer.request.timeout.ms`",
+        "sasl.login.callback.handler.class",
+        "the client is librdkafka: give `sasl.oauthbearer.…`",
     ),
     (
-        "retry.backoff.ms",
-        "use the clients' prefixes, as `producer.retry.backoff.ms`",
+        "sasl.client.callback.handler.class",
+        "the client is librdkafka: give `sasl.oauthbearer.…`",
     ),
     (
-        "reconnect.backoff.ms",
-        "use the clients' prefixes, as `consumer.reconnect.backoff.ms`",
+        "ssl.truststore.location",
+        "the client is librdkafka: give `ssl.ca.location`, a file of PEM certificates",
     ),
     (
-        "reconnect.backoff.max.ms",
-        "use the clients' prefixes, as `consumer.reconnect.backoff.max.ms`",
+        "ssl.truststore.certificates",
+        "the client is librdkafka: give `ssl.ca.pem`",
     ),
     (
-        "metadata.max.age.ms",
-        "use the clients' prefixes, as `consumer.metadata.max.age.ms`",
+        "ssl.truststore.password",
+        "the client is librdkafka: `ssl.ca.location` needs none",
     ),
     (
-        "connections.max.idle.ms",
-        "use the clients' prefixes, as `consumer.connections.max.idle.ms`",
+        "ssl.truststore.type",
+        "the client is librdkafka: `ssl.ca.location` is a file of PEM certificates",
     ),
     (
-        "receive.buffer.bytes",
-        "use the clients' prefixes, as `consumer.receive.buffer.bytes`",
+        "ssl.keystore.type",
+        "the client is librdkafka: `ssl.keystore.location` is PKCS#12, or give `ssl.certificate.location` and `ssl.key.location`",
     ),
     (
-        "send.buffer.bytes",
-        "use the clients' prefixes, as `producer.send.buffer.bytes`",
+        "ssl.keystore.certificate.chain",
+        "the client is librdkafka: give `ssl.certificate.pem`",
+    ),
+    (
+        "ssl.keystore.key",
+        "the client is librdkafka: give `ssl.key.pem`",
+    ),
+    (
+        "ssl.protocol",
+        "the client is librdkafka, which takes the best that both sides have",
+    ),
+    (
+        "ssl.enabled.protocols",
+        "the client is librdkafka, which takes the best that both sides have",
     ),
 ];
 
@@ -415,6 +433,35 @@ const CLIENTS: &[&str] = &[
     "global.consumer.",
     "producer.",
     "admin.",
+];
+
+/// Keys of every client that need no prefix; those that end in a dot begin such keys.
+const COMMON: &[&str] = &[
+    "security.protocol",
+    "sasl.",
+    "ssl.",
+    "enable.ssl.certificate.verification",
+    "enable.sasl.oauthbearer.unsecure.jwt",
+    "https.",
+    "socket.",
+    "broker.address.",
+    "client.rack",
+    "client.dns.lookup",
+    "retry.backoff.ms",
+    "retry.backoff.max.ms",
+    "reconnect.backoff.ms",
+    "reconnect.backoff.max.ms",
+    "metadata.max.age.ms",
+    "topic.metadata.refresh.interval.ms",
+    "connections.max.idle.ms",
+    "debug",
+];
+
+/// Names of Kafka's Java clients, and what librdkafka calls the same; some have no prefix but are every client's too.
+const LIBRDKAFKA_NAMES: &[(&str, &str)] = &[
+    ("request.timeout.ms", "socket.timeout.ms"),
+    ("receive.buffer.bytes", "socket.receive.buffer.bytes"),
+    ("send.buffer.bytes", "socket.send.buffer.bytes"),
 ];
 
 /// What the runtime itself must decide about its clients, or a guarantee breaks.
@@ -434,12 +481,18 @@ const OWNED: &[(&str, &str)] = &[
     ),
 ];
 
+/// The name under which a key's value is kept.
+pub(super) fn name(key: &str) -> &str {
+    OLD_NAMES
+        .iter()
+        .chain(LIBRDKAFKA_NAMES)
+        .find(|(old, _)| *old == key)
+        .map_or(key, |(_, new)| *new)
+}
+
 pub(super) fn set(config: &mut StreamsConfig, key: &str, value: &str) -> Result<(), ConfigError> {
     let value = value.trim();
-    let name = OLD_NAMES
-        .iter()
-        .find(|(old, _)| *old == key)
-        .map_or(key, |(_, new)| *new);
+    let name = name(key);
     if let Some(known) = KEYS.iter().find(|k| k.name == name) {
         return (known.set)(config, value).map_err(|expected| invalid(key, value, expected));
     }
@@ -464,7 +517,15 @@ pub(super) fn set(config: &mut StreamsConfig, key: &str, value: &str) -> Result<
         config.clients.insert(key.to_owned(), value.to_owned());
         return Ok(());
     }
+    if is_common(name) {
+        config.clients.insert(name.to_owned(), value.to_owned());
+        return Ok(());
+    }
     if let Some(rest) = key.strip_prefix("topic.") {
+        if rest == "cleanup.policy" {
+            let why = "cannot be set for all internal topics: changelogs are compacted, repartition topics are not";
+            return Err(invalid(key, value, why.to_owned()));
+        }
         config
             .topic_config
             .insert(rest.to_owned(), value.to_owned());
@@ -477,13 +538,36 @@ pub(super) fn set(config: &mut StreamsConfig, key: &str, value: &str) -> Result<
     })
 }
 
+fn is_common(key: &str) -> bool {
+    COMMON.iter().any(|common| match common.strip_suffix('.') {
+        Some(_) => key
+            .strip_prefix(common)
+            .is_some_and(|rest| !rest.is_empty()),
+        None => key == *common,
+    })
+}
+
+/// Whether a value is nobody's business.
+pub(super) fn is_secret(key: &str) -> bool {
+    const SECRET: &[&str] = &[
+        "password",
+        "secret",
+        "key.pem",
+        "jaas",
+        "token",
+        "credential",
+    ];
+    SECRET.iter().any(|part| key.contains(part))
+}
+
 /// The nearest name among all that mean something, if it is near enough to be meant.
 fn nearest(key: &str) -> Option<String> {
     let names = KEYS
         .iter()
         .map(|k| k.name)
         .chain(IN_TOPOLOGY.iter().map(|k| k.0))
-        .chain(LATER.iter().map(|k| k.0));
+        .chain(LATER.iter().map(|k| k.0))
+        .chain(COMMON.iter().copied().filter(|k| !k.ends_with('.')));
     names
         .map(|name| (strsim::normalized_damerau_levenshtein(key, name), name))
         .filter(|(likeness, _)| *likeness > 0.6)

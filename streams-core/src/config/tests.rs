@@ -152,3 +152,53 @@ fn state_lies_beside_the_embedded_log_unless_said_otherwise() {
     );
     assert!(StreamsConfig::new().state_path().ends_with("kafka-streams"));
 }
+
+#[test]
+fn keys_of_all_clients_need_no_prefix_and_have_librdkafkas_names() {
+    let config = StreamsConfig::kafka("a:9092,b:9092")
+        .with("security.protocol", "SASL_SSL")
+        .and_then(|c| c.with("sasl.password", "geheim"))
+        .and_then(|c| c.with("request.timeout.ms", "5000"))
+        .and_then(|c| c.with("producer.linger.ms", "5"))
+        .unwrap();
+    let keys: Vec<&str> = config.clients.keys().map(String::as_str).collect();
+    let expected = [
+        "producer.linger.ms",
+        "sasl.password",
+        "security.protocol",
+        "socket.timeout.ms",
+    ];
+    assert_eq!(keys, expected);
+    assert!(!format!("{config:?}").contains("geheim"), "{config:?}");
+    assert!(error("sasl.jaas.config", "x").contains("`sasl.username`"));
+    assert!(error("ssl.truststore.location", "x").contains("`ssl.ca.location`"));
+    assert!(error("securty.protocol", "x").contains("`security.protocol`"));
+    assert!(error("group.protocol", "streams").contains("`classic`"));
+    assert!(error("topic.cleanup.policy", "delete").contains("changelogs are compacted"));
+    assert!(error("replication.factor", "0").contains("between 1 and 32767"));
+}
+
+#[test]
+fn every_value_says_where_it_comes_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.properties");
+    std::fs::write(&path, "cache.max.bytes.buffering=5\nssl.key.password=x\n").unwrap();
+    let mut config = StreamsConfig::new()
+        .num_stream_threads(3)
+        .with_file(&path)
+        .and_then(|c| c.with_env([("KSTREAMS_POLL_MS", "9")]))
+        .unwrap();
+    config.set_from("topic.segment.ms", "7", "--set").unwrap();
+    let entries = config.all_entries();
+    let of = |key: &str| {
+        let found = entries.iter().find(|e| e.key == key).unwrap();
+        (found.value.as_str(), found.origin.clone())
+    };
+    let file = path.display().to_string();
+    assert_eq!(of("statestore.cache.max.bytes"), ("5", file.clone()));
+    assert_eq!(of("ssl.key.password"), ("(hidden)", file));
+    assert_eq!(of("poll.ms"), ("9", "KSTREAMS_POLL_MS".to_owned()));
+    assert_eq!(of("topic.segment.ms"), ("7", "--set".to_owned()));
+    assert_eq!(of("num.stream.threads"), ("3", "program".to_owned()));
+    assert_eq!(of("task.timeout.ms"), ("300000", "default".to_owned()));
+}
