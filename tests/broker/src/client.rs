@@ -44,6 +44,26 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
 }
 
+/// A group of the classic protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// `Stable`, `Empty`, `PreparingRebalance` …
+    pub state: String,
+    /// Who is in it, in no order.
+    pub members: Vec<Member>,
+}
+
+/// A member of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What the broker calls it; a new one after each join.
+    pub id: String,
+    /// What it calls itself.
+    pub client_id: String,
+    /// The partitions that it was assigned.
+    pub partitions: BTreeSet<(String, i32)>,
+}
+
 impl Message {
     /// Its key as text; empty, if it has none.
     pub fn key_text(&self) -> String {
@@ -157,7 +177,8 @@ impl Client {
         topic: &str,
         records: impl IntoIterator<Item = (K, V)>,
     ) -> Result<(), Error> {
-        self.send(topic, records.into_iter().map(|(k, v)| (None, k, v)))
+        let records = records.into_iter().map(|(k, v)| (None, k, v));
+        self.writer(topic)?.write(records)
     }
 
     /// The same into given partitions.
@@ -170,43 +191,30 @@ impl Client {
         topic: &str,
         records: impl IntoIterator<Item = (i32, K, V)>,
     ) -> Result<(), Error> {
-        self.send(topic, records.into_iter().map(|(p, k, v)| (Some(p), k, v)))
+        let records = records.into_iter().map(|(p, k, v)| (Some(p), k, v));
+        self.writer(topic)?.write(records)
     }
 
-    fn send<K: AsRef<[u8]>, V: AsRef<[u8]>>(
-        &self,
-        topic: &str,
-        records: impl Iterator<Item = (Option<i32>, K, V)>,
-    ) -> Result<(), Error> {
-        let what = || format!("records for `{topic}` cannot be written");
+    /// For writing again and again with one connection.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Client`].
+    pub fn writer(&self, topic: &str) -> Result<Writer, Error> {
         let mut config = self.config.clone();
         config
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5");
         let refused = Arc::new(AtomicUsize::new(0));
-        let producer: BaseProducer<Reports> = config
+        let producer = config
             .create_with_context(Reports(Arc::clone(&refused)))
-            .map_err(Error::client(what()))?;
-        for (partition, key, value) in records {
-            let mut record = BaseRecord::to(topic)
-                .key(key.as_ref())
-                .payload(value.as_ref());
-            record.partition = partition;
-            while let Err((error, back)) = producer.send(record) {
-                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
-                    return Err(Error::client(what())(error));
-                }
-                producer.poll(Duration::from_millis(10));
-                record = back;
-            }
-            producer.poll(Duration::ZERO);
-        }
-        producer.flush(TIMEOUT).map_err(Error::client(what()))?;
-        match refused.load(Ordering::Relaxed) {
-            0 => Ok(()),
-            n => Err(Error::client(what())(format!("{n} were refused"))),
-        }
+            .map_err(Error::client("there is no client"))?;
+        Ok(Writer {
+            producer,
+            topic: topic.to_owned(),
+            refused,
+        })
     }
 
     /// Everything that is committed in a topic now, partition by partition in the order of offsets.
@@ -266,21 +274,34 @@ impl Client {
             .collect())
     }
 
-    /// The members of a group: client id and host of each, and the group's state (`Stable`, `Empty` …).
+    /// A group, as the broker sees it; `None` where it knows none of that name.
     ///
     /// # Errors
     ///
     /// [`Error::Client`].
-    pub fn group(&self, group: &str) -> Result<Option<(String, Vec<String>)>, Error> {
+    pub fn group(&self, group: &str) -> Result<Option<Group>, Error> {
         let what = || format!("group `{group}` cannot be described");
         let consumer = self.consumer("read_committed")?;
         let list = consumer
             .fetch_group_list(Some(group), TIMEOUT)
             .map_err(Error::client(what()))?;
-        Ok(list.groups().iter().find(|g| g.name() == group).map(|g| {
-            let members = g.members().iter().map(|m| m.client_id().to_owned());
-            (g.state().to_owned(), members.collect())
-        }))
+        Ok(list
+            .groups()
+            .iter()
+            .find(|g| g.name() == group)
+            .map(|g| Group {
+                state: g.state().to_owned(),
+                members: g
+                    .members()
+                    .iter()
+                    .map(|m| Member {
+                        id: m.id().to_owned(),
+                        client_id: m.client_id().to_owned(),
+                        partitions: assigned(m.assignment().unwrap_or_default())
+                            .unwrap_or_default(),
+                    })
+                    .collect(),
+            }))
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>, Error> {
@@ -315,6 +336,62 @@ impl Client {
             std::thread::sleep(Duration::from_millis(50));
         }
         Ok(())
+    }
+}
+
+/// Writes to one topic, where Java's producer would.
+pub struct Writer {
+    producer: BaseProducer<Reports>,
+    topic: String,
+    refused: Arc<AtomicUsize>,
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Writer {
+    /// Appends records, each into its partition or else by its key, and waits until all replicas have them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Client`] when one is refused.
+    pub fn write<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &mut self,
+        records: impl IntoIterator<Item = (Option<i32>, K, V)>,
+    ) -> Result<(), Error> {
+        let what = || format!("records for `{}` cannot be written", self.topic);
+        let before = self.refused.load(Ordering::Relaxed);
+        for (partition, key, value) in records {
+            let mut record = BaseRecord::to(&self.topic)
+                .key(key.as_ref())
+                .payload(value.as_ref());
+            record.partition = partition;
+            while let Err((error, back)) = self.producer.send(record) {
+                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                    return Err(Error::client(what())(error));
+                }
+                self.producer.poll(Duration::from_millis(10));
+                record = back;
+            }
+            self.producer.poll(Duration::ZERO);
+        }
+        // Not `flush`, which waits a tenth of a second at least.
+        let deadline = Instant::now() + TIMEOUT;
+        while self.producer.in_flight_count() > 0 {
+            if Instant::now() > deadline {
+                return Err(Error::client(what())(format!("not within {TIMEOUT:?}")));
+            }
+            self.producer.poll(Duration::from_millis(1));
+        }
+        match self.refused.load(Ordering::Relaxed) - before {
+            0 => Ok(()),
+            n => Err(Error::client(what())(format!("{n} were refused"))),
+        }
     }
 }
 
@@ -451,6 +528,27 @@ fn partitions(consumer: &BaseConsumer, topic: &str) -> Result<Option<i32>, Error
         .filter(|t| t.error().is_none())
         .map(|t| t.partitions().len());
     Ok(count.and_then(|n| i32::try_from(n).ok()).filter(|n| *n > 0))
+}
+
+/// The partitions in a member's assignment: version, then topics with their partitions, then what is of no interest.
+fn assigned(mut bytes: &[u8]) -> Option<BTreeSet<(String, i32)>> {
+    fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+        let (head, rest) = bytes.split_first_chunk()?;
+        *bytes = rest;
+        Some(*head)
+    }
+    let mut found = BTreeSet::new();
+    let _version: [u8; 2] = take(&mut bytes)?;
+    for _ in 0..u32::from_be_bytes(take(&mut bytes)?) {
+        let length = usize::from(u16::from_be_bytes(take(&mut bytes)?));
+        let (topic, rest) = bytes.split_at_checked(length)?;
+        bytes = rest;
+        let topic = String::from_utf8_lossy(topic);
+        for _ in 0..u32::from_be_bytes(take(&mut bytes)?) {
+            found.insert((topic.to_string(), i32::from_be_bytes(take(&mut bytes)?)));
+        }
+    }
+    Some(found)
 }
 
 fn topic_result(what: &str, result: Result<Vec<TopicResult>, KafkaError>) -> Result<(), Error> {

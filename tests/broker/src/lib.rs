@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use class_path::ClassPath;
-pub use client::{Client, Message, Reader};
+pub use client::{Client, Group, Member, Message, Reader, Writer};
 pub use cluster::{Cluster, Options};
 pub use error::Error;
 pub use process::{Process, Program, temp_dir};
