@@ -28,6 +28,7 @@ use crate::topics;
 use crate::topology::TopologyDescriptor;
 use crate::transport::Transport;
 use crate::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
+use crate::transport::kafka::KafkaTransport;
 
 pub(crate) use application::Application;
 pub use lifecycle::State;
@@ -68,12 +69,7 @@ pub fn open_log(config: &StreamsConfig) -> Result<Arc<dyn Transport>> {
                 EmbeddedLogOptions::default(),
             )?))
         }
-        Log::Kafka(_) => Err(ConfigError::NotSupported {
-            key: "bootstrap.servers".to_owned(),
-            effect: "there is no transport to a Kafka cluster yet; set `embedded.dir` instead",
-            origin: None,
-        }
-        .into()),
+        Log::Kafka(_) => Ok(Arc::new(KafkaTransport::new(config)?)),
         Log::Unset => {
             let why = "an application runs on a log: `StreamsConfig::kafka(\"host:9092\")` or `StreamsConfig::embedded(\"directory\")`";
             Err(ConfigError::Missing {

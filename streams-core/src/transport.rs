@@ -1,4 +1,4 @@
-//! Layer 2. The port to a log: consumer, producer, admin, group membership. The embedded log implements it now, Kafka later.
+//! Layer 2. The port to a log: consumer, producer, admin, group membership. The embedded log and Kafka implement it.
 //! Everything goes through in batches; nothing here is called per record. Uses layers 0 and 1, never a store.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,7 @@ use crate::topology::OffsetReset;
 
 pub mod embedded;
 pub mod fault;
+pub mod kafka;
 
 /// What can go wrong in a transport, by what has to be done about it. Mapped once, in the transport; matched in one place, the worker.
 #[derive(Debug, thiserror::Error)]
