@@ -10,7 +10,7 @@ pub use streams_core::generated::Topology;
 pub use streams_core::handles::{GlobalKTable, KStream, KTable};
 pub use streams_core::query::QueryError;
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
-pub use streams_core::runtime::{KafkaStreams, Running, State};
+pub use streams_core::runtime::{KafkaStreams, Running, State, Statistics};
 pub use streams_core::serde::{Json, Serde, SerdeError};
 pub use streams_core::test_driver::{
     self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,

@@ -301,7 +301,13 @@ fn a_restart_goes_on_and_two_instances_on_one_state_directory_are_refused() {
         if times == 2 {
             drop(app); // stops as `close` does
         } else {
+            let streams = app.streams().clone();
             app.close().unwrap();
+            let done = streams.statistics();
+            // A line and its two words; the state was there, so nothing was restored.
+            assert_eq!((done.processed, done.dropped), (3, 0), "{done:?}");
+            assert_eq!((done.restored, done.wiped), (0, 0), "{done:?}");
+            assert!(done.commits > 0 && done.aborts == 0, "{done:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use streams_core::config::{Log, ProcessingGuarantee, StreamsConfig};
-use streams_core::runtime::{KafkaStreams, State};
+use streams_core::runtime::{KafkaStreams, State, Statistics};
 use streams_core::topology::TopologyDescriptor;
 use streams_core::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use streams_core::transport::{Admin, Transport};
@@ -108,6 +108,28 @@ fn show_log() {
         .try_init();
 }
 
+/// Tells a program, in lines of JSON, what changed.
+struct Teller {
+    output: Output,
+    state: Option<State>,
+    statistics: Statistics,
+}
+
+impl Teller {
+    fn tell(&mut self, streams: &KafkaStreams, state: State) -> Result<(), ProgramError> {
+        let statistics = streams.statistics();
+        if statistics != self.statistics {
+            self.statistics = statistics;
+            self.output.json(&json!({"statistics": statistics}))?;
+        }
+        if self.state != Some(state) {
+            self.state = Some(state);
+            self.output.json(&json!({"state": state.to_string()}))?;
+        }
+        self.output.flush()
+    }
+}
+
 enum Ended {
     Cleanly,
     InterruptedTwice,
@@ -181,26 +203,25 @@ async fn until_it_ends(streams: KafkaStreams, mut watcher: Watcher) -> Result<En
         listen(SignalKind::terminate())?,
     );
     let mut states = streams.state_changes();
-    let mut output = Output::new();
-    let json = watcher.json;
+    let mut teller = watcher.json.then(|| Teller {
+        output: Output::new(),
+        state: None,
+        statistics: Statistics::default(),
+    });
     let mut tick = tokio::time::interval(TICK);
     let mut told_to_stop = false;
-    let mut told = None;
     let closed = streams.closed();
     tokio::pin!(closed);
     loop {
         let state = *states.borrow_and_update();
-        if json && told != Some(state) {
-            told = Some(state);
-            output.json(&json!({"state": state.to_string()}))?;
-            output.flush()?;
+        if let Some(teller) = &mut teller {
+            teller.tell(&streams, state)?;
         }
         tokio::select! {
             result = &mut closed => {
                 watcher.progress.done();
-                if json && told != Some(streams.state()) {
-                    output.json(&json!({"state": streams.state().to_string()}))?;
-                    output.flush()?;
+                if let Some(teller) = &mut teller {
+                    teller.tell(&streams, streams.state())?;
                 }
                 result.map_err(ProgramError::failed)?;
                 return Ok(Ended::Cleanly);
@@ -216,8 +237,10 @@ async fn until_it_ends(streams: KafkaStreams, mut watcher: Watcher) -> Result<En
                 // It blocks until the threads have committed. What goes wrong is `closed`'s to tell.
                 tokio::task::spawn_blocking(move || streams.close());
             }
-            _ = tick.tick(), if watcher.admin.is_some() && !told_to_stop => {
-                watcher.tick(streams.state());
+            _ = tick.tick() => {
+                if !told_to_stop {
+                    watcher.tick(streams.state());
+                }
             }
         }
     }

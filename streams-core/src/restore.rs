@@ -41,14 +41,15 @@ struct Target {
 }
 
 impl Restorer {
-    /// Finds what a new task's stores miss. `committed` are the group's offsets of its inputs, fetched just now.
+    /// Finds what a new task's stores miss. `committed` are the group's offsets of its inputs, fetched just now. Tells how many
+    /// stores hold nothing that can be used.
     pub(crate) fn begin(
         &mut self,
         task: &mut Task,
         committed: &[(TopicPartition, Option<CommittedOffset>)],
         admin: &mut dyn Admin,
         consumer: &mut dyn Consumer,
-    ) -> TaskResult {
+    ) -> TaskResult<u64> {
         let id = task.id();
         report_unlogged(task, committed);
         let logged: Vec<(usize, TopicPartition, &'static StoreDescriptor)> = task
@@ -60,6 +61,7 @@ impl Restorer {
         let partitions: Vec<TopicPartition> = logged.iter().map(|(_, p, ..)| p.clone()).collect();
         let ranges = admin.offsets(&partitions)?;
         let (mut assigned, mut targets) = (Vec::new(), Vec::new());
+        let mut wiped = 0;
         for ((store, partition, descriptor), range) in logged.into_iter().zip(ranges) {
             let end = match descriptor.changelog {
                 Changelog::Source(_) => {
@@ -71,8 +73,9 @@ impl Restorer {
                 }
                 _ => range.end,
             };
-            let position =
+            let (position, useless) =
                 starting_position(task, store, &partition, range).map_err(state_error)?;
+            wiped += u64::from(useless);
             if position < end {
                 tracing::info!(task = %id, %partition, from = position, to = end, "restoring");
                 assigned.push((partition.clone(), position));
@@ -95,7 +98,7 @@ impl Restorer {
             self.finished.push_back(id);
         }
         self.targets.extend(targets);
-        Ok(())
+        Ok(wiped)
     }
 
     /// Applies what has come. Tells how many records.
@@ -255,16 +258,16 @@ pub(crate) fn stored_value(kind: StoreKind, timestamp: i64, value: &[u8], out: &
 }
 
 /// Where a changelog has to be read from: the last commit's offset, or the beginning, with an empty store, where that offset is
-/// not in the changelog any more.
+/// not in the changelog any more. Tells whether that is so.
 fn starting_position(
     task: &mut Task,
     store: usize,
     partition: &TopicPartition,
     range: OffsetRange,
-) -> Result<i64, StoreError> {
+) -> Result<(i64, bool), StoreError> {
     let stored = task.bytes().checkpoint().changelog_offset(store);
     if let Some(offset) = stored.filter(|o| (range.start..=range.end).contains(o)) {
-        return Ok(offset);
+        return Ok((offset, false));
     }
     if let Some(offset) = stored {
         tracing::warn!(
@@ -273,7 +276,7 @@ fn starting_position(
         );
     }
     task.bytes().clear(store)?;
-    Ok(range.start)
+    Ok((range.start, stored.is_some()))
 }
 
 /// A store without changelog that missed a commit cannot be brought back: that is said aloud.

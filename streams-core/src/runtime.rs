@@ -3,6 +3,7 @@
 mod application;
 mod clients;
 mod lifecycle;
+mod statistics;
 mod threads;
 mod worker;
 
@@ -32,9 +33,9 @@ use crate::transport::kafka::KafkaTransport;
 
 pub(crate) use application::Application;
 pub use lifecycle::State;
+pub(crate) use statistics::Counters;
+pub use statistics::Statistics;
 use threads::Threads;
-#[cfg(test)]
-pub(crate) use worker::Stats;
 pub(crate) use worker::Worker;
 
 /// Starts an application on the log that its configuration names.
@@ -163,6 +164,7 @@ impl<A> Running<A> {
 #[derive(Debug, Clone)]
 pub struct KafkaStreams {
     threads: Arc<Threads>,
+    statistics: Arc<Counters>,
 }
 
 impl KafkaStreams {
@@ -198,6 +200,7 @@ impl KafkaStreams {
             globals.register(&queries);
         }
         queries.set_running(true);
+        let statistics = Arc::new(Counters::default());
         let app = Arc::new(Application {
             topology,
             threads: AtomicUsize::new(config.num_stream_threads),
@@ -212,9 +215,11 @@ impl KafkaStreams {
                 .map(GlobalTables::readers)
                 .unwrap_or_default(),
             process_id,
+            statistics: statistics.clone(),
         });
         Ok(KafkaStreams {
             threads: Threads::start(app, globals)?,
+            statistics,
         })
     }
 
@@ -233,6 +238,12 @@ impl KafkaStreams {
     /// Calls `listener` with the old and the new state at each change, on the thread that causes it.
     pub fn on_state_change(&self, listener: impl Fn(State, State) + Send + Sync + 'static) {
         self.threads.lifecycle.listen(Arc::new(listener));
+    }
+
+    /// What the application has done so far, also after it has ended. At most one step of a thread behind.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.statistics.sum()
     }
 
     /// Waits until the application is in a state; `false` if it stops before, or is not there in time.

@@ -14,10 +14,10 @@ use crate::generated::SubTopology;
 use crate::outbox::Outbox;
 use crate::query::{ByteReader, QueryRegistry};
 use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition};
-use crate::state_dir::StateDirectory;
+use crate::state_dir::{Found, StateDirectory};
 use crate::store::{Direction, StoreError, StoreSettings, StoreSpec, TaskStores};
 use crate::topics::ResolvedTopology;
-use crate::topology::{Changelog, StoreDescriptor, TopicRole};
+use crate::topology::{Changelog, StoreBackend, StoreDescriptor, TopicRole};
 use crate::transport::{Admin, CommittedOffset, Fetched, TopicInfo};
 
 pub(crate) mod metadata;
@@ -58,6 +58,8 @@ pub(crate) struct Task {
     subtopology: Box<dyn SubTopology>,
     cx: TaskContext,
     stores: Vec<TaskStore>,
+    /// How many stores were found useless and removed when it was opened.
+    wiped: u64,
     /// How many of the topics that its sinks chose freely are known to be there.
     chosen_topics: usize,
     /// Whether anything was processed since the last commit.
@@ -130,6 +132,7 @@ impl Task {
                 backend: s.descriptor.backend,
             })
             .collect();
+        let (opened, wiped) = open_stores(parts.state, id, &specs, config)?;
         let cx = TaskContext::new(TaskContextParts {
             topology: topology.descriptor,
             task: id,
@@ -137,7 +140,7 @@ impl Task {
             partitions: topology.partitions.clone(),
             globals: parts.globals,
             deserialization_handler: config.deserialization_handler,
-            stores: open_stores(parts.state, id, &specs, config)?,
+            stores: opened,
             cache_max_bytes: parts.cache_max_bytes,
         })?;
         Ok(Task {
@@ -147,6 +150,7 @@ impl Task {
             subtopology: (parts.subtopologies)(id.subtopology)?,
             cx,
             stores,
+            wiped,
             chosen_topics: 0,
             commit_is_needed: false,
             state_is_behind: false,
@@ -156,6 +160,11 @@ impl Task {
     /// The task's name.
     pub(crate) fn id(&self) -> TaskId {
         self.id
+    }
+
+    /// How many of its stores held nothing that could be used when it was opened, and were emptied.
+    pub(crate) fn wiped(&self) -> u64 {
+        self.wiped
     }
 
     /// Whether nothing has been done with it since it was opened.
@@ -449,30 +458,41 @@ impl Task {
     }
 }
 
+/// The stores, and how many of them were damaged and are empty now.
 fn open_stores(
     state: &StateLocation,
     id: TaskId,
     specs: &[StoreSpec],
     config: &StreamsConfig,
-) -> TaskResult<TaskStores> {
+) -> TaskResult<(TaskStores, u64)> {
     let settings = StoreSettings {
         buffer_limit: config.write_buffer_max_bytes,
         ..StoreSettings::default()
     };
     let StateLocation::Directory(directory) = state else {
-        return TaskStores::in_memory(specs, &settings).map_err(state_error);
+        let stores = TaskStores::in_memory(specs, &settings).map_err(state_error)?;
+        return Ok((stores, 0));
     };
     if specs.is_empty() {
-        return TaskStores::in_memory(specs, &settings).map_err(state_error);
+        let stores = TaskStores::in_memory(specs, &settings).map_err(state_error)?;
+        return Ok((stores, 0));
     }
-    let open = || TaskStores::open(directory.task(id)?, specs, &settings);
+    let on_disk = specs.iter().filter(|s| s.backend == StoreBackend::Lmdb);
+    let all = on_disk.count() as u64;
+    let open = || -> Result<_, StoreError> {
+        let directory = directory.task(id)?;
+        let lost = directory.found() == Found::RemovedAfterPowerLoss;
+        let stores = TaskStores::open(directory, specs, &settings)?;
+        Ok((stores, if lost { all } else { 0 }))
+    };
     match open() {
         Err(e) if e.is_damage() => {
             tracing::warn!(task = %id, "state is damaged and will be restored from its changelogs: {e}");
             directory
                 .remove_task(id)
                 .map_err(|e| state_error(e.into()))?;
-            open().map_err(state_error)
+            let (stores, _) = open().map_err(state_error)?;
+            Ok((stores, all))
         }
         other => other.map_err(state_error),
     }

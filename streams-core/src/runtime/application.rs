@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::statistics::Counters;
 use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::TaskResult;
 use crate::query::{ByteReader, QueryRegistry};
@@ -28,6 +29,8 @@ pub(crate) struct Application {
     pub(crate) process_id: String,
     /// How many stream threads share the record cache.
     pub(crate) threads: AtomicUsize,
+    /// What its workers have done.
+    pub(crate) statistics: Arc<Counters>,
 }
 
 impl fmt::Debug for Application {

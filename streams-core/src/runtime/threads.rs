@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::application::Application;
 use super::lifecycle::Lifecycle;
-use super::worker::{Stats, Worker};
+use super::statistics::Statistics;
+use super::worker::Worker;
 use crate::error::{BoxError, ErrorClass, LifecycleError, Result};
 use crate::global::GlobalTables;
 
@@ -346,27 +347,29 @@ impl Drop for Ended {
 /// Tells from time to time what a thread has done.
 struct Summary {
     last: Duration,
-    before: Stats,
+    before: Statistics,
 }
 
 impl Summary {
     fn new(app: &Application) -> Self {
         Summary {
             last: app.clock.elapsed(),
-            before: Stats::default(),
+            before: Statistics::default(),
         }
     }
 
-    fn tell(&mut self, app: &Application, stats: Stats) {
+    fn tell(&mut self, app: &Application, stats: Statistics) {
         let interval = app.config.log_summary_interval;
         let now = app.clock.elapsed();
         if interval.is_zero() || now.saturating_sub(self.last) < interval {
             return;
         }
+        let done = stats.since(&self.before);
         tracing::info!(
-            processed = stats.processed - self.before.processed,
-            commits = stats.commits - self.before.commits,
-            rollbacks = stats.rollbacks - self.before.rollbacks,
+            processed = done.processed,
+            commits = done.commits,
+            rollbacks = done.rollbacks,
+            restored = done.restored,
             "in the last {:?}",
             now.saturating_sub(self.last)
         );

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::application::Application;
 use super::clients::Clients;
+use super::statistics::Statistics;
 use crate::error::{ErrorClass, TaskError, TaskFailure, TaskResult};
 use crate::record::{TaskId, TopicPartition};
 use crate::restore::Restorer;
@@ -50,7 +51,9 @@ pub(crate) struct Worker {
     /// State and log have parted: abort, and rebuild every task.
     broken: bool,
     failing: Option<Failing>,
-    stats: Stats,
+    stats: Statistics,
+    /// What of it the application was told.
+    published: Statistics,
 }
 
 /// A failure that is being retried.
@@ -58,23 +61,6 @@ pub(crate) struct Worker {
 struct Failing {
     since: Duration,
     attempts: u32,
-}
-
-/// What a worker has done since it began.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Stats {
-    /// Records that were processed.
-    pub(crate) processed: u64,
-    /// Commits.
-    pub(crate) commits: u64,
-    /// Aborted transactions and other returns to the last commit.
-    pub(crate) rollbacks: u64,
-    /// Times that another took this worker's place.
-    pub(crate) fenced: u64,
-    /// Changelog records that were applied.
-    pub(crate) restored: u64,
-    /// Records dropped by tasks that are closed.
-    pub(crate) dropped_before: u64,
 }
 
 /// What a step has done. A step that did nothing at all is idle: further ones will do nothing either until something is
@@ -95,6 +81,12 @@ impl Progress {
     /// Whether nothing was done and nothing is under way.
     pub(crate) fn is_idle(self) -> bool {
         self == Progress::default()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.publish();
     }
 }
 
@@ -120,7 +112,8 @@ impl Worker {
             last_purge: now,
             broken: false,
             failing: None,
-            stats: Stats::default(),
+            stats: Statistics::default(),
+            published: Statistics::default(),
         }
     }
 
@@ -134,8 +127,18 @@ impl Worker {
             recovered: true,
             ..Progress::default()
         };
-        self.recover(result)
-            .map(|progress| progress.unwrap_or(recovered))
+        let result = self.recover(result);
+        self.publish();
+        result.map(|progress| progress.unwrap_or(recovered))
+    }
+
+    /// Tells the application what was done.
+    fn publish(&mut self) {
+        let stats = self.stats();
+        if stats != self.published {
+            self.app.statistics.add(&stats.since(&self.published));
+            self.published = stats;
+        }
     }
 
     /// What has to be done about a failure, by its class; `None` if something was done and the next step goes on.
@@ -329,13 +332,12 @@ impl Worker {
     }
 
     /// What it has done.
-    pub(crate) fn stats(&self) -> Stats {
-        self.stats
-    }
-
-    /// Records dropped by its tasks, closed ones included.
-    pub(crate) fn dropped_records(&self) -> u64 {
-        self.stats.dropped_before + self.tasks.values().map(Task::dropped_records).sum::<u64>()
+    pub(crate) fn stats(&self) -> Statistics {
+        let by_tasks: u64 = self.tasks.values().map(Task::dropped_records).sum();
+        Statistics {
+            dropped: self.stats.dropped + by_tasks,
+            ..self.stats
+        }
     }
 
     /// Follows the group and restores, without processing. Tells whether there is nothing more of that to do.

@@ -15,7 +15,7 @@ use crate::global::GlobalTables;
 use crate::outbox::{Outbox, Outgoing};
 use crate::query::QueryRegistry;
 use crate::record::{Headers, Timestamp, TopicPartition};
-use crate::runtime::{Application, Worker};
+use crate::runtime::{Application, Counters, Worker};
 use crate::state_dir::StateDirectory;
 use crate::store::Direction;
 use crate::task::{StateLocation, SubTopologies, state_error};
@@ -173,6 +173,7 @@ impl Engine {
                 .unwrap_or_default(),
             process_id: "test".to_owned(),
             threads: AtomicUsize::new(self.options.workers),
+            statistics: Arc::new(Counters::default()),
         });
         let workers = (0..self.options.workers)
             .map(|index| Worker::new(app.clone(), index))
@@ -494,7 +495,7 @@ impl Instance {
             + self
                 .workers
                 .iter()
-                .map(Worker::dropped_records)
+                .map(|worker| worker.stats().dropped)
                 .sum::<u64>()
     }
 

@@ -344,7 +344,8 @@ fn only_the_tail_of_a_changelog_is_restored() {
     engine.advance(COMMIT).unwrap();
     engine.commit().unwrap();
     engine.crash().unwrap();
-    assert_eq!(engine.stats().restored, 0, "LMDB has it all");
+    let stats = engine.stats();
+    assert_eq!((stats.restored, stats.wiped), (0, 0), "LMDB has it all");
     assert_eq!(counts(&mut engine).values().sum::<i64>(), 200);
     let mut memory = self::engine(TestDriverOptions::new().guarantee(EOS));
     send(&mut memory, "a b c d", 1, 0);
@@ -449,6 +450,7 @@ fn state_that_is_ahead_of_the_log_is_built_anew() {
     engine.commit().unwrap();
     engine.lose_log();
     assert_eq!(counts(&mut engine), BTreeMap::new());
+    assert!(engine.stats().wiped > 0, "the state was thrown away");
     send(&mut engine, "a", 1, 0);
     engine.commit().unwrap();
     engine.commit().unwrap();
@@ -586,13 +588,13 @@ struct Outcome {
     counts: BTreeMap<String, i64>,
     written: BTreeMap<String, Vec<i64>>,
     fold: BTreeMap<String, i64>,
-    stats: crate::runtime::Stats,
+    stats: crate::runtime::Statistics,
     injected: BTreeMap<Fault, u64>,
 }
 
 #[test]
 fn exactly_once_every_record_counts_once_whatever_crashes() {
-    let mut total = crate::runtime::Stats::default();
+    let mut total = crate::runtime::Statistics::default();
     let mut injected: BTreeMap<Fault, u64> = BTreeMap::new();
     for seed in seeds(40) {
         let state = if seed % 3 == 2 {
@@ -614,16 +616,15 @@ fn exactly_once_every_record_counts_once_whatever_crashes() {
             .map(|(word, n)| (word.clone(), (1..=*n).collect()))
             .collect();
         assert_eq!(outcome.written, sequences, "seed {seed}");
-        total.restored += outcome.stats.restored;
-        total.rollbacks += outcome.stats.rollbacks;
-        total.fenced += outcome.stats.fenced;
+        total = total.and(&outcome.stats);
         for (fault, n) in outcome.injected {
             *injected.entry(fault).or_insert(0) += n;
         }
     }
     println!("{total:?}, {injected:?}");
+    assert_eq!(total.wiped, 0, "no crash costs a store its state");
     assert!(
-        total.restored > 0 && total.rollbacks > 0 && total.fenced > 0,
+        total.restored > 0 && total.rollbacks > 0 && total.aborts > 0 && total.fenced > 0,
         "{total:?}"
     );
     assert_eq!(injected.len(), 5, "each kind of fault: {injected:?}");

@@ -36,6 +36,7 @@ impl Worker {
         for id in tasks {
             if !self.tasks.contains_key(id) {
                 let task = self.app.task(*id, count)?;
+                self.stats.wiped += task.wiped();
                 self.tasks.insert(*id, task);
             }
         }
@@ -81,7 +82,7 @@ impl Worker {
                 task.start_at(source, offset, time);
             }
             let committed: Vec<_> = inputs.into_iter().zip(committed).collect();
-            self.restorer.begin(
+            self.stats.wiped += self.restorer.begin(
                 task,
                 &committed,
                 &mut *clients.admin,
@@ -153,16 +154,19 @@ impl Worker {
     /// Back to the last commit: the transaction is aborted, every task is rebuilt from its state, caches are empty, positions
     /// rewound.
     pub(super) fn roll_back(&mut self) -> TaskResult {
+        let mut aborted = 0;
         let clients = self.clients()?;
         if clients.in_transaction {
             clients.producer.abort()?;
             clients.in_transaction = false;
+            aborted = 1;
         } else if clients.unflushed {
             // Outside a transaction nothing that was sent can be taken back: it has to be in the log before a restore asks where
             // the log ends, or a changelog's older values would follow newer ones.
             clients.producer.flush()?;
         }
         clients.unflushed = false;
+        self.stats.aborts += aborted;
         let tasks: Vec<TaskId> = self.tasks.keys().copied().collect();
         for id in &tasks {
             self.drop_task(*id);
@@ -191,14 +195,14 @@ impl Worker {
     /// Takes a task out without a commit.
     fn drop_task(&mut self, id: TaskId) {
         if let Some(task) = self.take_task(id) {
-            self.stats.dropped_before += task.dropped_records();
+            self.stats.dropped += task.dropped_records();
         }
     }
 
     /// Takes a task out whose work is committed, and closes its state cleanly.
     fn close_task(&mut self, id: TaskId) -> TaskResult {
         if let Some(task) = self.take_task(id) {
-            self.stats.dropped_before += task.dropped_records();
+            self.stats.dropped += task.dropped_records();
             task.close().map_err(|e| e.in_task(id))?;
         }
         Ok(())

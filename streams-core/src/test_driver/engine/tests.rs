@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Engine, Instance};
 use crate::error::Result;
 use crate::record::TopicPartition;
-use crate::runtime::{Application, Stats, Worker};
+use crate::runtime::{Application, Statistics, Worker};
 use crate::transport::Transport;
 
 /// What simulations need to know of an instance.
@@ -17,7 +17,7 @@ pub(super) struct Simulation {
     /// Workers that others took the place of, and that do not know it.
     pub(super) zombies: Vec<Worker>,
     /// What workers that died had done.
-    pub(super) dead: Vec<Stats>,
+    pub(super) dead: Vec<Statistics>,
 }
 
 /// Single steps and faults, for simulations.
@@ -109,23 +109,18 @@ impl Engine {
             .collect();
     }
 
-    pub(in crate::test_driver) fn stats(&mut self) -> Stats {
+    pub(in crate::test_driver) fn stats(&mut self) -> Statistics {
         let instance = self.instance();
-        let mut total = Stats::default();
         let alive = instance
             .workers
             .iter()
             .chain(&instance.simulation.zombies)
             .map(Worker::stats);
-        for stats in alive.chain(instance.simulation.dead.iter().copied()) {
-            total.processed += stats.processed;
-            total.commits += stats.commits;
-            total.restored += stats.restored;
-            total.rollbacks += stats.rollbacks;
-            total.fenced += stats.fenced;
-        }
-        total
+        alive
+            .chain(instance.simulation.dead.iter().copied())
+            .fold(Statistics::default(), |sum, more| sum.and(&more))
     }
+
     /// The log is lost, with everything in it; the state is not.
     pub(in crate::test_driver) fn lose_log(&mut self) {
         let fresh = Engine::new(
