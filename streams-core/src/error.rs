@@ -9,7 +9,7 @@ use crate::record::{TaskId, Timestamp, TopicPartition};
 use crate::serde::SerdeError;
 use crate::state_dir::StateDirectoryError;
 use crate::store::StoreError;
-use crate::transport::TransportError;
+use crate::transport::{Operation, TransportError};
 
 /// The result of most public functions.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
@@ -156,17 +156,79 @@ pub enum TopologyError {
         /// What is lost.
         what: &'static str,
     },
+    /// The client may not do what the application has to do.
+    #[error(
+        "no right to {} {resource}: {} are needed. Grant them to the user that the client's settings name [KS0309]",
+        words(operations),
+        operation_names(operations)
+    )]
+    MissingRights {
+        /// What it is about, in words.
+        resource: String,
+        /// What is not allowed.
+        operations: Vec<Operation>,
+    },
+    /// No broker answers.
+    #[error(
+        "the log cannot be reached: {reason}. See that it runs, and that `bootstrap.servers` and the security settings are \
+         its [KS0310]"
+    )]
+    Unreachable {
+        /// What the client says.
+        reason: String,
+    },
+    /// More than one thing.
+    #[error("the topology and its topics do not fit:{}", lines(problems))]
+    Several {
+        /// Each of them.
+        problems: Vec<TopologyError>,
+    },
     /// No topic is read at all.
     #[error("the topology reads no topic: give a field `#[source(topic = \"…\")]`")]
     Empty,
+}
+
+impl TopologyError {
+    /// Whether a topic is not there that `create.topics` would create.
+    pub(crate) fn is_missing_topic(&self) -> bool {
+        matches!(
+            self,
+            TopologyError::MissingSourceTopic { .. } | TopologyError::MissingSinkTopic { .. }
+        )
+    }
 }
 
 fn partitions(declared: Option<u32>) -> String {
     match declared {
         Some(1) => "1 partition".to_owned(),
         Some(n) => format!("{n} partitions"),
-        None => "the log's default partition count".to_owned(),
+        None => "1 partition, or `--partitions N`".to_owned(),
     }
+}
+
+fn lines(problems: &[TopologyError]) -> String {
+    problems.iter().map(|p| format!("\n  - {p}")).collect()
+}
+
+fn operation_names(operations: &[Operation]) -> String {
+    let names: Vec<String> = operations.iter().map(|o| format!("`{o}`")).collect();
+    names.join(" and ")
+}
+
+/// What a person would say for operations.
+fn words(operations: &[Operation]) -> String {
+    let word = |operation: &Operation| match operation {
+        Operation::Read => "read",
+        Operation::Write => "write",
+        Operation::Create => "create",
+        Operation::Delete => "delete from",
+        Operation::Alter => "change",
+        Operation::Describe => "see",
+        Operation::DescribeConfigs => "see the settings of",
+        Operation::AlterConfigs => "change the settings of",
+    };
+    let words: Vec<&str> = operations.iter().map(word).collect();
+    words.join(" and ")
 }
 
 fn list(topics: &[(String, u32)]) -> String {

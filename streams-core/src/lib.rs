@@ -28,7 +28,7 @@ pub mod table;
 mod task;
 pub mod test_driver;
 pub mod time;
-mod topics;
+pub mod topics;
 pub mod topology;
 pub mod transport;
 

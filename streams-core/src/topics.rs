@@ -4,14 +4,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use self::check::{TopicCheck, TopicsCheck};
 use crate::config::StreamsConfig;
 use crate::error::{Error, TopologyError};
 use crate::record::{TaskId, TopicPartition};
-use crate::topology::{
-    Changelog, NodeKind, SinkTopic, SubtopologyDescriptor, TopicDescriptor, TopicRole,
-    TopologyDescriptor,
-};
-use crate::transport::{Admin, SubtopologySources, TopicInfo};
+use crate::topology::{Changelog, SubtopologyDescriptor, TopicDescriptor, TopologyDescriptor};
+use crate::transport::{Admin, SubtopologySources, TransportError};
+
+mod check;
+mod counts;
+mod internal;
 
 /// A topology whose topics are known to be there.
 #[derive(Debug)]
@@ -91,7 +93,8 @@ impl ResolvedTopology {
 }
 
 /// The full name of a topic.
-pub(crate) fn full_name(application_id: &str, topic: &TopicDescriptor) -> String {
+#[must_use]
+pub fn full_name(application_id: &str, topic: &TopicDescriptor) -> String {
     if topic.role.is_internal() {
         format!("{application_id}-{}", topic.name)
     } else {
@@ -99,7 +102,19 @@ pub(crate) fn full_name(application_id: &str, topic: &TopicDescriptor) -> String
     }
 }
 
-/// Looks at the topics that are there, creates what may be created, and refuses what does not fit.
+/// Compares the topics of a topology with those that a log has; changes nothing.
+///
+/// # Errors
+/// When the log cannot be asked. What does not fit is in the answer.
+pub fn check(
+    descriptor: &'static TopologyDescriptor,
+    config: &StreamsConfig,
+    admin: &mut dyn Admin,
+) -> Result<TopicsCheck, Error> {
+    check::check(descriptor, config, &BTreeMap::new(), admin)
+}
+
+/// Looks at the topics that are there, creates what may be created, and refuses what does not fit, all of it at once.
 ///
 /// `overrides` replaces declared partition counts, by topic name (the test driver's).
 pub(crate) fn resolve(
@@ -116,308 +131,43 @@ pub(crate) fn resolve(
     {
         return Err(TopologyError::Empty.into());
     }
-    let names: Vec<Arc<str>> = descriptor
-        .topics
-        .iter()
-        .map(|t| full_name(descriptor.application_id, t).into())
+    let unreachable = |error: TransportError| match error {
+        TransportError::Retriable(reason) => TopologyError::Unreachable { reason }.into(),
+        other => Error::from(other),
+    };
+    let checked = match check::check(descriptor, config, overrides, admin) {
+        Err(Error::Transport(error)) => return Err(unreachable(error)),
+        other => other?,
+    };
+    let mut problems: Vec<TopologyError> = checked
+        .problems()
+        .filter(|p| !(config.create_topics && p.is_missing_topic()))
+        .cloned()
         .collect();
-    let mut counts = external_counts(descriptor, config, overrides, admin)?;
-    internal_counts(descriptor, &mut counts)?;
-    let tasks: Vec<u32> = descriptor
-        .subtopologies
-        .iter()
-        .map(|s| task_count(s, &counts))
-        .collect();
-    for (index, subtopology) in descriptor.subtopologies.iter().enumerate() {
-        for store in subtopology.stores {
-            let changelog = descriptor.stores.get(*store).map(|s| s.changelog);
-            let (Some(Changelog::Internal(topic)), Some(count)) = (changelog, tasks.get(index))
-            else {
-                continue;
-            };
-            set(&mut counts, topic, *count);
+    match problems.len() {
+        0 => {}
+        1 => return Err(problems.remove(0).into()),
+        _ => return Err(TopologyError::Several { problems }.into()),
+    }
+    for topic in &checked.topics {
+        // A missing topic that nobody may create was a problem.
+        if let (None, Some(wanted)) = (&topic.found, topic.wanted()) {
+            let (topic, partitions) = (&wanted.name, wanted.partitions);
+            tracing::info!(topic, partitions, "creating a topic");
+            admin
+                .create_replicated(&wanted, config.replication())
+                .map_err(unreachable)?;
         }
     }
-    let resolved = ResolvedTopology {
+    Ok(ResolvedTopology {
         descriptor,
-        names: names.into(),
-        partitions: counts.into(),
-    };
-    create_internal(&resolved, config, admin)?;
-    Ok(resolved)
-}
-
-/// The partition counts of the topics that are not ours; 0 for ours.
-fn external_counts(
-    descriptor: &'static TopologyDescriptor,
-    config: &StreamsConfig,
-    overrides: &BTreeMap<String, u32>,
-    admin: &mut dyn Admin,
-) -> Result<Vec<u32>, Error> {
-    let mut counts = Vec::new();
-    for (index, topic) in descriptor.topics.iter().enumerate() {
-        if topic.role.is_internal() {
-            counts.push(0);
-            continue;
-        }
-        let declared = overrides.get(topic.name).copied().or(topic.partitions);
-        let found = admin
-            .describe_topics(&[topic.name])?
-            .into_iter()
-            .flatten()
-            .next();
-        let actual = match found {
-            Some(info) => info.partitions,
-            None if config.create_topics => {
-                let partitions = declared.unwrap_or(1);
-                tracing::info!(topic = topic.name, partitions, "creating a declared topic");
-                let config = BTreeMap::new();
-                admin.create_topic(&TopicInfo {
-                    name: topic.name.to_owned(),
-                    partitions,
-                    config,
-                })?;
-                partitions
-            }
-            None if topic.role == TopicRole::Sink => {
-                return Err(TopologyError::MissingSinkTopic {
-                    topic: topic.name.to_owned(),
-                    declared,
-                }
-                .into());
-            }
-            None => {
-                let node = reader_of(descriptor, index).to_owned();
-                return Err(TopologyError::MissingSourceTopic {
-                    topic: topic.name.to_owned(),
-                    node,
-                    declared,
-                }
-                .into());
-            }
-        };
-        if let Some(declared) = declared.filter(|d| *d != actual) {
-            return Err(TopologyError::PartitionCount {
-                topic: topic.name.to_owned(),
-                declared,
-                actual,
-            }
-            .into());
-        }
-        counts.push(actual);
-    }
-    Ok(counts)
-}
-
-fn reader_of(descriptor: &'static TopologyDescriptor, topic: usize) -> &'static str {
-    let sources = descriptor.subtopologies.iter().flat_map(|s| s.sources);
-    let source = sources.filter(|s| s.topic == topic).map(|s| s.node).next();
-    let global = || {
-        descriptor
-            .globals
-            .iter()
-            .find(|g| g.topic == topic)
-            .map(|g| g.node)
-    };
-    source.or_else(global).unwrap_or(descriptor.name)
-}
-
-/// Fills in the partition counts of the repartition topics: as declared, else that of the topics they are read together
-/// with, else the largest among the sources of those that write them.
-fn internal_counts(
-    descriptor: &'static TopologyDescriptor,
-    counts: &mut Vec<u32>,
-) -> Result<(), Error> {
-    for (index, topic) in descriptor.topics.iter().enumerate() {
-        if let (TopicRole::Repartition, Some(declared)) = (topic.role, topic.partitions) {
-            set(counts, index, declared);
-        }
-    }
-    let open = |index: usize| {
-        descriptor
+        names: checked
             .topics
-            .get(index)
-            .is_some_and(|t| t.role == TopicRole::Repartition && t.partitions.is_none())
-    };
-    // A repartition topic's count may depend on another's; each round settles at least one, and none ever shrinks.
-    for _ in 0..=descriptor.topics.len() {
-        let before = counts.clone();
-        for subtopology in descriptor.subtopologies {
-            let largest = task_count(subtopology, counts);
-            for topic in written_by(subtopology).filter(|t| open(*t)) {
-                grow(counts, topic, largest);
-            }
-            for group in subtopology.copartitioned {
-                let fixed = group
-                    .iter()
-                    .filter(|t| !open(**t))
-                    .filter_map(|t| counts.get(*t))
-                    .max()
-                    .copied();
-                let largest = group.iter().filter_map(|t| counts.get(*t)).max().copied();
-                let count = fixed.or(largest).unwrap_or_default();
-                for topic in group.iter().filter(|t| open(**t)) {
-                    // What is read together with a topic of fixed count takes that count, also if it is smaller.
-                    if fixed.is_some() {
-                        set(counts, *topic, count)
-                    } else {
-                        grow(counts, *topic, count)
-                    }
-                }
-            }
-        }
-        if *counts == before {
-            break;
-        }
-    }
-    for subtopology in descriptor.subtopologies {
-        for group in subtopology.copartitioned {
-            check_copartitioned(descriptor, group, counts)?;
-        }
-    }
-    Ok(())
-}
-
-fn check_copartitioned(
-    descriptor: &'static TopologyDescriptor,
-    group: &[usize],
-    counts: &[u32],
-) -> Result<(), TopologyError> {
-    let topics: Vec<(String, u32)> = group
-        .iter()
-        .filter_map(|t| {
-            Some((
-                full_name(descriptor.application_id, descriptor.topics.get(*t)?),
-                *counts.get(*t)?,
-            ))
-        })
-        .collect();
-    if topics
-        .windows(2)
-        .all(|pair| matches!(pair, [(_, a), (_, b)] if a == b))
-    {
-        Ok(())
-    } else {
-        Err(TopologyError::NotCopartitioned { topics })
-    }
-}
-
-fn written_by(subtopology: &'static SubtopologyDescriptor) -> impl Iterator<Item = usize> {
-    subtopology.nodes.iter().filter_map(|node| match node.kind {
-        NodeKind::Sink {
-            topic: SinkTopic::Static(topic),
-        } => Some(topic),
-        _ => None,
+            .iter()
+            .map(|t| t.name.as_str().into())
+            .collect(),
+        partitions: checked.topics.iter().map(TopicCheck::count).collect(),
     })
-}
-
-fn task_count(subtopology: &SubtopologyDescriptor, counts: &[u32]) -> u32 {
-    subtopology
-        .sources
-        .iter()
-        .filter_map(|s| counts.get(s.topic))
-        .max()
-        .copied()
-        .unwrap_or_default()
-}
-
-fn set(counts: &mut [u32], topic: usize, count: u32) {
-    if let Some(c) = counts.get_mut(topic) {
-        *c = count;
-    }
-}
-
-fn grow(counts: &mut [u32], topic: usize, count: u32) {
-    if let Some(c) = counts.get_mut(topic) {
-        *c = count.max(*c);
-    }
-}
-
-/// Creates our own topics with Kafka Streams' settings; checks those that are there.
-fn create_internal(
-    resolved: &ResolvedTopology,
-    config: &StreamsConfig,
-    admin: &mut dyn Admin,
-) -> Result<(), Error> {
-    for (index, topic) in resolved.descriptor.topics.iter().enumerate() {
-        if !topic.role.is_internal() {
-            continue;
-        }
-        let wanted = TopicInfo {
-            name: resolved.name(index).to_string(),
-            partitions: resolved.partition_count(index),
-            config: internal_config(topic.role, config),
-        };
-        match admin
-            .describe_topics(&[&wanted.name])?
-            .into_iter()
-            .flatten()
-            .next()
-        {
-            Some(found) => validate_internal(topic.role, &wanted, &found)?,
-            None => {
-                tracing::info!(
-                    topic = wanted.name,
-                    partitions = wanted.partitions,
-                    "creating an internal topic"
-                );
-                admin.create_topic(&wanted)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Kafka Streams' settings of internal topics, `topic.…` of the configuration over them.
-fn internal_config(role: TopicRole, config: &StreamsConfig) -> BTreeMap<String, String> {
-    let settings: &[(&str, &str)] = match role {
-        TopicRole::Changelog => &[
-            ("cleanup.policy", "compact"),
-            ("message.timestamp.type", "CreateTime"),
-        ],
-        _ => &[
-            ("cleanup.policy", "delete"),
-            ("message.timestamp.type", "CreateTime"),
-            ("retention.ms", "-1"),
-            ("segment.bytes", "52428800"),
-        ],
-    };
-    let mut all: BTreeMap<String, String> = settings
-        .iter()
-        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-        .collect();
-    all.extend(config.topic_config.clone());
-    all
-}
-
-fn validate_internal(
-    role: TopicRole,
-    wanted: &TopicInfo,
-    found: &TopicInfo,
-) -> Result<(), TopologyError> {
-    if found.partitions != wanted.partitions {
-        return Err(TopologyError::InternalTopic {
-            topic: wanted.name.clone(),
-            expected: wanted.partitions,
-            actual: found.partitions,
-        });
-    }
-    let (key, expected, what) = match role {
-        TopicRole::Changelog => ("cleanup.policy", "compact", "the oldest keys of a store"),
-        _ => ("retention.ms", "-1", "records that are not processed yet"),
-    };
-    match found.config.get(key) {
-        Some(actual) if !actual.split(',').any(|part| part.trim() == expected) => {
-            Err(TopologyError::InternalTopicConfig {
-                topic: wanted.name.clone(),
-                key,
-                expected: expected.to_owned(),
-                actual: actual.clone(),
-                what,
-            })
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

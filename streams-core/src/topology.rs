@@ -121,6 +121,8 @@ pub struct StoreDescriptor {
     pub cache: bool,
     /// Where its changes are logged.
     pub changelog: Changelog,
+    /// Settings of an internal changelog, over Kafka Streams' and the configuration's.
+    pub changelog_config: &'static [(&'static str, &'static str)],
     /// The key's type.
     pub key: TypeDescriptor,
     /// The value's type (without the timestamp).

@@ -184,6 +184,7 @@ const fn store(name: &'static str, changelog: Changelog) -> StoreDescriptor {
         backend: StoreBackend::Lmdb,
         cache: false,
         changelog,
+        changelog_config: &[],
         key: text,
         value: text,
     }

@@ -95,6 +95,7 @@ fn topology(scenario: &Scenario, changelog: bool) -> &'static TopologyDescriptor
             } else {
                 Changelog::None
             },
+            changelog_config: &[],
             key: bytes,
             value: bytes,
         });

@@ -40,6 +40,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
         backend: StoreBackend::Memory,
         cache: true,
         changelog: Changelog::Internal(2),
+        changelog_config: &[],
         key: TEXT,
         value: TEXT,
     }],

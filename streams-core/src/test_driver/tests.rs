@@ -53,6 +53,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
         backend: StoreBackend::Lmdb,
         cache: true,
         changelog: Changelog::Internal(3),
+        changelog_config: &[],
         key: TypeDescriptor::of::<String>("String"),
         value: TypeDescriptor::of::<i64>("i64"),
     }],

@@ -76,6 +76,7 @@ const _: () = {
             backend: __s::StoreBackend::Lmdb,
             cache: true,
             changelog: __s::Changelog::Internal(3),
+            changelog_config: &[],
             key: __s::TypeDescriptor::of::<String>("String"),
             value: __s::TypeDescriptor::of::<i64>("i64"),
         }],

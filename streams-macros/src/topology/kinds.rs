@@ -486,7 +486,7 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("store", "name", Status::Built, "The store's name, where it is not the field's."),
     option("store", "retention", Status::Later, "How long a window store keeps entries."),
     option("store", "versioned", Status::Later, "Keeps old versions for that long."),
-    option("store", "changelog_config", Status::Later, "Topic settings of the changelog."),
+    option("store", "changelog_config", Status::Built, "Settings of the changelog's topic, as `changelog_config(\"min.insync.replicas\" = \"2\")`."),
 ];
 
 #[cfg(test)]

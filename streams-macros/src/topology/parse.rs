@@ -12,7 +12,8 @@ use syn::{
 
 pub(crate) use self::options::{Opt, OptValue, list, literal_text, nearest, ungrouped};
 use self::options::{
-    attribute_options, boolean, expression, is_word, malformed, options_of, text, texts, word,
+    attribute_options, boolean, expression, is_word, malformed, options_of, settings, text, texts,
+    word,
 };
 use super::kinds::{self, Shape};
 use crate::ctxt::Ctxt;
@@ -135,6 +136,8 @@ pub(crate) struct StoreOptions {
     pub(crate) kind: Option<(StoreKind, Ident)>,
     pub(crate) cache: Option<LitBool>,
     pub(crate) changelog: Option<LitBool>,
+    /// Settings of the changelog's topic, by name.
+    pub(crate) changelog_config: Vec<(LitStr, LitStr)>,
     pub(crate) name: Option<LitStr>,
 }
 
@@ -496,6 +499,7 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
         kind: None,
         cache: None,
         changelog: None,
+        changelog_config: Vec::new(),
         name: None,
     };
     for opt in options {
@@ -503,9 +507,16 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
             "kind" => out.kind = store_kind(cx, &opt),
             "cache" => out.cache = boolean(cx, &opt),
             "changelog" => out.changelog = boolean(cx, &opt),
+            "changelog_config" => out.changelog_config = settings(cx, &opt).unwrap_or_default(),
             "name" => out.name = text(cx, &opt),
             _ => {}
         }
+    }
+    if let (Some(changelog), Some((key, _))) = (&out.changelog, out.changelog_config.first())
+        && !changelog.value
+    {
+        let message = "`changelog = false` leaves no topic that these settings could be for: remove one of them";
+        cx.error("KS0113", key, message);
     }
     Some(out)
 }

@@ -23,9 +23,11 @@ pub(super) fn stores_are_on_tables(cx: &Ctxt, topology: &Topology) {
                 ),
             ),
             Shape::GlobalTable => {
-                let cache = store.cache.as_ref().map(|value| ("cache", value));
-                let changelog = store.changelog.as_ref().map(|value| ("changelog", value));
-                for (option, value) in cache.into_iter().chain(changelog) {
+                let cache = store.cache.as_ref().map(|value| ("cache", at(value)));
+                let changelog = store.changelog.as_ref().map(|value| ("changelog", at(value)));
+                let settings = store.changelog_config.first();
+                let settings = settings.map(|(key, _)| ("changelog_config", at(key)));
+                for (option, value) in cache.into_iter().chain(changelog).chain(settings) {
                     cx.error(
                         "KS0405",
                         value,

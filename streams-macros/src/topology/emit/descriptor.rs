@@ -84,6 +84,9 @@ fn store(store: &Store<'_>) -> TokenStream {
         type_descriptor(store.types.as_ref().map(|(key, _)| key)),
         type_descriptor(store.types.as_ref().map(|(_, value)| value)),
     );
+    let options = store.field.store.as_ref();
+    let settings = options.into_iter().flat_map(|o| &o.changelog_config);
+    let settings = settings.map(|(key, value)| mixed!((#key, #value)));
     mixed! {
         __s::StoreDescriptor {
             name: #name,
@@ -92,6 +95,7 @@ fn store(store: &Store<'_>) -> TokenStream {
             backend: __s::StoreBackend::#backend,
             cache: #cache,
             changelog: __s::Changelog::#changelog,
+            changelog_config: &[#(#settings),*],
             key: #key,
             value: #value,
         }

@@ -149,6 +149,29 @@ pub(super) fn texts(cx: &Ctxt, opt: &Opt) -> Option<Vec<LitStr>> {
     found
 }
 
+/// `changelog_config("retention.ms" = "…")`: names and values.
+pub(super) fn settings(cx: &Ctxt, opt: &Opt) -> Option<Vec<(LitStr, LitStr)>> {
+    let setting = |expr: &Expr| match ungrouped(expr) {
+        Expr::Assign(assign) => Some((literal_text(&assign.left)?, literal_text(&assign.right)?)),
+        _ => None,
+    };
+    let found: Option<Vec<_>> = match &opt.value {
+        OptValue::List(list) if !list.is_empty() => list.iter().map(setting).collect(),
+        _ => None,
+    };
+    if found.is_none() {
+        malformed(
+            cx,
+            opt,
+            &format!(
+                "`{}(\"retention.ms\" = \"…\")`, with string literals",
+                opt.name
+            ),
+        );
+    }
+    found
+}
+
 pub(super) fn boolean(cx: &Ctxt, opt: &Opt) -> Option<LitBool> {
     if let OptValue::Is(expr) = &opt.value
         && let Expr::Lit(lit) = ungrouped(expr)
