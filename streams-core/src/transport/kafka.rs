@@ -22,6 +22,7 @@ mod admin;
 mod consumer;
 mod errors;
 mod membership;
+mod partition_queue;
 mod producer;
 mod settings;
 

@@ -34,6 +34,19 @@ pub(super) fn transaction(what: &str, error: &RDKafkaError) -> TransportError {
     classify(error.code(), told)
 }
 
+/// The same error with what the client was last told, where the code alone does not say much.
+pub(super) fn with_reason(error: TransportError, reason: Option<String>) -> TransportError {
+    match (error, reason) {
+        (TransportError::Retriable(told), Some(reason)) => {
+            TransportError::Retriable(format!("{told}; {reason}"))
+        }
+        (TransportError::Unauthorized(told), Some(reason)) => {
+            TransportError::Unauthorized(format!("{told}; {reason}"))
+        }
+        (error, _) => error,
+    }
+}
+
 /// An error code of a call that is about no particular topic.
 pub(super) fn of(what: &str, code: RDKafkaErrorCode) -> TransportError {
     classify(code, format!("{what}: {code} ({code:?})"))
