@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::class_path::ClassPath;
 use crate::error::{Error, tail};
+use crate::markers::MarkerProxy;
 use crate::process::{Process, Program, temp_dir};
 use crate::{properties, wire};
 
@@ -43,6 +44,7 @@ pub struct Options {
     pub(crate) host: String,
     pub(crate) users: Vec<(String, String)>,
     pub(crate) properties: Vec<(String, String)>,
+    slow_markers: bool,
     version: Option<String>,
 }
 
@@ -61,6 +63,7 @@ impl Options {
             host: "127.0.0.1".to_owned(),
             users: Vec::new(),
             properties: Vec::new(),
+            slow_markers: false,
             version: std::env::var("KAFKA_VERSION").ok(),
         }
     }
@@ -83,6 +86,14 @@ impl Options {
     #[must_use]
     pub fn property(mut self, key: &str, value: &str) -> Self {
         self.properties.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the brokers speak to each other by way of this process, so that the markers of transactions can be made to come
+    /// late: [`Cluster::delay_markers`].
+    #[must_use]
+    pub fn slow_markers(mut self) -> Self {
+        self.slow_markers = true;
         self
     }
 
@@ -143,6 +154,7 @@ struct Broker {
     log: PathBuf,
     client: String,
     sasl: Option<String>,
+    markers: Option<MarkerProxy>,
     process: Mutex<Option<Process>>,
 }
 
@@ -151,6 +163,9 @@ pub(crate) struct Ports {
     pub(crate) client: u16,
     pub(crate) controller: u16,
     pub(crate) sasl: u16,
+    pub(crate) brokers: u16,
+    /// Where other brokers are to connect to instead of `brokers`.
+    pub(crate) proxy: Option<u16>,
 }
 
 impl Cluster {
@@ -289,6 +304,41 @@ impl Cluster {
         process.as_mut().map_or(Ok(()), Process::resume)
     }
 
+    /// From now on, and for those on their way, a transaction's markers come so much later to the partitions that a broker
+    /// leads, `__consumer_offsets` excepted: the commit is answered, the group's offsets count it, and its records cannot be read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`], [`Error::NoBroker`]; [`Error::NoProxy`] without [`Options::slow_markers`].
+    pub fn delay_markers(&self, broker: usize, delay: Duration) -> Result<(), Error> {
+        let (broker, process) = self.broker(broker)?;
+        drop(process);
+        let markers = broker.markers.as_ref().ok_or(Error::NoProxy)?;
+        markers.delay(delay);
+        Ok(())
+    }
+
+    /// How many requests with markers were delayed so far.
+    pub fn delayed_markers(&self) -> u64 {
+        match &self.0 {
+            Kind::Own(own) => {
+                let markers = own.brokers.iter().filter_map(|b| b.markers.as_ref());
+                markers.map(MarkerProxy::delayed).sum()
+            }
+            Kind::Other { .. } => 0,
+        }
+    }
+
+    /// The transactions that the brokers which answer coordinate: transactional id and state (`Empty`, `Ongoing`,
+    /// `PrepareCommit`, `CompleteAbort` …). Those of a broker that is away are missing.
+    pub fn transactions(&self) -> Vec<(String, String)> {
+        let bootstrap = self.bootstrap();
+        let answers = bootstrap
+            .split(',')
+            .filter_map(|address| wire::transactions(address).ok());
+        answers.flatten().collect()
+    }
+
     /// Kills all brokers and deletes what they wrote. The cluster of `KAFKA_BOOTSTRAP` is left as it is.
     pub(crate) fn end(&self) {
         if let Kind::Own(own) = &self.0 {
@@ -326,11 +376,21 @@ impl Drop for Cluster {
 impl Own {
     fn start(options: &Options, class_path: &ClassPath) -> Result<Self, Error> {
         let dir = temp_dir()?;
-        let ports = free_ports(&options.host, options.brokers)?;
+        let mut ports = free_ports(&options.host, options.brokers)?;
+        let mut proxies = Vec::new();
+        for ports in &mut ports {
+            let proxy = options
+                .slow_markers
+                .then(|| MarkerProxy::start(&options.host, ports.brokers))
+                .transpose()?;
+            ports.proxy = proxy.as_ref().map(MarkerProxy::port);
+            proxies.push(proxy);
+        }
         let mut brokers = Vec::new();
         let mut formats = Vec::new();
-        for index in 0..options.brokers {
-            let broker = Broker::prepare(options, index, &ports, dir.path())?;
+        for (index, proxy) in proxies.into_iter().enumerate() {
+            let mut broker = Broker::prepare(options, index, &ports, dir.path())?;
+            broker.markers = proxy;
             formats.push(
                 broker
                     .java(class_path, "kafka.tools.StorageTool")?
@@ -421,6 +481,7 @@ impl Broker {
             dir,
             client: address(ports[index].client),
             sasl: (!options.users.is_empty()).then(|| address(ports[index].sasl)),
+            markers: None,
             process: Mutex::new(None),
         })
     }
@@ -483,6 +544,8 @@ fn free_ports(host: &str, brokers: usize) -> Result<Vec<Ports>, Error> {
                 client: next()?,
                 controller: next()?,
                 sasl: next()?,
+                brokers: next()?,
+                proxy: None,
             })
         })
         .collect()

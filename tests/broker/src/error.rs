@@ -61,6 +61,9 @@ pub enum Error {
     /// The cluster is not ours to kill.
     #[error("the cluster of KAFKA_BOOTSTRAP is not this test's to stop or to start")]
     NotOurs,
+    /// The brokers speak to each other directly.
+    #[error("the cluster was not started with `Options::slow_markers`")]
+    NoProxy,
     /// The client was refused or not answered.
     #[error("{what}: {why}")]
     Client {

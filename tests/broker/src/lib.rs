@@ -8,6 +8,7 @@ mod class_path;
 mod client;
 mod cluster;
 mod error;
+mod markers;
 mod process;
 mod properties;
 mod runner;

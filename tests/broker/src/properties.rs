@@ -18,6 +18,12 @@ pub(crate) fn of(options: &Options, index: usize, ports: &[Ports], data: &Path) 
     if sasl {
         let _ = write!(clients, ",SASL://{host}:{}", own.sasl);
     }
+    let mut advertised = clients.clone();
+    let mut listeners = clients;
+    if let Some(proxy) = own.proxy {
+        let _ = write!(listeners, ",BROKERS://{host}:{}", own.brokers);
+        let _ = write!(advertised, ",BROKERS://{host}:{proxy}");
+    }
     let voters: Vec<String> = ports
         .iter()
         .enumerate()
@@ -37,14 +43,15 @@ pub(crate) fn of(options: &Options, index: usize, ports: &[Ports], data: &Path) 
     set("controller.listener.names", &CONTROLLER);
     set(
         "listeners",
-        &format!("{clients},{CONTROLLER}://{host}:{}", own.controller),
+        &format!("{listeners},{CONTROLLER}://{host}:{}", own.controller),
     );
-    set("advertised.listeners", &clients);
+    set("advertised.listeners", &advertised);
     set(
         "listener.security.protocol.map",
-        &"PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+        &"PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
     );
-    set("inter.broker.listener.name", &"PLAINTEXT");
+    let between = own.proxy.map_or("PLAINTEXT", |_| "BROKERS");
+    set("inter.broker.listener.name", &between);
     if sasl {
         set("sasl.enabled.mechanisms", &"PLAIN");
         let mut jaas =

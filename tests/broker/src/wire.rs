@@ -1,4 +1,5 @@
-//! Asks a broker which brokers it sees: one request of Kafka's protocol, so that no client library is needed for it.
+//! Asks a broker which brokers it sees, or which transactions it coordinates: requests of Kafka's protocol for which the client
+//! library is not needed, or that it does not know.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,19 +8,112 @@ use std::time::Duration;
 /// Metadata, version 1, of no topic; correlation id 7, client id null.
 const METADATA: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
 const TIMEOUT: Duration = Duration::from_secs(2);
+const LONGEST_ANSWER: usize = 16 << 20;
+
+/// ListTransactions, version 0, of any state and any producer; correlation id 7, client id null.
+const LIST_TRANSACTIONS: [u8; 18] = [0, 0, 0, 14, 0, 66, 0, 0, 0, 0, 0, 7, 0xff, 0xff, 0, 1, 1, 0];
 
 /// How many brokers the one at this address sees alive.
 pub(crate) fn brokers_seen_by(address: &str) -> io::Result<usize> {
+    let answer = ask(address, &METADATA)?;
+    let mut answer = Answer(&answer);
+    answer.take(4)?;
+    let brokers = u32::from_be_bytes(answer.array()?);
+    usize::try_from(brokers).map_err(io::Error::other)
+}
+
+/// The transactions that the broker at this address coordinates: transactional id and state.
+pub(crate) fn transactions(address: &str) -> io::Result<Vec<(String, String)>> {
+    let answer = ask(address, &LIST_TRANSACTIONS)?;
+    let mut answer = Answer(&answer);
+    // Correlation id and tags; then the throttle time.
+    answer.take(4)?;
+    answer.tags()?;
+    answer.take(4)?;
+    let error = i16::from_be_bytes(answer.array()?);
+    if error != 0 {
+        return Err(io::Error::other(format!(
+            "error {error} of Kafka's protocol"
+        )));
+    }
+    for _unknown_state in 0..answer.length()? {
+        answer.text()?;
+    }
+    let count = answer.length()?;
+    let mut found = Vec::new();
+    for _ in 0..count {
+        let id = answer.text()?;
+        let _producer = answer.take(8)?;
+        found.push((id, answer.text()?));
+        answer.tags()?;
+    }
+    Ok(found)
+}
+
+fn ask(address: &str, request: &[u8]) -> io::Result<Vec<u8>> {
     let address = address
         .parse()
         .map_err(|_| io::Error::other("not an address of a host and a port"))?;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    stream.write_all(&METADATA)?;
-    // Length, correlation id, then the array of brokers.
-    let mut answer = [0; 12];
+    stream.write_all(request)?;
+    let mut length = [0; 4];
+    stream.read_exact(&mut length)?;
+    let length = usize::try_from(u32::from_be_bytes(length)).map_err(io::Error::other)?;
+    if length > LONGEST_ANSWER {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut answer = vec![0; length];
     stream.read_exact(&mut answer)?;
-    let brokers = u32::from_be_bytes([answer[8], answer[9], answer[10], answer[11]]);
-    usize::try_from(brokers).map_err(io::Error::other)
+    Ok(answer)
+}
+
+/// What is still to be read of an answer.
+struct Answer<'a>(&'a [u8]);
+
+impl<'a> Answer<'a> {
+    fn take(&mut self, count: usize) -> io::Result<&'a [u8]> {
+        let (taken, rest) = self
+            .0
+            .split_at_checked(count)
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        self.take(N)?.try_into().map_err(io::Error::other)
+    }
+
+    fn varint(&mut self) -> io::Result<usize> {
+        let mut value = 0;
+        for shift in (0..28).step_by(7) {
+            let [byte] = self.array()?;
+            value |= usize::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// Of a compact array or string: one more than what follows, 0 for null.
+    fn length(&mut self) -> io::Result<usize> {
+        Ok(self.varint()?.saturating_sub(1))
+    }
+
+    fn text(&mut self) -> io::Result<String> {
+        let length = self.length()?;
+        Ok(String::from_utf8_lossy(self.take(length)?).into_owned())
+    }
+
+    fn tags(&mut self) -> io::Result<()> {
+        for _ in 0..self.varint()? {
+            self.varint()?;
+            let length = self.varint()?;
+            self.take(length)?;
+        }
+        Ok(())
+    }
 }

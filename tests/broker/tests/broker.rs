@@ -6,6 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+
 use kafka_broker::{Case, ClassPath, Client, Cluster, Options, Program, temp_dir, unique};
 
 /// Set for the child of [`dies_with_a_killed_test`].
@@ -32,6 +35,7 @@ fn main() -> ExitCode {
             "any_one_of_three_may_be_killed",
             any_one_of_three_may_be_killed,
         ),
+        Case::own("markers_come_late", markers_come_late),
         Case::own("dies_with_a_killed_test", dies_with_a_killed_test),
         Case::own(
             "a_broker_that_cannot_start_says_why",
@@ -84,6 +88,44 @@ fn a_client_writes_and_reads(cluster: &Cluster) {
     );
     client.delete_topic(&topic).expect("it can be deleted");
     assert!(client.read(&topic).is_err());
+}
+
+fn markers_come_late() {
+    let cluster = Options::brokers(1)
+        .slow_markers()
+        .start()
+        .expect("a broker starts");
+    let client = Client::new(cluster.bootstrap());
+    client.create_topic("late", 1).expect("it can be made");
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap())
+        .set("transactional.id", "late")
+        .create()
+        .expect("a producer");
+    let within = Duration::from_secs(30);
+    producer.init_transactions(within).expect("it is the first");
+    producer.begin_transaction().expect("it can begin");
+    let record = BaseRecord::to("late").key("k").payload("v");
+    producer.send(record).expect("it is queued");
+    producer.flush(within).expect("it is written");
+    let state = |wanted: &str| cluster.transactions() == [("late".to_owned(), wanted.to_owned())];
+    assert!(state("Ongoing"), "{:?}", cluster.transactions());
+
+    cluster
+        .delay_markers(0, Duration::from_secs(3600))
+        .expect("it has a proxy");
+    producer
+        .commit_transaction(within)
+        .expect("it does not wait for markers");
+    assert!(state("PrepareCommit"), "{:?}", cluster.transactions());
+    assert_eq!(client.read("late").expect("it can be read").len(), 0);
+    assert_eq!(cluster.delayed_markers(), 1);
+
+    cluster
+        .delay_markers(0, Duration::ZERO)
+        .expect("it has a proxy");
+    let mut reader = client.reader("late").expect("it can be read");
+    assert_eq!(reader.poll(within).expect("it can be read").len(), 1);
 }
 
 fn any_one_of_three_may_be_killed() {
