@@ -24,6 +24,7 @@ mod errors;
 mod membership;
 mod partition_queue;
 mod producer;
+mod requests;
 mod settings;
 
 /// A Kafka cluster. Clones are the same.

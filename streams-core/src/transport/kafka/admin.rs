@@ -1,71 +1,544 @@
 //! Layer 2. Topics, offsets, groups and rights on Kafka.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Wake};
+use std::thread::Thread;
+use std::time::Duration;
 
-use super::settings::Settings;
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::errors;
+use super::requests::{End, PartitionAnswer, Refused, Requests};
+use super::settings::{Context, Role, Settings};
 use crate::record::TopicPartition;
+use crate::time::{Clock, SystemClock};
 use crate::transport::{
-    Admin, CommittedOffset, GroupDescription, LogDescription, OffsetRange, Operation, Resource,
-    TopicInfo, TransportError,
+    Admin, CommittedOffset, GroupDescription, GroupMember, LogDescription, OffsetRange, Operation,
+    Resource, TopicInfo, TransportError,
 };
 
-#[derive(Debug)]
-pub(super) struct KafkaAdmin;
+type Result<T = ()> = std::result::Result<T, TransportError>;
+
+/// How often a broker is asked whether a topic has come or gone.
+const PATIENCE: usize = 100;
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// An administrator of a Kafka cluster.
+pub(super) struct KafkaAdmin {
+    client: AdminClient<Context>,
+    clock: SystemClock,
+    timeout: Duration,
+}
 
 impl KafkaAdmin {
-    pub(super) fn new(_: &Arc<Settings>) -> Result<Self, TransportError> {
-        none()
+    pub(super) fn new(settings: &Arc<Settings>) -> Result<Self> {
+        let config = settings.client_config(Role::Admin, &settings.admin_client_id());
+        let client = config.create_with_context(Context::default());
+        let client = client.map_err(|e| errors::client("making an admin client", &e))?;
+        Ok(KafkaAdmin {
+            client,
+            clock: SystemClock::new(),
+            timeout: settings.request_timeout(),
+        })
+    }
+
+    fn options(&self) -> AdminOptions {
+        AdminOptions::new()
+            .request_timeout(Some(self.timeout))
+            .operation_timeout(Some(self.timeout))
+    }
+
+    #[expect(
+        unsafe_code,
+        reason = "the requests hold the client's pointer; see SAFETY"
+    )]
+    fn requests(&self) -> Requests {
+        // SAFETY: used within a call of this value, which has the client.
+        unsafe { Requests::new(self.client.inner().native_ptr(), self.timeout) }
+    }
+
+    /// An error, with what the client was told last: that time ran out says little.
+    fn explained(&self, error: TransportError) -> TransportError {
+        errors::with_reason(error, self.client.inner().context().last_error())
+    }
+
+    fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
+        self.explained(errors::client(what, error))
+    }
+
+    fn refused(&self, what: &str, refused: &Refused) -> TransportError {
+        self.explained(errors::classify(
+            refused.code,
+            format!("{what}: {} ({:?})", refused.reason, refused.code),
+        ))
+    }
+
+    /// Partition counts by topic: of these, or of all.
+    fn partition_counts(&self, names: &[&str]) -> Result<BTreeMap<String, u32>> {
+        let mut counts = BTreeMap::new();
+        let mut look_up = |topic: Option<&str>| -> Result {
+            let metadata = self
+                .client
+                .inner()
+                .fetch_metadata(topic, self.timeout)
+                .map_err(|e| self.failed("looking up topics", &e))?;
+            for found in metadata.topics() {
+                match found.error().map(RDKafkaErrorCode::from) {
+                    None | Some(RDKafkaErrorCode::LeaderNotAvailable) => {
+                        let count = u32::try_from(found.partitions().len()).unwrap_or(u32::MAX);
+                        counts.insert(found.name().to_owned(), count);
+                    }
+                    Some(
+                        RDKafkaErrorCode::UnknownTopicOrPartition
+                        | RDKafkaErrorCode::UnknownTopic
+                        | RDKafkaErrorCode::InvalidTopic,
+                    ) => {}
+                    Some(code) => {
+                        return Err(self.explained(errors::of_topic(
+                            "looking up",
+                            found.name(),
+                            code,
+                        )));
+                    }
+                }
+            }
+            Ok(())
+        };
+        match names {
+            [one] => look_up(Some(one))?,
+            _ => look_up(None)?,
+        }
+        // A topic that this client may not see is not in the list of all: asked for by name, the broker says so.
+        if names.len() > 1 {
+            for name in names {
+                if !counts.contains_key(*name) {
+                    counts.extend(self.partition_counts(&[name])?);
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Topics with what was set for them, and not merely inherited from the broker.
+    fn infos(&self, counts: BTreeMap<String, u32>) -> Result<Vec<TopicInfo>> {
+        let resources: Vec<ResourceSpecifier<'_>> =
+            counts.keys().map(|n| ResourceSpecifier::Topic(n)).collect();
+        if resources.is_empty() {
+            return Ok(Vec::new());
+        }
+        let described = wait(
+            self.client
+                .describe_configs(resources.iter(), &self.options()),
+        );
+        let described = described.map_err(|e| self.failed("reading topics' settings", &e))?;
+        counts
+            .into_iter()
+            .zip(described)
+            .map(|((name, partitions), described)| {
+                let config = match described {
+                    Ok(described) => described
+                        .entries
+                        .into_iter()
+                        .filter(|e| matches!(e.source, ConfigSource::DynamicTopic))
+                        .filter_map(|e| Some((e.name, e.value?)))
+                        .collect(),
+                    // Who may not see a topic's settings may still use the topic.
+                    Err(
+                        RDKafkaErrorCode::TopicAuthorizationFailed
+                        | RDKafkaErrorCode::ClusterAuthorizationFailed,
+                    ) => BTreeMap::new(),
+                    Err(code) => {
+                        return Err(errors::of_topic("reading the settings", &name, code));
+                    }
+                };
+                Ok(TopicInfo {
+                    name,
+                    partitions,
+                    config,
+                })
+            })
+            .collect()
+    }
+
+    /// Waits until all brokers that answer know, or no longer know, a topic.
+    fn until(&self, topic: &str, partitions: Option<u32>) -> Result {
+        for _ in 0..PATIENCE {
+            let metadata = self
+                .client
+                .inner()
+                .fetch_metadata(Some(topic), self.timeout)
+                .map_err(|e| self.failed("looking up a topic", &e))?;
+            let ready = metadata
+                .topics()
+                .iter()
+                .find(|t| t.name() == topic)
+                .map(|t| {
+                    let led = t.partitions().iter().filter(|p| p.leader() >= 0).count();
+                    if t.error().is_some() { 0 } else { led }
+                });
+            let ready = ready.unwrap_or_default();
+            match partitions {
+                Some(count) if ready >= count as usize => return Ok(()),
+                None if ready == 0 => return Ok(()),
+                _ => self.clock.sleep(BETWEEN),
+            }
+        }
+        Err(TransportError::Retriable(format!(
+            "topic `{topic}` was {}, but the brokers do not all know it yet",
+            if partitions.is_some() {
+                "created"
+            } else {
+                "deleted"
+            }
+        )))
+    }
+
+    fn known(&self, what: &str, answers: &[PartitionAnswer]) -> Result {
+        for answer in answers {
+            if let Some(code) = answer.error {
+                return Err(self.explained(errors::of_topic(what, &answer.topic, code)));
+            }
+        }
+        Ok(())
+    }
+
+    /// That partitions are there: librdkafka would ask for those that are not until time runs out.
+    fn check(&self, partitions: &[TopicPartition]) -> Result {
+        let names: BTreeSet<&str> = partitions.iter().map(|p| &*p.topic).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let counts = self.partition_counts(&names)?;
+        for partition in partitions {
+            let Some(count) = counts.get(&*partition.topic) else {
+                return Err(TransportError::UnknownTopic(partition.topic.to_string()));
+            };
+            if !u32::try_from(partition.partition).is_ok_and(|p| p < *count) {
+                return Err(TransportError::UnknownPartition(partition.clone()));
+            }
+        }
+        Ok(())
     }
 }
 
-fn none<T>() -> Result<T, TransportError> {
-    Err(TransportError::Fatal("no admin on Kafka yet".to_owned()))
+fn pairs(partitions: &[TopicPartition]) -> Vec<(&str, i32)> {
+    partitions
+        .iter()
+        .map(|p| (&*p.topic, p.partition))
+        .collect()
+}
+
+/// The answer for each partition, in the order of the question.
+fn in_order(
+    partitions: &[TopicPartition],
+    answers: Vec<PartitionAnswer>,
+) -> Vec<Option<PartitionAnswer>> {
+    let mut by_partition: BTreeMap<(String, i32), PartitionAnswer> = answers
+        .into_iter()
+        .map(|a| ((a.topic.clone(), a.partition), a))
+        .collect();
+    partitions
+        .iter()
+        .map(|p| by_partition.remove(&(p.topic.to_string(), p.partition)))
+        .collect()
 }
 
 impl Admin for KafkaAdmin {
-    fn describe_topics(&mut self, _: &[&str]) -> Result<Vec<Option<TopicInfo>>, TransportError> {
-        none()
+    fn describe_topics(&mut self, names: &[&str]) -> Result<Vec<Option<TopicInfo>>> {
+        if names.is_empty() {
+            return Ok(self.list_topics()?.into_iter().map(Some).collect());
+        }
+        let mut counts = self.partition_counts(names)?;
+        counts.retain(|name, _| names.contains(&name.as_str()));
+        let mut infos: BTreeMap<String, TopicInfo> = self
+            .infos(counts)?
+            .into_iter()
+            .map(|info| (info.name.clone(), info))
+            .collect();
+        Ok(names.iter().map(|name| infos.remove(*name)).collect())
     }
-    fn list_topics(&mut self) -> Result<Vec<TopicInfo>, TransportError> {
-        none()
+
+    fn list_topics(&mut self) -> Result<Vec<TopicInfo>> {
+        self.infos(self.partition_counts(&[])?)
     }
-    fn create_replicated(&mut self, _: &TopicInfo, _: Option<u16>) -> Result<(), TransportError> {
-        none()
+
+    fn create_replicated(&mut self, topic: &TopicInfo, replication_factor: Option<u16>) -> Result {
+        let partitions =
+            i32::try_from(topic.partitions).map_err(|_| TransportError::InvalidTopic {
+                topic: topic.name.clone(),
+                reason: format!("{} partitions are too many", topic.partitions),
+            })?;
+        let replication = replication_factor.map_or(-1, i32::from);
+        let mut new = NewTopic::new(
+            &topic.name,
+            partitions,
+            TopicReplication::Fixed(replication),
+        );
+        for (key, value) in &topic.config {
+            new = new.set(key, value);
+        }
+        let created = wait(self.client.create_topics([&new], &self.options()));
+        let created = created.map_err(|e| self.failed("creating a topic", &e))?;
+        match created.into_iter().next() {
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
+                let there = self.partition_counts(&[&topic.name])?;
+                match there.get(&topic.name) {
+                    Some(count) if *count != topic.partitions => {
+                        Err(TransportError::InvalidTopic {
+                            topic: topic.name.clone(),
+                            reason: format!(
+                                "it is there with {count} partitions, not {}; delete it, or use its count",
+                                topic.partitions
+                            ),
+                        })
+                    }
+                    _ => self.until(&topic.name, Some(topic.partitions)),
+                }
+            }
+            Some(Err((_, code))) => {
+                Err(self.explained(errors::of_topic("creating it", &topic.name, code)))
+            }
+            Some(Ok(_)) | None => self.until(&topic.name, Some(topic.partitions)),
+        }
     }
-    fn delete_topics(&mut self, _: &[&str]) -> Result<(), TransportError> {
-        none()
+
+    fn delete_topics(&mut self, names: &[&str]) -> Result {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let deleted = wait(self.client.delete_topics(names, &self.options()));
+        let deleted = deleted.map_err(|e| self.failed("deleting topics", &e))?;
+        for result in deleted {
+            match result {
+                Ok(_)
+                | Err((
+                    _,
+                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
+                )) => {}
+                Err((name, code)) => {
+                    return Err(self.explained(errors::of_topic("deleting it", &name, code)));
+                }
+            }
+        }
+        names.iter().try_for_each(|name| self.until(name, None))
     }
-    fn delete_records(&mut self, _: &[(TopicPartition, i64)]) -> Result<(), TransportError> {
-        none()
+
+    fn delete_records(&mut self, before: &[(TopicPartition, i64)]) -> Result {
+        if before.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<TopicPartition> = before.iter().map(|(p, _)| p.clone()).collect();
+        self.check(&partitions)?;
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in before {
+            list.add_partition_offset(
+                &partition.topic,
+                partition.partition,
+                Offset::Offset(*offset),
+            )
+            .map_err(|e| self.failed("deleting records", &e))?;
+        }
+        let deleted = wait(self.client.delete_records(&list, &self.options()));
+        let deleted = deleted.map_err(|e| self.failed("deleting records", &e))?;
+        for element in deleted.elements() {
+            if let Err(error) = element.error() {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+                return Err(self.explained(errors::of_topic(
+                    "deleting records",
+                    element.topic(),
+                    code,
+                )));
+            }
+        }
+        Ok(())
     }
-    fn offsets(&mut self, _: &[TopicPartition]) -> Result<Vec<OffsetRange>, TransportError> {
-        none()
+
+    fn offsets(&mut self, partitions: &[TopicPartition]) -> Result<Vec<OffsetRange>> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check(partitions)?;
+        let ask = |end| -> Result<Vec<Option<PartitionAnswer>>> {
+            let answers = self.requests().offsets(&pairs(partitions), end);
+            let answers = answers.map_err(|e| self.refused("asking for offsets", &e))?;
+            self.known("asking for offsets", &answers)?;
+            Ok(in_order(partitions, answers))
+        };
+        let (starts, ends) = (ask(End::First)?, ask(End::Last)?);
+        partitions
+            .iter()
+            .zip(starts.into_iter().zip(ends))
+            .map(|(partition, range)| match range {
+                (Some(start), Some(end)) => Ok(OffsetRange {
+                    start: start.offset,
+                    end: end.offset,
+                }),
+                _ => Err(TransportError::Retriable(format!(
+                    "the brokers told no offsets of {partition}"
+                ))),
+            })
+            .collect()
     }
+
     fn committed(
         &mut self,
-        _: &str,
-        _: &[TopicPartition],
-    ) -> Result<Vec<Option<CommittedOffset>>, TransportError> {
-        none()
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<CommittedOffset>>> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let what = format!("asking for the offsets of group `{group}`");
+        let answers = self.requests().committed(group, &pairs(partitions));
+        let answers = answers.map_err(|e| self.refused(&what, &e))?;
+        self.known(&what, &answers)?;
+        let committed = in_order(partitions, answers).into_iter().map(|answer| {
+            answer.filter(|a| a.offset >= 0).map(|a| CommittedOffset {
+                offset: a.offset,
+                metadata: a.metadata,
+            })
+        });
+        Ok(committed.collect())
     }
-    fn alter_committed(
-        &mut self,
-        _: &str,
-        _: &[(TopicPartition, i64)],
-    ) -> Result<(), TransportError> {
-        none()
+
+    fn alter_committed(&mut self, group: &str, offsets: &[(TopicPartition, i64)]) -> Result {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let partitions: Vec<TopicPartition> = offsets.iter().map(|(p, _)| p.clone()).collect();
+        self.check(&partitions)?;
+        let what = format!("setting the offsets of group `{group}`");
+        let wanted: Vec<(&str, i32, i64)> = offsets
+            .iter()
+            .map(|(p, offset)| (&*p.topic, p.partition, *offset))
+            .collect();
+        let answers = self
+            .requests()
+            .alter_committed(group, &wanted)
+            .map_err(|e| self.has_members(group, &what, &e))?;
+        match answers.iter().find_map(|a| a.error) {
+            Some(code) => Err(self.has_members(group, &what, &code.into())),
+            None => Ok(()),
+        }
     }
-    fn describe_group(&mut self, _: &str) -> Result<GroupDescription, TransportError> {
-        none()
+
+    fn describe_group(&mut self, group: &str) -> Result<GroupDescription> {
+        let what = format!("describing group `{group}`");
+        match self.requests().group(group) {
+            Ok(answer) => Ok(GroupDescription {
+                state: answer.state,
+                members: answer
+                    .members
+                    .into_iter()
+                    .map(|m| GroupMember {
+                        member: m.instance.unwrap_or(m.id),
+                        client_id: m.client_id,
+                        host: m.host,
+                    })
+                    .collect(),
+            }),
+            Err(refused) if refused.code == RDKafkaErrorCode::GroupIdNotFound => {
+                Ok(GroupDescription {
+                    state: "Dead".to_owned(),
+                    members: Vec::new(),
+                })
+            }
+            Err(refused) => Err(self.refused(&what, &refused)),
+        }
     }
-    fn describe_log(&mut self) -> Result<LogDescription, TransportError> {
-        none()
+
+    fn describe_log(&mut self) -> Result<LogDescription> {
+        let answer = self.requests().cluster();
+        let answer = answer.map_err(|e| self.refused("describing the cluster", &e))?;
+        Ok(LogDescription {
+            id: answer.id,
+            // A broker tells which requests it takes, and librdkafka keeps that to itself.
+            version: None,
+            brokers: answer.brokers,
+        })
     }
-    fn allowed(
-        &mut self,
-        _: &[Resource<'_>],
-    ) -> Result<Vec<Option<BTreeSet<Operation>>>, TransportError> {
-        none()
+
+    fn allowed(&mut self, resources: &[Resource<'_>]) -> Result<Vec<Option<BTreeSet<Operation>>>> {
+        resources
+            .iter()
+            .map(|resource| {
+                let what = format!("asking for the rights on {resource}");
+                let refused = |e: Refused| match e.code {
+                    RDKafkaErrorCode::UnknownTopicOrPartition
+                    | RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::GroupIdNotFound
+                    | RDKafkaErrorCode::UnsupportedFeature
+                    | RDKafkaErrorCode::UnsupportedVersion => Ok(None),
+                    RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::GroupAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed => Ok(Some(BTreeSet::new())),
+                    _ => Err(self.refused(&what, &e)),
+                };
+                match resource {
+                    Resource::Topic(topic) => match self.requests().topic_rights(&[topic]) {
+                        Ok(mut answers) => match answers.pop() {
+                            Some(rights) => rights.or_else(refused),
+                            None => Ok(None),
+                        },
+                        Err(e) => refused(e),
+                    },
+                    Resource::Group(group) => self
+                        .requests()
+                        .group(group)
+                        .map(|a| a.allowed)
+                        .or_else(refused),
+                    Resource::Cluster => self
+                        .requests()
+                        .cluster()
+                        .map(|a| a.allowed)
+                        .or_else(refused),
+                }
+            })
+            .collect()
+    }
+}
+
+impl KafkaAdmin {
+    /// Brokers refuse to set the offsets of a group with members in several words.
+    fn has_members(&self, group: &str, what: &str, refused: &Refused) -> TransportError {
+        match refused.code {
+            RDKafkaErrorCode::UnknownMemberId
+            | RDKafkaErrorCode::NonEmptyGroup
+            | RDKafkaErrorCode::IllegalGeneration
+            | RDKafkaErrorCode::GroupSubscribedToTopic => TransportError::Abortable(format!(
+                "{what}: group `{group}` has members; stop the application first"
+            )),
+            _ => self.refused(what, refused),
+        }
+    }
+}
+
+/// Wakes the thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for an answer that librdkafka's thread will bring. Needs no runtime, so it may be called from within one.
+fn wait<F: Future>(future: F) -> F::Output {
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = TaskContext::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => std::thread::park(),
+        }
     }
 }

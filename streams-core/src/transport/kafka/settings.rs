@@ -100,6 +100,8 @@ impl Role {
 #[derive(Debug)]
 pub(super) struct Settings {
     bootstrap_servers: String,
+    /// `client.id`, if it is set.
+    client_id: Option<String>,
     /// With their prefixes; those without one are for every client.
     clients: BTreeMap<String, String>,
 }
@@ -113,6 +115,7 @@ impl Settings {
         };
         let settings = Settings {
             bootstrap_servers: bootstrap_servers.clone(),
+            client_id: config.client_id.as_ref().map(|id| format!("{id}-admin")),
             clients: config.clients.clone(),
         };
         // A setting that librdkafka refuses is told at once, not by the first client that needs it.
@@ -156,6 +159,13 @@ impl Settings {
             }
         }
         config
+    }
+
+    /// The client id of an admin client; `client.id` may name another.
+    pub(super) fn admin_client_id(&self) -> String {
+        self.client_id
+            .clone()
+            .unwrap_or_else(|| "kstreams-admin".to_owned())
     }
 
     /// How long a request that somebody waits for may take.

@@ -1,0 +1,599 @@
+//! Layer 2. Requests to brokers for which rdkafka has no call: offsets, groups, rights. Each waits for its answer.
+
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString, c_char};
+use std::time::Duration;
+
+use rdkafka::bindings as sys;
+use rdkafka::error::{IsError, RDKafkaErrorCode};
+use rdkafka::types::{RDKafka, RDKafkaAdminOptions, RDKafkaEvent, RDKafkaQueue};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::transport::Operation;
+
+type Result<T> = std::result::Result<T, Refused>;
+
+/// What a broker, or the client on its way there, answered.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) reason: String,
+}
+
+impl From<RDKafkaErrorCode> for Refused {
+    fn from(code: RDKafkaErrorCode) -> Self {
+        Refused {
+            code,
+            reason: code.to_string(),
+        }
+    }
+}
+
+/// A partition in an answer.
+#[derive(Debug)]
+pub(super) struct PartitionAnswer {
+    pub(super) topic: String,
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) metadata: String,
+    pub(super) error: Option<RDKafkaErrorCode>,
+}
+
+/// A group in an answer.
+#[derive(Debug)]
+pub(super) struct GroupAnswer {
+    pub(super) state: String,
+    pub(super) members: Vec<MemberAnswer>,
+    pub(super) allowed: Option<BTreeSet<Operation>>,
+}
+
+/// A member in an answer.
+#[derive(Debug)]
+pub(super) struct MemberAnswer {
+    pub(super) id: String,
+    pub(super) instance: Option<String>,
+    pub(super) client_id: String,
+    pub(super) host: String,
+}
+
+/// The cluster in an answer.
+#[derive(Debug)]
+pub(super) struct ClusterAnswer {
+    pub(super) id: String,
+    pub(super) brokers: Vec<String>,
+    pub(super) allowed: Option<BTreeSet<Operation>>,
+}
+
+/// What this client may do with a topic, where the broker tells; or why it tells nothing of the topic.
+pub(super) type TopicRights = Result<Option<BTreeSet<Operation>>>;
+
+/// Where a partition's records begin, or where they end, those counted that are not yet committed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    First,
+    Last,
+}
+
+/// A client that requests are sent with, and how long one may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Requests {
+    client: *mut RDKafka,
+    timeout: Duration,
+}
+
+#[expect(
+    unsafe_code,
+    reason = "every function calls librdkafka; each block says why it may"
+)]
+impl Requests {
+    /// # Safety
+    /// The client must be alive as long as this is used.
+    pub(super) unsafe fn new(client: *mut RDKafka, timeout: Duration) -> Self {
+        Requests { client, timeout }
+    }
+
+    /// Offsets of partitions, read uncommitted.
+    pub(super) fn offsets(
+        self,
+        partitions: &[(&str, i32)],
+        end: End,
+    ) -> Result<Vec<PartitionAnswer>> {
+        let spec = match end {
+            End::First => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_EARLIEST,
+            End::Last => sys::rd_kafka_OffsetSpec_t::RD_KAFKA_OFFSET_SPEC_LATEST,
+        };
+        let list = list(partitions.iter().map(|(t, p)| (*t, *p, None)));
+        for index in 0..partitions.len() {
+            // SAFETY: the list has as many elements as there are partitions; the offset stands for a specification here.
+            unsafe { (*(*list.ptr()).elems.add(index)).offset = i64::from(spec as i32) };
+        }
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS,
+            self.timeout,
+        );
+        // SAFETY: options are valid for this request; an error in setting them is impossible and would be freed below.
+        unsafe {
+            let level = sys::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED;
+            free(sys::rd_kafka_AdminOptions_set_isolation_level(
+                options.0, level,
+            ));
+        }
+        let event = self.ask(|queue| {
+            // SAFETY: all four are valid for the time of the call, which copies the list.
+            unsafe { sys::rd_kafka_ListOffsets(self.client, list.ptr(), options.0, queue) };
+        })?;
+        let mut answers = Vec::new();
+        // SAFETY: the event is of this kind, as `ask` has checked that it is no error; all is copied before it goes.
+        unsafe {
+            let result = sys::rd_kafka_event_ListOffsets_result(event.0);
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let mut count = 0;
+            let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
+            for index in 0..count {
+                let info = *infos.add(index);
+                answers.push(partition(
+                    &*sys::rd_kafka_ListOffsetsResultInfo_topic_partition(info),
+                ));
+            }
+        }
+        Ok(answers)
+    }
+
+    /// What a group has committed, when no transaction on these offsets is open any more.
+    pub(super) fn committed(
+        self,
+        group: &str,
+        partitions: &[(&str, i32)],
+    ) -> Result<Vec<PartitionAnswer>> {
+        let name = text(group)?;
+        let list = list(partitions.iter().map(|(t, p)| (*t, *p, None)));
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
+            self.timeout,
+        );
+        // SAFETY: options are valid for this request.
+        unsafe {
+            free(sys::rd_kafka_AdminOptions_set_require_stable_offsets(
+                options.0, 1,
+            ));
+        }
+        // SAFETY: name and list are valid and copied.
+        let request =
+            unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(name.as_ptr(), list.ptr()) };
+        let event = self.ask(|queue| {
+            let mut requests = [request];
+            // SAFETY: one request, valid until it is destroyed below.
+            unsafe {
+                sys::rd_kafka_ListConsumerGroupOffsets(
+                    self.client,
+                    requests.as_mut_ptr(),
+                    1,
+                    options.0,
+                    queue,
+                );
+            }
+        });
+        // SAFETY: made above, and not used afterwards.
+        unsafe { sys::rd_kafka_ListConsumerGroupOffsets_destroy(request) };
+        let event = event?;
+        // SAFETY: the event is of this kind and outlives what is read of it.
+        unsafe {
+            let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.0);
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let mut count = 0;
+            let groups =
+                sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
+            group_partitions(groups, count)
+        }
+    }
+
+    /// Sets what a group without members has committed.
+    pub(super) fn alter_committed(
+        self,
+        group: &str,
+        offsets: &[(&str, i32, i64)],
+    ) -> Result<Vec<PartitionAnswer>> {
+        let name = text(group)?;
+        let list = list(offsets.iter().map(|(t, p, o)| (*t, *p, Some(*o))));
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS,
+            self.timeout,
+        );
+        // SAFETY: name and list are valid and copied.
+        let request =
+            unsafe { sys::rd_kafka_AlterConsumerGroupOffsets_new(name.as_ptr(), list.ptr()) };
+        let event = self.ask(|queue| {
+            let mut requests = [request];
+            // SAFETY: one request, valid until it is destroyed below.
+            unsafe {
+                sys::rd_kafka_AlterConsumerGroupOffsets(
+                    self.client,
+                    requests.as_mut_ptr(),
+                    1,
+                    options.0,
+                    queue,
+                );
+            }
+        });
+        // SAFETY: made above, and not used afterwards.
+        unsafe { sys::rd_kafka_AlterConsumerGroupOffsets_destroy(request) };
+        let event = event?;
+        // SAFETY: the event is of this kind and outlives what is read of it.
+        unsafe {
+            let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(event.0);
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let mut count = 0;
+            let groups =
+                sys::rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &raw mut count);
+            group_partitions(groups, count)
+        }
+    }
+
+    /// Who is in a group, and what this client may do with it.
+    pub(super) fn group(self, group: &str) -> Result<GroupAnswer> {
+        let name = text(group)?;
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS,
+            self.timeout,
+        );
+        options.with_rights();
+        let event = self.ask(|queue| {
+            let mut names = [name.as_ptr()];
+            // SAFETY: one name, valid for the time of the call, which copies it.
+            unsafe {
+                sys::rd_kafka_DescribeConsumerGroups(
+                    self.client,
+                    names.as_mut_ptr(),
+                    1,
+                    options.0,
+                    queue,
+                );
+            }
+        })?;
+        // SAFETY: the event is of this kind and outlives what is read of it; everything is copied.
+        unsafe {
+            let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.0);
+            let mut count = 0;
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let groups = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
+            if count == 0 {
+                return Err(RDKafkaErrorCode::GroupIdNotFound.into());
+            }
+            let found = *groups;
+            error(sys::rd_kafka_ConsumerGroupDescription_error(found))?;
+            let state = sys::rd_kafka_ConsumerGroupDescription_state(found);
+            let members = (0..sys::rd_kafka_ConsumerGroupDescription_member_count(found))
+                .map(|index| {
+                    let member = sys::rd_kafka_ConsumerGroupDescription_member(found, index);
+                    let instance = sys::rd_kafka_MemberDescription_group_instance_id(member);
+                    MemberAnswer {
+                        id: owned(sys::rd_kafka_MemberDescription_consumer_id(member)),
+                        instance: (!instance.is_null()).then(|| owned(instance)),
+                        client_id: owned(sys::rd_kafka_MemberDescription_client_id(member)),
+                        host: owned(sys::rd_kafka_MemberDescription_host(member)),
+                    }
+                })
+                .collect();
+            let mut count = 0;
+            let rights =
+                sys::rd_kafka_ConsumerGroupDescription_authorized_operations(found, &raw mut count);
+            Ok(GroupAnswer {
+                state: owned(sys::rd_kafka_consumer_group_state_name(state)),
+                members,
+                allowed: operations(rights, count),
+            })
+        }
+    }
+
+    /// What this client may do with topics.
+    pub(super) fn topic_rights(self, topics: &[&str]) -> Result<Vec<TopicRights>> {
+        let names = topics
+            .iter()
+            .map(|t| text(t))
+            .collect::<Result<Vec<CString>>>()?;
+        let mut pointers: Vec<*const c_char> = names.iter().map(|n| n.as_ptr()).collect();
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            self.timeout,
+        );
+        options.with_rights();
+        // SAFETY: as many names as pointers, copied by the call.
+        let collection = unsafe {
+            sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len())
+        };
+        let event = self.ask(|queue| {
+            // SAFETY: the collection is valid until it is destroyed below.
+            unsafe { sys::rd_kafka_DescribeTopics(self.client, collection, options.0, queue) };
+        });
+        // SAFETY: made above, and not used afterwards.
+        unsafe { sys::rd_kafka_TopicCollection_destroy(collection) };
+        let event = event?;
+        let mut answers = Vec::new();
+        // SAFETY: the event is of this kind and outlives what is read of it.
+        unsafe {
+            let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let mut count = 0;
+            let found = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
+            for index in 0..count {
+                let topic = *found.add(index);
+                let mut count = 0;
+                let rights =
+                    sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count);
+                let allowed = error(sys::rd_kafka_TopicDescription_error(topic))
+                    .map(|()| operations(rights, count));
+                answers.push(allowed);
+            }
+        }
+        Ok(answers)
+    }
+
+    /// The cluster, and what this client may do with it.
+    pub(super) fn cluster(self) -> Result<ClusterAnswer> {
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER,
+            self.timeout,
+        );
+        options.with_rights();
+        let event = self.ask(|queue| {
+            // SAFETY: client, options and queue are valid.
+            unsafe { sys::rd_kafka_DescribeCluster(self.client, options.0, queue) };
+        })?;
+        // SAFETY: the event is of this kind and outlives what is read of it.
+        unsafe {
+            let result = sys::rd_kafka_event_DescribeCluster_result(event.0);
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let mut count = 0;
+            let nodes = sys::rd_kafka_DescribeCluster_result_nodes(result, &raw mut count);
+            let brokers = (0..count)
+                .map(|index| {
+                    let node = *nodes.add(index);
+                    format!(
+                        "{} {}:{}",
+                        sys::rd_kafka_Node_id(node),
+                        owned(sys::rd_kafka_Node_host(node)),
+                        sys::rd_kafka_Node_port(node)
+                    )
+                })
+                .collect();
+            let mut count = 0;
+            let rights =
+                sys::rd_kafka_DescribeCluster_result_authorized_operations(result, &raw mut count);
+            Ok(ClusterAnswer {
+                id: owned(sys::rd_kafka_DescribeCluster_result_cluster_id(result)),
+                brokers,
+                allowed: operations(rights, count),
+            })
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    fn ask(self, send: impl FnOnce(*mut RDKafkaQueue)) -> Result<Event> {
+        // SAFETY: the client is alive, as `new` was promised.
+        let queue = Queue(unsafe { sys::rd_kafka_queue_new(self.client) });
+        send(queue.0);
+        // The request has its own time-out; this one is only for an answer that never comes.
+        let patience = self.timeout + Duration::from_secs(5);
+        let millis = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
+        // SAFETY: the queue is valid.
+        let event = Event(unsafe { sys::rd_kafka_queue_poll(queue.0, millis) });
+        if event.0.is_null() {
+            return Err(RDKafkaErrorCode::OperationTimedOut.into());
+        }
+        // SAFETY: the event is valid.
+        let code = unsafe { sys::rd_kafka_event_error(event.0) };
+        if code.is_error() {
+            // SAFETY: the text lives as long as the event.
+            let reason = unsafe { owned(sys::rd_kafka_event_error_string(event.0)) };
+            return Err(Refused {
+                code: code.into(),
+                reason,
+            });
+        }
+        Ok(event)
+    }
+}
+
+struct Options(*mut RDKafkaAdminOptions);
+
+#[expect(unsafe_code, reason = "options of a request; see SAFETY")]
+impl Options {
+    fn new(client: *mut RDKafka, operation: sys::rd_kafka_admin_op_t, timeout: Duration) -> Self {
+        let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+        let mut reason: [c_char; 256] = [0; 256];
+        // SAFETY: the client is alive; the place for a reason is as long as told.
+        unsafe {
+            let options = sys::rd_kafka_AdminOptions_new(client, operation);
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options,
+                millis,
+                reason.as_mut_ptr(),
+                reason.len(),
+            );
+            Options(options)
+        }
+    }
+
+    fn with_rights(&self) {
+        // SAFETY: the options are valid; a refusal is given back.
+        unsafe {
+            free(sys::rd_kafka_AdminOptions_set_include_authorized_operations(self.0, 1));
+        }
+    }
+}
+
+impl Drop for Options {
+    #[expect(unsafe_code, reason = "gives back what `new` made; see SAFETY")]
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, used by nobody else.
+        unsafe { sys::rd_kafka_AdminOptions_destroy(self.0) };
+    }
+}
+
+struct Queue(*mut RDKafkaQueue);
+
+impl Drop for Queue {
+    #[expect(unsafe_code, reason = "gives back a queue; see SAFETY")]
+    fn drop(&mut self) {
+        // SAFETY: made by `ask`, used by nobody else.
+        unsafe { sys::rd_kafka_queue_destroy(self.0) };
+    }
+}
+
+struct Event(*mut RDKafkaEvent);
+
+impl Drop for Event {
+    #[expect(unsafe_code, reason = "gives back an event; see SAFETY")]
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: given to us by the queue, and nothing of it is kept.
+            unsafe { sys::rd_kafka_event_destroy(self.0) };
+        }
+    }
+}
+
+fn list<'a>(partitions: impl Iterator<Item = (&'a str, i32, Option<i64>)>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition, offset) in partitions {
+        let mut added = list.add_partition(topic, partition);
+        if let Some(offset) = offset {
+            // Only an offset out of librdkafka's range is refused, and stays what it was: invalid, which the broker refuses.
+            let _ = added.set_offset(Offset::Offset(offset));
+        }
+    }
+    list
+}
+
+fn text(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| RDKafkaErrorCode::InvalidArgument.into())
+}
+
+/// # Safety
+/// A text that ends with a zero, or null.
+#[expect(unsafe_code, reason = "reads C's text")]
+unsafe fn owned(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: as promised.
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// # Safety
+/// An error that belongs to an answer, or null.
+#[expect(unsafe_code, reason = "reads an error")]
+unsafe fn error(error: *const sys::rd_kafka_error_t) -> Result<()> {
+    // SAFETY: as promised; the calls take null as no error.
+    let code = unsafe { sys::rd_kafka_error_code(error) };
+    if !code.is_error() {
+        return Ok(());
+    }
+    Err(Refused {
+        code: code.into(),
+        // SAFETY: as above; the text is the error's.
+        reason: unsafe { owned(sys::rd_kafka_error_string(error)) },
+    })
+}
+
+/// # Safety
+/// An error that is ours to give back, or null.
+#[expect(unsafe_code, reason = "gives back an error")]
+unsafe fn free(error: *mut sys::rd_kafka_error_t) {
+    if !error.is_null() {
+        // SAFETY: as promised.
+        unsafe { sys::rd_kafka_error_destroy(error) };
+    }
+}
+
+/// # Safety
+/// `count` groups of an answer.
+#[expect(unsafe_code, reason = "reads an answer")]
+unsafe fn group_partitions(
+    groups: *mut *const sys::rd_kafka_group_result_t,
+    count: usize,
+) -> Result<Vec<PartitionAnswer>> {
+    let mut answers = Vec::new();
+    for index in 0..count {
+        // SAFETY: as promised; list and elements live as long as the answer.
+        unsafe {
+            let group = *groups.add(index);
+            error(sys::rd_kafka_group_result_error(group))?;
+            let list = sys::rd_kafka_group_result_partitions(group);
+            if list.is_null() {
+                continue;
+            }
+            for index in 0..usize::try_from((*list).cnt).unwrap_or_default() {
+                answers.push(partition(&*(*list).elems.add(index)));
+            }
+        }
+    }
+    Ok(answers)
+}
+
+#[expect(unsafe_code, reason = "reads an answer; see SAFETY")]
+fn partition(native: &sys::rd_kafka_topic_partition_t) -> PartitionAnswer {
+    let metadata = if native.metadata.is_null() {
+        String::new()
+    } else {
+        // SAFETY: `metadata_size` bytes that belong to the element.
+        let bytes = unsafe {
+            std::slice::from_raw_parts(native.metadata.cast::<u8>(), native.metadata_size)
+        };
+        String::from_utf8_lossy(bytes).into_owned()
+    };
+    PartitionAnswer {
+        // SAFETY: the element's topic ends with a zero.
+        topic: unsafe { owned(native.topic) },
+        partition: native.partition,
+        offset: native.offset,
+        metadata,
+        error: native.err.is_error().then(|| native.err.into()),
+    }
+}
+
+/// # Safety
+/// `count` operations, or null where rights are not told.
+#[expect(unsafe_code, reason = "reads an answer")]
+unsafe fn operations(
+    rights: *const sys::rd_kafka_AclOperation_t,
+    count: usize,
+) -> Option<BTreeSet<Operation>> {
+    use sys::rd_kafka_AclOperation_t as Acl;
+    if rights.is_null() {
+        return None;
+    }
+    // SAFETY: as promised.
+    let rights = unsafe { std::slice::from_raw_parts(rights, count) };
+    let known = rights.iter().filter_map(|right| match right {
+        Acl::RD_KAFKA_ACL_OPERATION_READ => Some(Operation::Read),
+        Acl::RD_KAFKA_ACL_OPERATION_WRITE => Some(Operation::Write),
+        Acl::RD_KAFKA_ACL_OPERATION_CREATE => Some(Operation::Create),
+        Acl::RD_KAFKA_ACL_OPERATION_DELETE => Some(Operation::Delete),
+        Acl::RD_KAFKA_ACL_OPERATION_ALTER => Some(Operation::Alter),
+        Acl::RD_KAFKA_ACL_OPERATION_DESCRIBE => Some(Operation::Describe),
+        Acl::RD_KAFKA_ACL_OPERATION_DESCRIBE_CONFIGS => Some(Operation::DescribeConfigs),
+        Acl::RD_KAFKA_ACL_OPERATION_ALTER_CONFIGS => Some(Operation::AlterConfigs),
+        _ => None,
+    });
+    Some(known.collect())
+}
