@@ -433,7 +433,7 @@ pub(crate) fn compaction_keeps_the_last_of_each_key(h: Box<dyn Harness>) {
     let config = [
         ("cleanup.policy", "compact"),
         ("min.cleanable.dirty.ratio", "0.01"),
-        ("segment.bytes", "16384"),
+        ("segment.bytes", h.segment_bytes()),
         ("segment.ms", "100"),
     ];
     admin(&*t).create_topic(&topic(&name, 1, &config)).unwrap();
