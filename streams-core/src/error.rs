@@ -469,6 +469,8 @@ pub enum ErrorClass {
     Retriable,
     /// What is in memory is no longer what the log says: abort, rebuild the thread's tasks from their last commit, rewind.
     Corrupted,
+    /// As corrupted, and the producer is of no more use: a new one first.
+    LostProducer,
     /// Others have the tasks now: drop them without committing, and join anew.
     Fenced,
     /// Nothing helps: the thread ends, and the uncaught handler decides.
@@ -481,6 +483,7 @@ pub fn transport_class(e: &TransportError) -> ErrorClass {
     match e {
         TransportError::Retriable(_) => ErrorClass::Retriable,
         TransportError::Abortable(_) => ErrorClass::Corrupted,
+        TransportError::Unusable(_) => ErrorClass::LostProducer,
         TransportError::Fenced(_) => ErrorClass::Fenced,
         TransportError::UnknownTopic(_)
         | TransportError::UnknownPartition(_)

@@ -29,6 +29,10 @@ pub enum TransportError {
     /// Another instance took this one's place: drop the tasks, rejoin.
     #[error("fenced: {0}")]
     Fenced(String),
+    /// This client is of no more use, as its transaction was open for too long, say; but nobody took this one's place. Make
+    /// a new client, which ends what the old one left open; the state rolled back and the input rewound.
+    #[error("client lost: {0}")]
+    Unusable(String),
     /// A topic is not there.
     #[error("topic `{0}` does not exist")]
     UnknownTopic(String),
@@ -413,6 +417,8 @@ pub struct GroupMetadata {
     pub member: String,
     /// The generation or epoch it was last told.
     pub generation: i64,
+    /// The name that stays the same when the member is restarted, where the log tells it from `member`.
+    pub instance: Option<String>,
 }
 
 impl GroupMetadata {
@@ -423,6 +429,7 @@ impl GroupMetadata {
             group: group.into(),
             member: String::new(),
             generation: -1,
+            instance: None,
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct Clients {
     pub(crate) in_transaction: bool,
     /// Whether something was sent that no flush or commit has made durable.
     pub(crate) unflushed: bool,
+    /// Whether the producer is of no more use.
+    pub(crate) producer_is_lost: bool,
 }
 
 impl fmt::Debug for Clients {
@@ -29,9 +31,9 @@ impl fmt::Debug for Clients {
 }
 
 impl Clients {
-    /// Connects everything. Under exactly-once this fences the producer that had this member's name before, and ends what
-    /// it left open, so that the state restored afterwards is final.
-    pub(crate) fn connect(app: &Application, member: &str) -> TaskResult<Clients> {
+    /// A producer. Under exactly-once it fences the one that had this member's name before, and ends what that left open, so
+    /// that the state restored afterwards is final.
+    fn producer(app: &Application, member: &str) -> TaskResult<Box<dyn Producer>> {
         let client_id = format!("{}-{member}", app.client_id());
         let transactional_id = app.exactly_once().then(|| format!("{}-{member}", app.id()));
         let transactional = transactional_id.is_some();
@@ -43,6 +45,22 @@ impl Clients {
         if transactional {
             producer.init()?;
         }
+        Ok(producer)
+    }
+
+    /// Puts a new producer in the place of one that is of no more use. What the old one had not made durable is gone.
+    pub(crate) fn replace_producer(&mut self, app: &Application, member: &str) -> TaskResult {
+        self.producer = Self::producer(app, member)?;
+        self.producer_is_lost = false;
+        self.in_transaction = false;
+        self.unflushed = false;
+        Ok(())
+    }
+
+    /// Connects everything.
+    pub(crate) fn connect(app: &Application, member: &str) -> TaskResult<Clients> {
+        let client_id = format!("{}-{member}", app.client_id());
+        let producer = Self::producer(app, member)?;
         let spec = MembershipSpec {
             group: app.id().to_owned(),
             member: member.to_owned(),
@@ -58,6 +76,7 @@ impl Clients {
             admin: app.transport.admin()?,
             in_transaction: false,
             unflushed: false,
+            producer_is_lost: false,
         })
     }
 }

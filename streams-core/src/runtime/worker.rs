@@ -159,6 +159,16 @@ impl Worker {
                 );
                 self.broken = true;
             }
+            ErrorClass::LostProducer => {
+                tracing::warn!(
+                    member = self.member,
+                    "rolling back to the last commit with a new producer: {error}"
+                );
+                self.broken = true;
+                if let Some(clients) = &mut self.clients {
+                    clients.producer_is_lost = true;
+                }
+            }
             ErrorClass::Fenced => {
                 tracing::warn!(
                     member = self.member,

@@ -21,10 +21,13 @@ use crate::config::StreamsConfig;
 mod admin;
 mod consumer;
 mod errors;
+mod handle;
+mod joining;
 mod membership;
 mod partition_queue;
 mod producer;
 mod requests;
+mod sending;
 mod settings;
 
 /// A Kafka cluster. Clones are the same.

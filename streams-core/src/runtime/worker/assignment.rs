@@ -155,7 +155,11 @@ impl Worker {
     /// rewound.
     pub(super) fn roll_back(&mut self) -> TaskResult {
         let mut aborted = 0;
+        let (app, member) = (self.app.clone(), self.member.clone());
         let clients = self.clients()?;
+        if clients.producer_is_lost {
+            clients.replace_producer(&app, &member)?;
+        }
         if clients.in_transaction {
             clients.producer.abort()?;
             clients.in_transaction = false;

@@ -17,6 +17,8 @@ pub(super) enum Committing {
     No,
     /// The log does not have it yet; everything up to there may be repeated.
     Writing,
+    /// Everything is in the transaction, and its end may be on its way; only that may be repeated.
+    Ending(Vec<(TopicPartition, CommittedOffset)>),
     /// The log has it; the state is still to follow, then the offsets where they were not in the transaction.
     Logged(Vec<(TopicPartition, CommittedOffset)>),
 }
@@ -92,7 +94,7 @@ impl Worker {
 
     /// Commits every task of this worker. Tells whether there was anything to commit.
     pub(crate) fn commit(&mut self) -> TaskResult<bool> {
-        if !matches!(self.committing, Committing::Logged(_)) {
+        if matches!(self.committing, Committing::No | Committing::Writing) {
             let open = self
                 .clients
                 .as_ref()
@@ -104,9 +106,17 @@ impl Worker {
         }
         let queries = self.app.queries.clone();
         let _until_the_state_has_it = queries.committing();
-        if !matches!(self.committing, Committing::Logged(_)) {
+        if matches!(self.committing, Committing::No | Committing::Writing) {
             self.committing = Committing::Writing;
             let offsets = self.write_to_log()?;
+            self.committing = Committing::Ending(offsets);
+        }
+        if let Committing::Ending(offsets) = &mut self.committing {
+            let offsets = std::mem::take(offsets);
+            if let Err(e) = self.end_transaction() {
+                self.committing = Committing::Ending(offsets);
+                return Err(e);
+            }
             self.committing = Committing::Logged(offsets);
         }
         for (id, task) in &mut self.tasks {
@@ -129,7 +139,8 @@ impl Worker {
         Ok(true)
     }
 
-    /// Brings outputs and changelogs, and under exactly-once the input offsets, into the log. Tells the offsets.
+    /// Brings outputs and changelogs, and under exactly-once the input offsets, into the log; a transaction stays open. Tells the
+    /// offsets.
     fn write_to_log(&mut self) -> TaskResult<Vec<(TopicPartition, CommittedOffset)>> {
         for (id, task) in &mut self.tasks {
             task.flush_caches().map_err(|e| e.in_task(*id))?;
@@ -152,11 +163,19 @@ impl Worker {
         }
         let group = clients.membership.group_metadata();
         clients.producer.send_offsets(&group, &offsets)?;
-        let ends = clients.producer.commit()?;
-        clients.in_transaction = false;
-        clients.unflushed = false;
-        self.written(&ends);
         Ok(offsets)
+    }
+
+    /// Commits the transaction, if there is one.
+    fn end_transaction(&mut self) -> TaskResult {
+        if self.app.exactly_once() {
+            let clients = self.clients()?;
+            let ends = clients.producer.commit()?;
+            clients.in_transaction = false;
+            clients.unflushed = false;
+            self.written(&ends);
+        }
+        Ok(())
     }
 
     /// Deletes what was processed from repartition topics, once in a while. What fails is tried again with the next one.

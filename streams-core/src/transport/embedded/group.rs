@@ -71,6 +71,7 @@ impl Groups {
             group,
             member,
             generation,
+            ..
         } = metadata;
         let groups = self.lock();
         let members = groups.get(group).map(|g| &g.members);
@@ -348,6 +349,7 @@ impl Membership for EmbeddedMembership {
             group: self.spec.group.clone(),
             member: self.spec.member.clone(),
             generation: self.generation,
+            instance: None,
         }
     }
 

@@ -1,49 +1,610 @@
-//! Layer 2. The producer on Kafka.
+//! Layer 2. Kafka's producer: idempotent, or transactional where it has an id. Says of each failure what has to be done about it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::settings::Settings;
-use crate::outbox::Outbox;
+use super::handle::{Code, Failure, millis};
+use super::sending::{Sender, Undelivered};
+use super::settings::{Role, Settings};
+use crate::outbox::{Outbox, Outgoing};
+use crate::partitioner::partition_for_key;
 use crate::record::TopicPartition;
+use crate::time::{Clock, SystemClock};
 use crate::transport::{CommittedOffset, GroupMetadata, Producer, ProducerSpec, TransportError};
 
-#[derive(Debug)]
-pub(super) struct KafkaProducer;
+type Result<T> = std::result::Result<T, TransportError>;
 
-impl KafkaProducer {
-    pub(super) fn new(_: &Arc<Settings>, _: &ProducerSpec) -> Result<Self, TransportError> {
-        Err(TransportError::Fatal("no producer on Kafka yet".to_owned()))
-    }
+/// How long a call waits for brokers before it says "try again". What it began goes on meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a topic that a broker does not know may be one that it does not know yet.
+const NEW_TOPIC: Duration = Duration::from_secs(2);
+/// How long to believe in a partition count, as Kafka's `metadata.max.age.ms`.
+const TOPIC_AGE: Duration = Duration::from_secs(300);
+/// Records and bytes that may be under way before `send` waits for some to arrive.
+const MAX_IN_FLIGHT: usize = 100_000;
+const MAX_BYTES_IN_FLIGHT: usize = 64 << 20;
+/// What a batch of one record has beyond key, value and headers, at least.
+const BATCH_OVERHEAD: usize = 61;
+
+/// A producer of a Kafka cluster.
+#[derive(Debug)]
+pub(super) struct KafkaProducer {
+    sender: Sender,
+    clock: SystemClock,
+    id: Option<String>,
+    /// `transaction.timeout.ms`.
+    expiry: Duration,
+    compressed: bool,
+    state: State,
+    /// Why the transaction can only be aborted.
+    doomed: Option<String>,
+    /// By index into the `topics` of the last `send`.
+    names: Vec<Option<(Arc<str>, usize)>>,
+    /// By the sender's topic index.
+    topics: Vec<Topic>,
+    /// Where each record of the outbox at hand goes.
+    routes: Vec<(usize, i32)>,
 }
 
-fn none<T>() -> Result<T, TransportError> {
-    Err(TransportError::Fatal("no producer on Kafka yet".to_owned()))
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// No transactional id.
+    Plain,
+    /// `init` is still to come.
+    New,
+    /// Between transactions.
+    Ready,
+    /// In one, since then.
+    Open(Duration),
+    /// A commit of it is under way; only it can be repeated.
+    Committing(Duration),
+    /// An abort of it is under way; only it can be repeated.
+    Aborting(Duration),
+    /// Another producer took over.
+    Fenced(String),
+    /// Of no more use.
+    Unusable(String),
+}
+
+/// A topic as a broker last told.
+#[derive(Debug)]
+struct Topic {
+    partitions: u32,
+    /// Its `max.message.bytes`, if that may be asked.
+    limit: Option<usize>,
+    asked: Duration,
+    /// Where the next record without key and partition goes.
+    turn: u32,
+}
+
+impl KafkaProducer {
+    /// A producer, not yet connected.
+    pub(super) fn new(settings: &Arc<Settings>, spec: &ProducerSpec) -> Result<Self> {
+        let mut config = settings.client_config(Role::Producer, &spec.client_id);
+        let mut default = |key: &str, value: &str| {
+            if config.get(key).is_none() {
+                config.set(key, value);
+            }
+        };
+        // The topic's limit is the one that counts.
+        default("message.max.bytes", "1000000000");
+        if spec.transactional_id.is_some() {
+            default("transaction.timeout.ms", "10000");
+        } else {
+            // What is to be given up is for `task.timeout.ms` to say.
+            default("message.timeout.ms", "0");
+        }
+        if let Some(id) = &spec.transactional_id {
+            config.set("transactional.id", id);
+        }
+        let setting = |key: &str| config.get(key).map(str::to_owned);
+        let expiry = setting("transaction.timeout.ms")
+            .and_then(|ms| ms.parse().ok())
+            .unwrap_or(60_000);
+        let codec = setting("compression.type").or_else(|| setting("compression.codec"));
+        Ok(KafkaProducer {
+            sender: Sender::new(&config)?,
+            clock: SystemClock::new(),
+            id: spec.transactional_id.clone(),
+            expiry: Duration::from_millis(expiry),
+            compressed: codec.is_some_and(|codec| codec != "none"),
+            state: if spec.transactional_id.is_some() {
+                State::New
+            } else {
+                State::Plain
+            },
+            doomed: None,
+            names: Vec::new(),
+            topics: Vec::new(),
+            routes: Vec::new(),
+        })
+    }
+
+    /// What a call in the wrong state means.
+    fn misuse(&self, call: &str) -> TransportError {
+        match &self.state {
+            State::Fenced(why) => TransportError::Fenced(why.clone()),
+            State::Unusable(why) => TransportError::Unusable(why.clone()),
+            State::Committing(_) | State::Aborting(_) => TransportError::Unusable(format!(
+                "`{call}` while the end of a transaction is still under way"
+            )),
+            State::New => TransportError::Fatal(format!("`{call}` before `init`")),
+            State::Ready => TransportError::Fatal(format!("`{call}` outside a transaction")),
+            State::Open(_) => TransportError::Fatal(format!("`{call}` within a transaction")),
+            State::Plain => {
+                TransportError::Fatal(format!("`{call}` on a producer without transactional id"))
+            }
+        }
+    }
+
+    /// What has to be done about a failure of a call, and remembers what it means for the next one.
+    fn failed(&mut self, call: &str, failure: Failure) -> TransportError {
+        let failure = match self.sender.handle().fatal() {
+            Some(fatal) if !failure.fatal => fatal,
+            _ => failure,
+        };
+        let text = format!("{call}: {} ({})", failure.text, failure.name());
+        if fences(&failure) && (failure.fatal || failure.is(Code::RD_KAFKA_RESP_ERR__FENCED)) {
+            let since = match self.state {
+                State::Open(since) | State::Committing(since) | State::Aborting(since) => since,
+                _ => self.clock.elapsed(),
+            };
+            let open = self.clock.elapsed().saturating_sub(since);
+            // A broker tells both with the same code.
+            if open >= self.expiry {
+                let why = format!(
+                    "the transaction was open for {open:?}, longer than transaction.timeout.ms = {}: the broker aborted it. \
+                     Commit more often, or raise `producer.transaction.timeout.ms`: {text}",
+                    self.expiry.as_millis()
+                );
+                self.state = State::Unusable(why.clone());
+                return TransportError::Unusable(why);
+            }
+            let id = self.id.as_deref().unwrap_or_default();
+            let why =
+                format!("a newer producer with transactional id `{id}` has taken over: {text}");
+            self.state = State::Fenced(why.clone());
+            return TransportError::Fenced(why);
+        }
+        if failure.fatal && refused(&failure) {
+            return failure.class(text);
+        }
+        if failure.fatal || failure.is(Code::RD_KAFKA_RESP_ERR__CONFLICT) {
+            self.state = State::Unusable(text.clone());
+            return TransportError::Unusable(text);
+        }
+        if failure.is(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+            return TransportError::Fenced(text);
+        }
+        if failure.abort {
+            self.doomed = Some(text.clone());
+            return TransportError::Abortable(text);
+        }
+        match self.sender.handle().last_error() {
+            // Waiting longer does not help.
+            Some(reason) if refused(&reason) => reason.class(format!("{call}: {}", reason.text)),
+            Some(reason) if failure.retriable => {
+                TransportError::Retriable(format!("{text}; {}", reason.text))
+            }
+            None if failure.retriable => TransportError::Retriable(text),
+            reason => failure.class(match reason {
+                Some(reason) => format!("{text}; {}", reason.text),
+                None => text,
+            }),
+        }
+    }
+
+    /// What a record that never will be in the log means.
+    fn undelivered(&mut self, lost: &Undelivered) -> TransportError {
+        let failure = Failure::of(lost.code);
+        let name = self
+            .sender
+            .name(lost.topic)
+            .cloned()
+            .unwrap_or_else(|| "?".into());
+        let partition = TopicPartition::new(name.clone(), lost.partition);
+        let error = if failure.is(Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+            TransportError::RecordTooLarge {
+                topic: name.to_string(),
+                size: lost.size,
+                limit: self
+                    .topics
+                    .get(lost.topic)
+                    .and_then(|t| t.limit)
+                    .unwrap_or_default(),
+            }
+        } else if is_unknown_topic(&failure) {
+            self.forget(lost.topic);
+            TransportError::UnknownTopic(name.to_string())
+        } else if failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+            self.forget(lost.topic);
+            TransportError::UnknownPartition(partition)
+        } else if refused(&failure) {
+            failure.class(format!("writing to {partition}: {}", failure.text))
+        } else {
+            TransportError::Abortable(format!(
+                "a record for {partition} was not written: {} ({})",
+                failure.text,
+                failure.name()
+            ))
+        };
+        if matches!(self.state, State::Open(_) | State::Committing(_)) {
+            self.doomed = Some(error.to_string());
+        }
+        error
+    }
+
+    /// A topic that changed is asked about anew.
+    fn forget(&mut self, topic: usize) {
+        self.names.clear();
+        if let Some(topic) = self.topics.get_mut(topic) {
+            topic.partitions = 0;
+        }
+    }
+
+    /// The sender's index of a topic index, known well enough to send to it.
+    fn queue(&mut self, index: usize, topics: &[Arc<str>]) -> Result<usize> {
+        let name = topics.get(index).ok_or_else(|| {
+            TransportError::Fatal(format!(
+                "topic index {index} is beyond the {} topics given",
+                topics.len()
+            ))
+        })?;
+        if let Some(Some((known, queue))) = self.names.get(index)
+            && (Arc::ptr_eq(known, name) || known == name)
+        {
+            return Ok(*queue);
+        }
+        let queue = self.sender.topic(name)?;
+        self.ask(queue)?;
+        if self.names.len() <= index {
+            self.names.resize(index + 1, None);
+        }
+        if let Some(slot) = self.names.get_mut(index) {
+            *slot = Some((name.clone(), queue));
+        }
+        Ok(queue)
+    }
+
+    /// Asks a broker about a topic.
+    fn ask(&mut self, queue: usize) -> Result<()> {
+        let begin = self.clock.elapsed();
+        let (limit, partitions) = loop {
+            let failure = match self.asked(queue) {
+                Ok(found) => break found,
+                Err(failure) => failure,
+            };
+            if is_unknown_topic(&failure) {
+                if self.clock.elapsed().saturating_sub(begin) < NEW_TOPIC {
+                    self.sender.poll(50);
+                    continue;
+                }
+                let name = self.sender.name(queue).map(ToString::to_string);
+                return Err(TransportError::UnknownTopic(name.unwrap_or_default()));
+            }
+            return Err(self.failed("asking about a topic", failure));
+        };
+        let now = self.clock.elapsed();
+        while self.topics.len() <= queue {
+            self.topics.push(Topic {
+                partitions: 0,
+                limit: None,
+                asked: now,
+                turn: 0,
+            });
+        }
+        if let Some(topic) = self.topics.get_mut(queue) {
+            *topic = Topic {
+                partitions,
+                limit,
+                asked: now,
+                turn: topic.turn,
+            };
+        }
+        Ok(())
+    }
+
+    /// Limit and partition count. The limit first: asking for it does not create a topic, where brokers create them.
+    fn asked(&self, queue: usize) -> std::result::Result<(Option<usize>, u32), Failure> {
+        let limit = self
+            .sender
+            .topic_setting(queue, "max.message.bytes", millis(PATIENCE));
+        let limit = match limit {
+            Ok(limit) => limit.and_then(|limit| limit.parse().ok()),
+            // Who may only write does so without being told the limit.
+            Err(e)
+                if e.is(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+                    || e.is(Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) =>
+            {
+                None
+            }
+            Err(e) => return Err(e),
+        };
+        Ok((limit, self.sender.partitions(queue, millis(PATIENCE))?))
+    }
+
+    /// Where a record goes, and whether it may.
+    fn route(&mut self, record: &Outgoing<'_>, topics: &[Arc<str>]) -> Result<(usize, i32)> {
+        let queue = self.queue(record.topic, topics)?;
+        let name = |this: &Self| this.sender.name(queue).cloned().unwrap_or_default();
+        let size = record_size(record);
+        let too_large = |topic: &Topic| topic.limit.filter(|limit| size + BATCH_OVERHEAD > *limit);
+        let count = |topic: &Topic| i32::try_from(topic.partitions).unwrap_or(i32::MAX);
+        let now = self.clock.elapsed();
+        let is_good = |topic: &Topic| {
+            let fresh = record.partition.is_some()
+                || now.saturating_sub(topic.asked) < TOPIC_AGE;
+            let known = record.partition.is_none_or(|p| p < count(topic));
+            fresh && known && (self.compressed || too_large(topic).is_none())
+        };
+        if !self.topics.get(queue).is_some_and(is_good) {
+            // It may have been altered since.
+            self.ask(queue)?;
+        }
+        let compressed = self.compressed;
+        let topic_name = name(self);
+        let Some(topic) = self.topics.get_mut(queue) else {
+            return Err(TransportError::UnknownTopic(topic_name.to_string()));
+        };
+        if !compressed && let Some(limit) = too_large(topic) {
+            return Err(TransportError::RecordTooLarge {
+                topic: topic_name.to_string(),
+                size,
+                limit,
+            });
+        }
+        let partition = match (record.partition, record.key) {
+            (Some(partition), _) => partition,
+            (None, Some(key)) => partition_for_key(key, topic.partitions),
+            (None, None) => {
+                let turn = topic.turn.checked_rem(topic.partitions).unwrap_or_default();
+                topic.turn = turn.wrapping_add(1);
+                i32::try_from(turn).unwrap_or_default()
+            }
+        };
+        if !(0..count(topic)).contains(&partition) {
+            return Err(TransportError::UnknownPartition(TopicPartition::new(
+                topic_name, partition,
+            )));
+        }
+        Ok((queue, partition))
+    }
+
+    /// Waits until there is room for more.
+    fn make_room(&mut self) -> Result<()> {
+        self.sender.poll(0);
+        let begin = self.clock.elapsed();
+        while self.sender.in_flight() > MAX_IN_FLIGHT
+            || self.sender.bytes_in_flight() > MAX_BYTES_IN_FLIGHT
+        {
+            if self.clock.elapsed().saturating_sub(begin) >= PATIENCE {
+                let full = Failure::of(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL as i32);
+                return Err(self.failed("sending", full));
+            }
+            self.sender.poll(1);
+        }
+        Ok(())
+    }
+
+    /// Queues a record that was found good.
+    fn queue_record(&mut self, record: &Outgoing<'_>, route: (usize, i32)) -> Result<()> {
+        // librdkafka takes 0 for "now".
+        let timestamp = match record.timestamp {
+            None => 0,
+            Some(0) => 1,
+            Some(timestamp) => timestamp,
+        };
+        let (topic, partition) = route;
+        let begin = self.clock.elapsed();
+        loop {
+            let queued = self.sender.produce(
+                topic,
+                partition,
+                record.key,
+                record.value,
+                timestamp,
+                record.headers,
+            );
+            let Err(failure) = queued else { return Ok(()) };
+            let waited = self.clock.elapsed().saturating_sub(begin);
+            if failure.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL) && waited < PATIENCE {
+                self.sender.poll(10);
+                continue;
+            }
+            return Err(if self.sender.handle().fatal().is_some() {
+                self.failed("sending", failure)
+            } else {
+                // Others of this outbox may be queued already: what was begun has to end.
+                let size = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+                self.undelivered(&Undelivered {
+                    topic,
+                    partition,
+                    size,
+                    code: failure.code,
+                })
+            });
+        }
+    }
+
+    /// What the reports of the records so far mean.
+    fn reported(&mut self) -> Result<()> {
+        match self.sender.take_undelivered() {
+            Some(lost) => Err(self.undelivered(&lost)),
+            None => Ok(()),
+        }
+    }
+
+    /// A transaction has ended.
+    fn ended(&mut self) {
+        self.state = State::Ready;
+        self.doomed = None;
+    }
 }
 
 impl Producer for KafkaProducer {
-    fn init(&mut self) -> Result<(), TransportError> {
-        none()
+    fn init(&mut self) -> Result<()> {
+        match self.state {
+            State::New => {}
+            // librdkafka begins an epoch once for each client.
+            State::Ready => return Ok(()),
+            _ => return Err(self.misuse("init")),
+        }
+        self.sender
+            .init_transactions(millis(PATIENCE))
+            .map_err(|e| self.failed("init_transactions", e))?;
+        self.state = State::Ready;
+        Ok(())
     }
-    fn begin(&mut self) -> Result<(), TransportError> {
-        none()
+
+    fn begin(&mut self) -> Result<()> {
+        if self.state != State::Ready {
+            return Err(self.misuse("begin"));
+        }
+        self.sender
+            .begin()
+            .map_err(|e| self.failed("begin_transaction", e))?;
+        self.state = State::Open(self.clock.elapsed());
+        Ok(())
     }
-    fn send(&mut self, _: &Outbox, _: &[Arc<str>]) -> Result<(), TransportError> {
-        none()
+
+    fn send(&mut self, outbox: &Outbox, topics: &[Arc<str>]) -> Result<()> {
+        if !matches!(self.state, State::Plain | State::Open(_)) {
+            return Err(self.misuse("send"));
+        }
+        self.make_room()?;
+        self.reported()?;
+        let mut routes = std::mem::take(&mut self.routes);
+        routes.clear();
+        let mut sent = Ok(());
+        for record in outbox.iter() {
+            match self.route(&record, topics) {
+                Ok(route) => routes.push(route),
+                Err(e) => {
+                    sent = Err(e);
+                    break;
+                }
+            }
+        }
+        if sent.is_ok() {
+            sent = outbox
+                .iter()
+                .zip(&routes)
+                .try_for_each(|(record, route)| self.queue_record(&record, *route));
+        }
+        self.routes = routes;
+        sent
     }
+
     fn send_offsets(
         &mut self,
-        _: &GroupMetadata,
-        _: &[(TopicPartition, CommittedOffset)],
-    ) -> Result<(), TransportError> {
-        none()
+        group: &GroupMetadata,
+        offsets: &[(TopicPartition, CommittedOffset)],
+    ) -> Result<()> {
+        if !matches!(self.state, State::Open(_)) {
+            return Err(self.misuse("send_offsets"));
+        }
+        if let Some(why) = &self.doomed {
+            return Err(TransportError::Abortable(why.clone()));
+        }
+        self.sender
+            .send_offsets(group, offsets, millis(PATIENCE))?
+            .map_err(|e| self.failed("send_offsets_to_transaction", e))
     }
-    fn commit(&mut self) -> Result<Vec<(TopicPartition, i64)>, TransportError> {
-        none()
+
+    fn commit(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+        let (State::Open(since) | State::Committing(since)) = self.state else {
+            return Err(self.misuse("commit"));
+        };
+        if let Some(why) = &self.doomed {
+            return Err(TransportError::Abortable(why.clone()));
+        }
+        match self.sender.commit(millis(PATIENCE)) {
+            Ok(()) => {
+                self.ended();
+                Ok(self.sender.take_ends())
+            }
+            Err(failure) => {
+                let fatal = failure.fatal || self.sender.handle().fatal().is_some();
+                if !fatal && failure.abort {
+                    // The record's own error says more than "a record failed".
+                    self.doomed = Some(failure.text.clone());
+                    self.state = State::Open(since);
+                    self.reported()?;
+                }
+                if !fatal && failure.retriable {
+                    self.state = State::Committing(since);
+                }
+                Err(self.failed("commit_transaction", failure))
+            }
+        }
     }
-    fn abort(&mut self) -> Result<(), TransportError> {
-        none()
+
+    fn abort(&mut self) -> Result<()> {
+        let (State::Open(since) | State::Aborting(since)) = self.state else {
+            return Err(self.misuse("abort"));
+        };
+        match self.sender.abort(millis(PATIENCE)) {
+            Ok(()) => {
+                self.ended();
+                // What was thrown away is neither written nor missing.
+                self.sender.take_ends();
+                self.sender.take_undelivered();
+                Ok(())
+            }
+            Err(failure) => {
+                if failure.retriable {
+                    self.state = State::Aborting(since);
+                }
+                Err(self.failed("abort_transaction", failure))
+            }
+        }
     }
-    fn flush(&mut self) -> Result<Vec<(TopicPartition, i64)>, TransportError> {
-        none()
+
+    fn flush(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+        match self.state {
+            State::Plain => {}
+            // Everything becomes durable at the commit.
+            State::Open(_) | State::Ready => return Ok(Vec::new()),
+            _ => return Err(self.misuse("flush")),
+        }
+        let flushed = self.sender.flush(millis(PATIENCE));
+        self.reported()?;
+        flushed.map_err(|e| self.failed("flush", e))?;
+        Ok(self.sender.take_ends())
     }
+}
+
+/// Key, value and headers.
+fn record_size(record: &Outgoing<'_>) -> usize {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers: usize = record
+        .headers
+        .iter()
+        .map(|h| h.key.len() + len(h.value.as_deref()))
+        .sum();
+    len(record.key) + len(record.value) + headers
+}
+
+/// Whether it says that another producer has this one's name, or the broker ended its transaction.
+fn fences(failure: &Failure) -> bool {
+    failure.is(Code::RD_KAFKA_RESP_ERR__FENCED)
+        || failure.is(Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED)
+        || failure.is(Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH)
+}
+
+/// Whether it is of no use to try again, with this client or another.
+pub(super) fn refused(failure: &Failure) -> bool {
+    failure.is(Code::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
+        || failure.is(Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+        || failure.is(Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
+        || matches!(
+            failure.class(String::new()),
+            TransportError::Unauthorized(_)
+        )
+}
+
+pub(super) fn is_unknown_topic(failure: &Failure) -> bool {
+    failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        || failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+        || failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID)
 }

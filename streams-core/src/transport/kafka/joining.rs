@@ -1,0 +1,234 @@
+//! Layer 2. What a member asks of librdkafka: rebalances as events that are answered when the caller is ready, and commits.
+#![expect(
+    unsafe_code,
+    reason = "librdkafka is a C library; what is unsafe about it stays in these helper files"
+)]
+
+use std::ffi::{CStr, CString};
+use std::marker::PhantomData;
+
+use rdkafka::bindings as sys;
+use rdkafka::{ClientConfig, TopicPartitionList};
+
+use super::handle::{Code, Failure, Handle, Kind, Queue, checked, offsets_list};
+use crate::record::TopicPartition;
+use crate::transport::{CommittedOffset, TransportError};
+
+/// What the group told its member.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// These partitions are its own from now on. To be answered by [`Joiner::accept`].
+    Assigned(Vec<(String, i32)>),
+    /// The group wants all of them back. To be answered by [`Joiner::give_back`].
+    Revoked {
+        /// Others may have them already.
+        lost: bool,
+    },
+    /// Something is wrong.
+    Failed(Box<Failed>),
+}
+
+/// What is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) code: i32,
+    pub(super) fatal: bool,
+    pub(super) text: String,
+}
+
+/// As whom a member commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Empty while it is no member.
+    pub(super) member: String,
+    pub(super) generation: i32,
+}
+
+/// A member's client.
+#[derive(Debug)]
+pub(super) struct Joiner(Handle);
+
+impl Joiner {
+    pub(super) fn new(config: &ClientConfig) -> Result<Self, TransportError> {
+        let handle = Handle::new(Kind::Member, config)?;
+        // SAFETY: the client lives.
+        checked(unsafe { sys::rd_kafka_poll_set_consumer(handle.rk()) } as i32).map_err(|e| {
+            TransportError::Fatal(format!("Kafka client for the group: {}", e.text))
+        })?;
+        Ok(Joiner(handle))
+    }
+
+    pub(super) fn handle(&self) -> &Handle {
+        &self.0
+    }
+
+    /// Begins to join.
+    pub(super) fn subscribe(&self, topics: &[&str]) -> Result<(), Failure> {
+        let mut list = TopicPartitionList::with_capacity(topics.len());
+        for topic in topics {
+            list.add_partition(topic, -1);
+        }
+        // SAFETY: client and list live; the list is copied.
+        checked(unsafe { sys::rd_kafka_subscribe(self.0.rk(), list.ptr()) } as i32)
+    }
+
+    /// Begins to leave, static member or not: goes on when what it has is given back.
+    pub(super) fn unsubscribe(&self) -> Result<(), Failure> {
+        // SAFETY: the client lives.
+        checked(unsafe { sys::rd_kafka_unsubscribe(self.0.rk()) } as i32)
+    }
+
+    /// The next thing that the group told, waiting up to that long. Each call also tells the group that the member is alive.
+    pub(super) fn next(&self, ms: i32) -> Option<Told> {
+        // SAFETY: the client lives as long as the queue.
+        let queue = Queue(
+            unsafe { sys::rd_kafka_queue_get_consumer(self.0.rk()) },
+            PhantomData,
+        );
+        loop {
+            let event = queue.poll(ms)?;
+            match event.kind() {
+                sys::RD_KAFKA_EVENT_REBALANCE => {
+                    let failure = event.failure()?;
+                    return Some(if failure.is(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+                        Told::Assigned(event.partitions())
+                    } else {
+                        Told::Revoked { lost: self.is_lost() }
+                    });
+                }
+                sys::RD_KAFKA_EVENT_ERROR => {
+                    let failure = event.failure()?;
+                    return Some(Told::Failed(Box::new(Failed {
+                        code: failure.code,
+                        fatal: failure.fatal,
+                        text: failure.text,
+                    })));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        // SAFETY: the client lives.
+        unsafe { sys::rd_kafka_assignment_lost(self.0.rk()) != 0 }
+    }
+
+    /// Answers an assignment. Nothing is fetched here: the data has a consumer of its own.
+    pub(super) fn accept(&self) -> Result<(), Failure> {
+        let nothing = TopicPartitionList::new();
+        // SAFETY: client and list live.
+        checked(unsafe { sys::rd_kafka_assign(self.0.rk(), nothing.ptr()) } as i32)
+    }
+
+    /// Answers a revocation; the group goes on.
+    pub(super) fn give_back(&self) -> Result<(), Failure> {
+        // SAFETY: the client lives; null is "unassign".
+        checked(unsafe { sys::rd_kafka_assign(self.0.rk(), std::ptr::null()) } as i32)
+    }
+
+    /// As whom it may commit now.
+    pub(super) fn identity(&self) -> Identity {
+        // SAFETY: the client lives; what is told lives until it is destroyed here.
+        unsafe {
+            let metadata = sys::rd_kafka_consumer_group_metadata(self.0.rk());
+            if metadata.is_null() {
+                return Identity {
+                    member: String::new(),
+                    generation: -1,
+                };
+            }
+            let member = sys::rd_kafka_consumer_group_metadata_member_id(metadata);
+            let identity = Identity {
+                member: if member.is_null() {
+                    String::new()
+                } else {
+                    CStr::from_ptr(member).to_string_lossy().into_owned()
+                },
+                generation: sys::rd_kafka_consumer_group_metadata_generation_id(metadata),
+            };
+            sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+            identity
+        }
+    }
+
+    /// Commits offsets as the member that this client is, waiting up to that long.
+    pub(super) fn commit(
+        &self,
+        offsets: &[(TopicPartition, CommittedOffset)],
+        ms: i32,
+    ) -> Result<Result<(), Failure>, TransportError> {
+        let list = offsets_list(offsets)?;
+        let queue = self.0.queue();
+        // SAFETY: client, list and queue live; without a callback the answer is an event of the queue.
+        let asked = checked(unsafe {
+            sys::rd_kafka_commit_queue(
+                self.0.rk(),
+                list.ptr(),
+                queue.0,
+                None,
+                std::ptr::null_mut(),
+            )
+        } as i32);
+        if asked.is_err() {
+            return Ok(asked);
+        }
+        Ok(match queue.poll(ms) {
+            Some(event) => event.failure().map_or(Ok(()), Err),
+            None => Err(Failure::of(Code::RD_KAFKA_RESP_ERR__TIMED_OUT as i32)),
+        })
+    }
+
+    /// Begins to close, without leaving.
+    pub(super) fn begin_closing(&self) {
+        // SAFETY: the client lives, and so does its own queue; the error is taken over.
+        unsafe {
+            let queue = Queue(sys::rd_kafka_queue_get_consumer(self.0.rk()), PhantomData);
+            let _ = Failure::take(sys::rd_kafka_consumer_close_queue(self.0.rk(), queue.0));
+        }
+    }
+
+    /// Whether it has closed, and what it had sent is answered.
+    pub(super) fn is_closed(&self) -> bool {
+        // SAFETY: the client lives.
+        unsafe { sys::rd_kafka_consumer_closed(self.0.rk()) != 0 }
+    }
+
+    /// How many partitions a topic has, asked of a broker.
+    pub(super) fn partitions(&self, topic: &str, ms: i32) -> Result<i32, Failure> {
+        let unknown = || Failure::of(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32);
+        let name = CString::new(topic).map_err(|_| unknown())?;
+        let mut metadata = std::ptr::null();
+        // SAFETY: the client lives; the topic lives until it is destroyed here. What is told lives until it is destroyed; of it,
+        // `topic_cnt` topics are read, and a topic's code as a number.
+        unsafe {
+            let rkt =
+                sys::rd_kafka_topic_new(self.0.rk(), name.as_ptr(), std::ptr::null_mut());
+            if rkt.is_null() {
+                return Err(unknown());
+            }
+            let asked = checked(sys::rd_kafka_metadata(
+                self.0.rk(),
+                0,
+                rkt,
+                &raw mut metadata,
+                ms,
+            ) as i32);
+            sys::rd_kafka_topic_destroy(rkt);
+            asked?;
+            let found = if (*metadata).topic_cnt > 0 {
+                let topic = (*metadata).topics;
+                let code = (&raw const (*topic).err).cast::<i32>().read();
+                (code, (*topic).partition_cnt)
+            } else {
+                (Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32, 0)
+            };
+            sys::rd_kafka_metadata_destroy(metadata);
+            match found {
+                (_, partitions) if partitions > 0 => Ok(partitions),
+                (0, _) => Err(unknown()),
+                (code, _) => Err(Failure::of(code)),
+            }
+        }
+    }
+}
