@@ -85,6 +85,21 @@ impl Failure {
         self.code == code as i32
     }
 
+    /// Whether it is of no use to try again, with this client or another.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.is(Code::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
+            || self.is(Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+            || self.is(Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
+            || matches!(self.class(String::new()), TransportError::Unauthorized(_))
+    }
+
+    /// Whether brokers do not know a topic.
+    pub(super) fn is_unknown_topic(&self) -> bool {
+        self.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+            || self.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+            || self.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID)
+    }
+
     /// The code's name, `_TIMED_OUT` say.
     pub(super) fn name(&self) -> String {
         // SAFETY: takes any number, and tells a string that is never freed.
@@ -223,8 +238,7 @@ impl Handle {
         let mut buffer = [0 as c_char; 512];
         // SAFETY: the client lives; the text ends within the buffer.
         let (code, text) = unsafe {
-            let code =
-                codes::rd_kafka_fatal_error(self.rk(), buffer.as_mut_ptr(), buffer.len());
+            let code = codes::rd_kafka_fatal_error(self.rk(), buffer.as_mut_ptr(), buffer.len());
             (code, text(buffer.as_ptr()))
         };
         (code != 0).then(|| Failure {
@@ -403,10 +417,13 @@ extern "C" fn failed(
     if let Ok(mut last) = noted.last.try_borrow_mut() {
         // SAFETY: the reason lives during the call.
         let text = unsafe { text(reason) };
-        *last = Some(Failure {
-            text,
-            ..Failure::of(code)
-        });
+        // That brokers are away says less than that they refuse this client.
+        if !last.as_ref().is_some_and(Failure::is_refusal) {
+            *last = Some(Failure {
+                text,
+                ..Failure::of(code)
+            });
+        }
     }
 }
 

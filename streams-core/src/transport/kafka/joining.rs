@@ -93,7 +93,9 @@ impl Joiner {
                     return Some(if failure.is(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
                         Told::Assigned(event.partitions())
                     } else {
-                        Told::Revoked { lost: self.is_lost() }
+                        Told::Revoked {
+                            lost: self.is_lost(),
+                        }
                     });
                 }
                 sys::RD_KAFKA_EVENT_ERROR => {
@@ -162,13 +164,7 @@ impl Joiner {
         let queue = self.0.queue();
         // SAFETY: client, list and queue live; without a callback the answer is an event of the queue.
         let asked = checked(unsafe {
-            sys::rd_kafka_commit_queue(
-                self.0.rk(),
-                list.ptr(),
-                queue.0,
-                None,
-                std::ptr::null_mut(),
-            )
+            sys::rd_kafka_commit_queue(self.0.rk(), list.ptr(), queue.0, None, std::ptr::null_mut())
         } as i32);
         if asked.is_err() {
             return Ok(asked);
@@ -202,18 +198,12 @@ impl Joiner {
         // SAFETY: the client lives; the topic lives until it is destroyed here. What is told lives until it is destroyed; of it,
         // `topic_cnt` topics are read, and a topic's code as a number.
         unsafe {
-            let rkt =
-                sys::rd_kafka_topic_new(self.0.rk(), name.as_ptr(), std::ptr::null_mut());
+            let rkt = sys::rd_kafka_topic_new(self.0.rk(), name.as_ptr(), std::ptr::null_mut());
             if rkt.is_null() {
                 return Err(unknown());
             }
-            let asked = checked(sys::rd_kafka_metadata(
-                self.0.rk(),
-                0,
-                rkt,
-                &raw mut metadata,
-                ms,
-            ) as i32);
+            let asked =
+                checked(sys::rd_kafka_metadata(self.0.rk(), 0, rkt, &raw mut metadata, ms) as i32);
             sys::rd_kafka_topic_destroy(rkt);
             asked?;
             let found = if (*metadata).topic_cnt > 0 {

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use super::handle::{Code, Failure, millis};
 use super::joining::{Failed, Identity, Joiner, Told};
-use super::producer::{is_unknown_topic, refused};
 use super::settings::{Role, Settings};
 use crate::record::{TaskId, TopicPartition};
 use crate::time::{Clock, SystemClock};
@@ -100,7 +99,7 @@ impl KafkaMembership {
                 "another `{}` has joined group `{group}`: {}",
                 self.spec.member, failure.text
             ))
-        } else if refused(failure) {
+        } else if failure.is_refusal() {
             failure.class(text)
         } else if failure.is(Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
             TransportError::Fatal(format!(
@@ -127,7 +126,7 @@ impl KafkaMembership {
         if failure.fatal {
             return Err(self.end(&failure));
         }
-        if is_unknown_topic(&failure) {
+        if failure.is_unknown_topic() {
             // The text says which, but not in a way to rely on.
             let now = self.clock.elapsed();
             for (topic, _) in self.spec.subtopologies.iter().flat_map(|s| &s.topics) {
@@ -137,7 +136,7 @@ impl KafkaMembership {
             }
             return Ok(());
         }
-        if refused(&failure) || failure.is(Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
+        if failure.is_refusal() || failure.is(Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
             return Err(self.failed("being a member", &failure));
         }
         if failure.is(Code::RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
@@ -178,7 +177,7 @@ impl KafkaMembership {
                 self.missing.remove(&topic);
                 Ok(())
             }
-            Err(e) if is_unknown_topic(&e) => Err(TransportError::UnknownTopic(topic)),
+            Err(e) if e.is_unknown_topic() => Err(TransportError::UnknownTopic(topic)),
             Err(e) => Err(self.failed("asking about a topic", &e)),
         }
     }
@@ -194,7 +193,7 @@ impl KafkaMembership {
                 .joiner
                 .partitions(topic, millis(PATIENCE))
                 .map_err(|e| {
-                    if is_unknown_topic(&e) {
+                    if e.is_unknown_topic() {
                         TransportError::UnknownTopic((*topic).to_owned())
                     } else {
                         self.failed("asking about a topic", &e)
@@ -216,15 +215,12 @@ impl KafkaMembership {
                 continue;
             }
             let driver = self.driver(&topics)?;
-            tasks.extend(
-                partitions
-                    .iter()
-                    .filter(|(topic, _)| *topic == driver)
-                    .map(|(_, partition)| TaskId {
-                        subtopology: sources.subtopology,
-                        partition: *partition,
-                    }),
-            );
+            tasks.extend(partitions.iter().filter(|(topic, _)| *topic == driver).map(
+                |(_, partition)| TaskId {
+                    subtopology: sources.subtopology,
+                    partition: *partition,
+                },
+            ));
         }
         Ok(tasks)
     }

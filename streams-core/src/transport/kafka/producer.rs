@@ -38,6 +38,8 @@ pub(super) struct KafkaProducer {
     state: State,
     /// Why the transaction can only be aborted.
     doomed: Option<String>,
+    /// Whether a record of the transaction was refused. A broker would refuse the next one, too, whose number does not follow.
+    has_gap: bool,
     /// By index into the `topics` of the last `send`.
     names: Vec<Option<(Arc<str>, usize)>>,
     /// By the sender's topic index.
@@ -114,6 +116,7 @@ impl KafkaProducer {
                 State::Plain
             },
             doomed: None,
+            has_gap: false,
             names: Vec::new(),
             topics: Vec::new(),
             routes: Vec::new(),
@@ -166,7 +169,7 @@ impl KafkaProducer {
             self.state = State::Fenced(why.clone());
             return TransportError::Fenced(why);
         }
-        if failure.fatal && refused(&failure) {
+        if failure.fatal && failure.is_refusal() {
             return failure.class(text);
         }
         if failure.fatal || failure.is(Code::RD_KAFKA_RESP_ERR__CONFLICT) {
@@ -180,9 +183,11 @@ impl KafkaProducer {
             self.doomed = Some(text.clone());
             return TransportError::Abortable(text);
         }
+        // What the connections say waits to be called for.
+        self.sender.poll(0);
         match self.sender.handle().last_error() {
             // Waiting longer does not help.
-            Some(reason) if refused(&reason) => reason.class(format!("{call}: {}", reason.text)),
+            Some(reason) if reason.is_refusal() => reason.class(format!("{call}: {}", reason.text)),
             Some(reason) if failure.retriable => {
                 TransportError::Retriable(format!("{text}; {}", reason.text))
             }
@@ -213,13 +218,15 @@ impl KafkaProducer {
                     .and_then(|t| t.limit)
                     .unwrap_or_default(),
             }
-        } else if is_unknown_topic(&failure) {
+        } else if failure.is_unknown_topic()
+            || (is_of_partition(&failure) && self.is_gone(lost.topic))
+        {
             self.forget(lost.topic);
             TransportError::UnknownTopic(name.to_string())
         } else if failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
             self.forget(lost.topic);
             TransportError::UnknownPartition(partition)
-        } else if refused(&failure) {
+        } else if failure.is_refusal() {
             failure.class(format!("writing to {partition}: {}", failure.text))
         } else {
             TransportError::Abortable(format!(
@@ -230,8 +237,17 @@ impl KafkaProducer {
         };
         if matches!(self.state, State::Open(_) | State::Committing(_)) {
             self.doomed = Some(error.to_string());
+            self.has_gap = true;
         }
         error
+    }
+
+    /// Whether a topic that was there is not any more.
+    fn is_gone(&self, topic: usize) -> bool {
+        let setting = self
+            .sender
+            .topic_setting(topic, "max.message.bytes", millis(PATIENCE));
+        setting.is_err_and(|e| e.is_unknown_topic())
     }
 
     /// A topic that changed is asked about anew.
@@ -274,7 +290,7 @@ impl KafkaProducer {
                 Ok(found) => break found,
                 Err(failure) => failure,
             };
-            if is_unknown_topic(&failure) {
+            if failure.is_unknown_topic() {
                 if self.clock.elapsed().saturating_sub(begin) < NEW_TOPIC {
                     self.sender.poll(50);
                     continue;
@@ -332,8 +348,7 @@ impl KafkaProducer {
         let count = |topic: &Topic| i32::try_from(topic.partitions).unwrap_or(i32::MAX);
         let now = self.clock.elapsed();
         let is_good = |topic: &Topic| {
-            let fresh = record.partition.is_some()
-                || now.saturating_sub(topic.asked) < TOPIC_AGE;
+            let fresh = record.partition.is_some() || now.saturating_sub(topic.asked) < TOPIC_AGE;
             let known = record.partition.is_none_or(|p| p < count(topic));
             fresh && known && (self.compressed || too_large(topic).is_none())
         };
@@ -436,7 +451,11 @@ impl KafkaProducer {
 
     /// A transaction has ended.
     fn ended(&mut self) {
-        self.state = State::Ready;
+        self.state = if self.has_gap {
+            State::Unusable("a record of its last transaction was refused".to_owned())
+        } else {
+            State::Ready
+        };
         self.doomed = None;
     }
 }
@@ -585,26 +604,15 @@ fn record_size(record: &Outgoing<'_>) -> usize {
     len(record.key) + len(record.value) + headers
 }
 
+/// Whether it says that a partition is not there any more.
+fn is_of_partition(failure: &Failure) -> bool {
+    failure.is(Code::RD_KAFKA_RESP_ERR__DESTROY)
+        || failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+}
+
 /// Whether it says that another producer has this one's name, or the broker ended its transaction.
 fn fences(failure: &Failure) -> bool {
     failure.is(Code::RD_KAFKA_RESP_ERR__FENCED)
         || failure.is(Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED)
         || failure.is(Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH)
-}
-
-/// Whether it is of no use to try again, with this client or another.
-pub(super) fn refused(failure: &Failure) -> bool {
-    failure.is(Code::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
-        || failure.is(Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-        || failure.is(Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
-        || matches!(
-            failure.class(String::new()),
-            TransportError::Unauthorized(_)
-        )
-}
-
-pub(super) fn is_unknown_topic(failure: &Failure) -> bool {
-    failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        || failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-        || failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID)
 }

@@ -63,7 +63,14 @@ pub(super) struct Undelivered {
 
 impl Reports {
     /// Called for each record, from C: must not panic.
-    pub(super) fn note(&mut self, topic: usize, partition: i32, offset: i64, size: usize, code: i32) {
+    pub(super) fn note(
+        &mut self,
+        topic: usize,
+        partition: i32,
+        offset: i64,
+        size: usize,
+        code: i32,
+    ) {
         self.bytes = self.bytes.wrapping_add(size);
         if code != 0 {
             self.undelivered.get_or_insert(Undelivered {
@@ -223,13 +230,7 @@ impl Sender {
                 sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC,
                 name.as_ptr(),
             );
-            sys::rd_kafka_DescribeConfigs(
-                self.handle.rk(),
-                &raw mut resource,
-                1,
-                options,
-                queue.0,
-            );
+            sys::rd_kafka_DescribeConfigs(self.handle.rk(), &raw mut resource, 1, options, queue.0);
             sys::rd_kafka_ConfigResource_destroy(resource);
             sys::rd_kafka_AdminOptions_destroy(options);
         }
