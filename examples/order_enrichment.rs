@@ -1,7 +1,7 @@
 //! Adds customer and product to each order, and routes it by its total: joins with a table and with a global table.
 //!
 //! ```text
-//! order_enrichment [--data DIR] [--large-from CENTS] [--embedded DIR]
+//! order_enrichment [--data DIR] [--large-from CENTS] [--embedded DIR | --bootstrap HOST:PORT]
 //! ```
 //! Reads `customers.jsonl`, `products.jsonl` and `orders.jsonl`, and prints what became of each order. With a subcommand
 //! (`run`, `consume`, …) it is the generated program.
@@ -127,9 +127,8 @@ struct Args {
     /// From which total on an order is large
     #[arg(long, value_name = "CENTS", default_value_t = 20_000)]
     large_from: u64,
-    /// Where log and state are kept; a temporary directory where none is given
-    #[arg(long, value_name = "DIR")]
-    embedded: Option<PathBuf>,
+    #[command(flatten)]
+    place: job::Place,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -148,12 +147,12 @@ fn enrich(args: Args) -> kstreams::Result<()> {
         Some(dir) => dir.join(name),
         None => job::data(name),
     };
-    let job = Job::open::<OrderEnrichment>(args.embedded)?;
+    let job = Job::open::<OrderEnrichment>(args.place)?;
     feed::<Product>(&job, &file("products.jsonl"), "products", |p| &p.id)?;
     feed::<Customer>(&job, &file("customers.jsonl"), "customers", |c| &c.id)?;
     let app = OrderEnrichment::builder()
         .large_from(args.large_from)
-        .start(job.config(&[])?)?;
+        .start(job.config())?;
     // An order is joined with the customers that are there when it comes.
     job.wait_until_processed(&app)?;
     feed::<Order>(&job, &file("orders.jsonl"), "orders", |o| &o.customer)?;

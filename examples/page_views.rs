@@ -1,7 +1,7 @@
 //! Counts page views in a web server's access log: a new key, a repartition, a count.
 //!
 //! ```text
-//! page_views [FILE…] [--embedded DIR]
+//! page_views [FILE…] [--embedded DIR | --bootstrap HOST:PORT]
 //! ```
 //! Reads the common log format of Apache and nginx. With a subcommand (`run`, `query`, …) it is the generated program.
 
@@ -68,9 +68,8 @@ impl View {
 struct Args {
     /// The access logs; a small one of this project where none is given
     files: Vec<PathBuf>,
-    /// Where log and state are kept; a temporary directory where none is given
-    #[arg(long, value_name = "DIR")]
-    embedded: Option<PathBuf>,
+    #[command(flatten)]
+    place: job::Place,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -89,8 +88,8 @@ fn count(args: Args) -> kstreams::Result<()> {
     } else {
         args.files
     };
-    let job = Job::open::<PageViews>(args.embedded)?;
-    let app = PageViews::builder().start(job.config(&[])?)?;
+    let job = Job::open::<PageViews>(args.place)?;
+    let app = PageViews::builder().start(job.config())?;
     for file in &files {
         job.feed(file, "access-log", |line| {
             let client = line.split(' ').next().unwrap_or_default();

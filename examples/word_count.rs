@@ -1,7 +1,7 @@
 //! Counts the words of files, or of this project's README, and prints the most frequent ones.
 //!
 //! ```text
-//! word_count [FILE…] [--top N | --all] [--embedded DIR]
+//! word_count [FILE…] [--top N | --all] [--embedded DIR | --bootstrap HOST:PORT]
 //! ```
 //! With `--embedded DIR` it can be interrupted at any moment, also by `kill -9`, and goes on where it was; a finished
 //! command that is repeated adds nothing. With a subcommand (`run`, `query`, …) it is the generated program.
@@ -50,12 +50,8 @@ struct Args {
     /// Print every word
     #[arg(long, conflicts_with = "top")]
     all: bool,
-    /// Where log and state are kept; a temporary directory where none is given
-    #[arg(long, value_name = "DIR")]
-    embedded: Option<PathBuf>,
-    /// A setting by its Kafka Streams name
-    #[arg(long, value_name = "KEY=VALUE", value_parser = job::setting)]
-    set: Vec<(String, String)>,
+    #[command(flatten)]
+    place: job::Place,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -76,8 +72,8 @@ fn count(args: Args) -> kstreams::Result<()> {
         args.files
     };
 
-    let job = Job::open::<WordCount>(args.embedded)?;
-    let app = WordCount::builder().start(job.config(&args.set)?)?;
+    let job = Job::open::<WordCount>(args.place)?;
+    let app = WordCount::builder().start(job.config())?;
     for file in &files {
         job.feed(file, "lines", |line| Some((None, line.as_bytes().to_vec())))?;
     }

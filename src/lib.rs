@@ -27,7 +27,9 @@ pub use progress::Progress;
 #[doc(inline)]
 pub use streams_core::topology as descriptor;
 #[doc(inline)]
-pub use streams_core::{config, describe, error, ops, outbox, partitioner, transport};
+pub use streams_core::{
+    config, describe, error, ops, outbox, partitioner, runtime, topics, transport,
+};
 
 /// Everything that a topology needs: `use kstreams::prelude::*;`.
 pub mod prelude {

@@ -6,20 +6,25 @@
 //! app consume counts --embedded data  see what a topic gets
 //! app query counts --embedded data    see what a table holds
 //! app describe                        see the topology
+//! app topics create --bootstrap b:9092   create the declared topics on Kafka
+//! app doctor --bootstrap b:9092          see what is not as it should be
 //! ```
 //!
-//! `produce`, `consume` and `query` work beside a running `run`. Exit codes: 0 done, 1 failed, 2 not understood,
+//! Every command works on either log. `produce`, `consume`, `query` and `doctor` work beside a running `run`. Exit codes: 0 done, 1 failed, 2 not understood,
 //! 130 interrupted twice.
 
 mod args;
 mod consume;
+mod doctor;
 mod error;
 mod log;
 mod output;
 mod produce;
 mod query;
+mod reset;
 mod run;
 mod topics;
+mod topics_command;
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 use streams_core::config::StreamsConfig;
@@ -27,7 +32,7 @@ use streams_core::describe;
 use streams_core::topology::TopologyDescriptor;
 
 pub use args::Command;
-use args::{DescribeArgs, DescribeFormat};
+use args::{DescribeArgs, DescribeFormat, TopicsCommand};
 use error::ProgramError;
 
 use crate::{Result, Running, Topology};
@@ -107,6 +112,10 @@ impl Command {
             Command::Produce(args) => produce::produce(topology, &args),
             Command::Consume(args) => consume::consume(topology, &args),
             Command::Query(args) => query::query(topology, &args),
+            Command::Topics(TopicsCommand::Create(args)) => topics_command::create(topology, &args),
+            Command::Topics(TopicsCommand::Check(args)) => topics_command::check(topology, &args),
+            Command::Reset(args) => reset::reset(topology, &args),
+            Command::Doctor(args) => doctor::doctor(topology, &args),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the examples share: a bounded job on the embedded log. It sends the lines of files to a topic, each line once
+//! What the examples share: a bounded job on the embedded log, or on Kafka. It sends the lines of files to a topic, each line once
 //! whatever happens, and waits until the application has processed them.
 
 #![allow(dead_code, reason = "each example uses a part of this")]
@@ -14,7 +14,7 @@ use kstreams::config::StreamsConfig;
 use kstreams::descriptor::TopologyDescriptor;
 use kstreams::outbox::{Outbox, Outgoing};
 use kstreams::partitioner::partition_for_key;
-use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
+use kstreams::runtime::open_log;
 use kstreams::transport::{
     Admin, ConsumedRecord, Producer, ProducerSpec, TopicInfo, Transport, TransportError,
 };
@@ -25,11 +25,25 @@ use kstreams::{
 /// Lines sent in one transaction, together with the position in the file that they reach.
 const LINES_PER_TRANSACTION: usize = 500;
 
+/// Where a bounded job keeps its records.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Where log and state are kept; a temporary directory where none is given
+    #[arg(long, value_name = "DIR")]
+    embedded: Option<PathBuf>,
+    /// A Kafka cluster instead
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "embedded")]
+    bootstrap: Option<String>,
+    /// A setting by its Kafka Streams name
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+}
+
 /// A log and what a bounded job does with it.
 pub(crate) struct Job {
-    log: EmbeddedLog,
-    dir: PathBuf,
-    /// Deleted at the end, where no directory was given.
+    log: Arc<dyn Transport>,
+    config: StreamsConfig,
+    /// Deleted at the end, where no place was given.
     _temporary: Option<tempfile::TempDir>,
     topology: &'static TopologyDescriptor,
 }
@@ -38,19 +52,26 @@ pub(crate) struct Job {
 pub(crate) type KeyAndValue = (Option<Vec<u8>>, Vec<u8>);
 
 impl Job {
-    /// Opens the log in `dir`, or in a temporary directory, with the topics that the topology declares.
-    pub(crate) fn open<A: Topology>(dir: Option<PathBuf>) -> kstreams::Result<Job> {
-        let (dir, temporary) = match dir {
-            Some(dir) => (dir, None),
-            None => {
-                let temporary = tempfile::tempdir().map_err(io("a temporary directory"))?;
-                (temporary.path().to_owned(), Some(temporary))
+    /// Opens the log, with the topics that the topology declares.
+    pub(crate) fn open<A: Topology>(place: Place) -> kstreams::Result<Job> {
+        let mut temporary = None;
+        let mut config = match (place.bootstrap, place.embedded) {
+            (Some(servers), _) => StreamsConfig::kafka(servers),
+            (None, Some(dir)) => StreamsConfig::embedded(dir),
+            (None, None) => {
+                let dir = tempfile::tempdir().map_err(io("a temporary directory"))?;
+                StreamsConfig::embedded(temporary.insert(dir).path())
             }
         };
-        let log = EmbeddedLog::open(&dir, EmbeddedLogOptions::default())?;
+        config = config
+            .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
+            .create_topics(true);
+        for (key, value) in &place.set {
+            config.set(key, value)?;
+        }
         let job = Job {
-            log,
-            dir,
+            log: open_log(&config)?,
+            config,
             _temporary: temporary,
             topology: A::TOPOLOGY,
         };
@@ -67,14 +88,8 @@ impl Job {
     }
 
     /// The application's configuration: exactly once, on this log.
-    pub(crate) fn config(&self, settings: &[(String, String)]) -> kstreams::Result<StreamsConfig> {
-        let mut config = StreamsConfig::embedded(&self.dir)
-            .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
-            .create_topics(true);
-        for (key, value) in settings {
-            config.set(key, value)?;
-        }
-        Ok(config)
+    pub(crate) fn config(&self) -> StreamsConfig {
+        self.config.clone()
     }
 
     /// Sends what the log does not have yet of the lines of `file` to `topic`; `record` makes a record of a line, or none.
@@ -203,20 +218,28 @@ impl Job {
             .collect();
         let mut consumer = self.log.consumer("job")?;
         consumer.assign(&from)?;
+        let mut unread: BTreeMap<TopicPartition, i64> = from
+            .iter()
+            .zip(&ranges)
+            .filter(|(_, range)| range.start < range.end)
+            .map(|((partition, _), range)| (partition.clone(), range.end))
+            .collect();
         let mut by_partition: BTreeMap<TopicPartition, Vec<ConsumedRecord>> = BTreeMap::new();
-        loop {
+        while !unread.is_empty() {
             let mut fetched = Vec::new();
-            consumer.poll(Duration::ZERO, 10_000, &mut fetched)?;
-            if fetched.iter().all(|f| f.records.is_empty()) {
-                return Ok(by_partition.into_values().flatten().collect());
-            }
+            consumer.poll(Duration::from_millis(100), 10_000, &mut fetched)?;
             for batch in fetched {
+                let end = unread.get(&batch.partition).copied();
+                if batch.at_end || end.is_some_and(|end| batch.next_offset >= end) {
+                    unread.remove(&batch.partition);
+                }
                 by_partition
                     .entry(batch.partition)
                     .or_default()
                     .extend(batch.records);
             }
         }
+        Ok(by_partition.into_values().flatten().collect())
     }
 }
 
@@ -306,7 +329,7 @@ pub(crate) fn data(file: &str) -> PathBuf {
 }
 
 /// `KEY=VALUE` of `--set`.
-pub(crate) fn setting(text: &str) -> Result<(String, String), String> {
+fn setting(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
         None => Err(format!("`{text}` is no `KEY=VALUE`")),

@@ -18,17 +18,30 @@ pub enum Command {
     Consume(ConsumeArgs),
     /// Print what a table holds as of the last commit, also beside a running `run`
     Query(QueryArgs),
+    /// Create the topics that the topology declares, or compare them with those that are there
+    #[command(subcommand)]
+    Topics(TopicsCommand),
+    /// Make the application begin anew: offsets, internal topics and state. Asks first
+    Reset(ResetArgs),
+    /// Look at everything that a run needs: configuration, log, rights, topics, lag, state
+    Doctor(DoctorArgs),
 }
 
-/// Where the log is.
+/// Where the log is, and how it is spoken to.
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
     /// The directory of the embedded log
     #[arg(long, value_name = "DIR")]
     pub(super) embedded: Option<PathBuf>,
-    /// A Kafka cluster (not in this version)
+    /// A Kafka cluster (`bootstrap.servers`)
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "embedded")]
     pub(super) bootstrap: Option<String>,
+    /// A file of settings: TOML, or Java properties
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// A setting by its Kafka Streams or librdkafka name; may be repeated, and wins over file and environment
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(super) set: Vec<(String, String)>,
 }
 
 /// Arguments of `run`.
@@ -36,12 +49,6 @@ pub(super) struct LogArgs {
 pub struct RunArgs {
     #[command(flatten)]
     pub(super) log: LogArgs,
-    /// A file of settings: TOML, or Java properties
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// A setting by its Kafka Streams name; may be repeated, and wins over file and environment
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    pub(super) set: Vec<(String, String)>,
     /// How many stream threads (`num.stream.threads`)
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<u16>,
@@ -145,6 +152,73 @@ pub struct QueryArgs {
     #[arg(long, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
     /// Print each entry as a line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What to do about the declared topics.
+#[derive(Debug, Subcommand)]
+pub enum TopicsCommand {
+    /// Create the source and sink topics that are not there, with their declared partition counts
+    Create(TopicsCreateArgs),
+    /// Compare every topic with the topology; exit code 1 if one does not fit
+    Check(TopicsCheckArgs),
+}
+
+/// Arguments of `topics create`.
+#[derive(Debug, Args)]
+pub struct TopicsCreateArgs {
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+    /// How many brokers have a copy (`replication.factor`); the cluster's default where none is given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=32_767))]
+    pub(super) replication_factor: Option<u16>,
+    /// Partitions of topics that declare none
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) partitions: u32,
+    /// Print each topic as a line of JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Arguments of `topics check`.
+#[derive(Debug, Args)]
+pub struct TopicsCheckArgs {
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+    /// Print everything as one JSON object
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Arguments of `reset`.
+#[derive(Debug, Args)]
+pub struct ResetArgs {
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+    /// Go on with what comes from now on, instead of with the first record that is there
+    #[arg(long)]
+    pub(super) to_latest: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Print what is done as one JSON object; needs `--yes` or `--dry-run`
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    pub(super) log: LogArgs,
+    /// Also print settings that have their defaults
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Print everything as one JSON object
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,11 +1,12 @@
 //! `consume`: records become lines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use streams_core::record::TopicPartition;
 use streams_core::topology::{TopologyDescriptor, TypeDescriptor};
-use streams_core::transport::{ConsumedRecord, Transport};
+use streams_core::transport::ConsumedRecord;
 
 use super::args::ConsumeArgs;
 use super::error::ProgramError;
@@ -13,7 +14,7 @@ use super::log;
 use super::output::Output;
 use super::topics::{self, Topic};
 
-/// How long to wait for records before looking again, or before taking the end for the end.
+/// How long to wait for records before looking again.
 const WAIT: Duration = Duration::from_millis(100);
 const BATCH: usize = 1_000;
 
@@ -22,16 +23,24 @@ pub(super) fn consume(
     args: &ConsumeArgs,
 ) -> Result<(), ProgramError> {
     let topic = Topic::of(topology, &args.topic);
-    let transport = log::open_existing(&args.log, "consume")?;
+    let config = args.log.configuration()?;
+    let transport = log::open_existing(&config, "consume")?;
     let mut admin = transport.admin().map_err(ProgramError::failed)?;
-    let there = admin.list_topics().map_err(ProgramError::failed)?;
-    let Some(info) = there.iter().find(|t| t.name == topic.name) else {
+    let found = admin.describe_topics(&[&topic.name]);
+    let found = found.map_err(ProgramError::failed)?.into_iter().flatten();
+    let Some(info) = found.last() else {
         if topic.descriptor.is_some() {
+            let makes = if config.creates_topics() {
+                "`run` creates it, and so does `produce`"
+            } else {
+                "`topics create` makes every declared topic, and `run` the internal ones"
+            };
             return Err(ProgramError::Failed(format!(
-                "topic `{}` does not exist yet: `run` creates it, and so does `produce`",
+                "topic `{}` does not exist yet: {makes}",
                 topic.name
             )));
         }
+        let there = admin.list_topics().map_err(ProgramError::failed)?;
         return Err(topics::unknown(
             "topic",
             &args.topic,
@@ -43,6 +52,13 @@ pub(super) fn consume(
         .map(|p| TopicPartition::new(topic.name.as_str(), p))
         .collect();
     let ranges = admin.offsets(&partitions).map_err(ProgramError::failed)?;
+    // What is there: to here, or to where a transaction is still open.
+    let mut unread: BTreeMap<TopicPartition, i64> = partitions
+        .iter()
+        .zip(&ranges)
+        .filter(|(_, range)| range.start < range.end)
+        .map(|(p, range)| (p.clone(), range.end))
+        .collect();
     let from: Vec<(TopicPartition, i64)> = partitions
         .into_iter()
         .zip(ranges)
@@ -72,14 +88,16 @@ pub(super) fn consume(
     let follow = args.follow || !args.from_beginning;
     let mut left = args.max.unwrap_or(u64::MAX);
     let mut fetched = Vec::new();
-    while left > 0 {
+    while left > 0 && (follow || !unread.is_empty()) {
         consumer
             .poll(WAIT, BATCH, &mut fetched)
             .map_err(ProgramError::failed)?;
-        let mut records = 0;
         for batch in fetched.drain(..) {
+            let end = unread.get(&batch.partition).copied();
+            if batch.at_end || end.is_some_and(|end| batch.next_offset >= end) {
+                unread.remove(&batch.partition);
+            }
             for record in &batch.records {
-                records += 1;
                 if left > 0 {
                     left -= 1;
                     printer.print(&batch.partition, record)?;
@@ -87,9 +105,6 @@ pub(super) fn consume(
             }
         }
         printer.output.flush()?;
-        if records == 0 && !follow {
-            break;
-        }
     }
     printer.finish(&topic.name)
 }

@@ -3,6 +3,7 @@
 use std::io;
 
 use streams_core::error::Error;
+use streams_core::transport::TransportError;
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,8 @@ impl ProgramError {
         match error {
             // A wrong setting is a wrong command line.
             Error::Config(_) => ProgramError::Usage(Self::chain(&error)),
+            // Nobody tries again here.
+            Error::Transport(TransportError::Retriable(why)) => ProgramError::Failed(why),
             _ => ProgramError::Failed(Self::chain(&error)),
         }
     }

@@ -48,6 +48,29 @@ pub(super) fn plain(value: &Value) -> String {
     }
 }
 
+/// Lines in columns, each as wide as its widest entry.
+pub(super) fn table<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = rows.into_iter().collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (width, cell) in widths.iter().zip(row) {
+            line.push_str(cell);
+            let missing = width.saturating_sub(cell.chars().count()) + 2;
+            line.extend(std::iter::repeat_n(' ', missing));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// A line on standard error that is overwritten by the next one; nothing where nobody watches.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -111,6 +134,12 @@ mod tests {
         assert_eq!(plain(&"a\tb".into()), "a\tb");
         assert_eq!(plain(&Value::Null), "null");
         assert_eq!(plain(&serde_json::json!({"a": 1})), r#"{"a":1}"#);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be() {
+        let rows = [["a", "bbb", ""], ["äöü", "c", "d"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(rows), "a    bbb\näöü  c    d\n");
     }
 
     #[test]

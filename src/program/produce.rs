@@ -10,7 +10,7 @@ use streams_core::partitioner::partition_for_key;
 use streams_core::record::{Headers, Timestamp};
 use streams_core::time::{Clock, SystemClock};
 use streams_core::topology::{TopologyDescriptor, TypeDescriptor};
-use streams_core::transport::{Producer, ProducerSpec, Transport};
+use streams_core::transport::{Producer, ProducerSpec};
 
 use super::args::ProduceArgs;
 use super::error::ProgramError;
@@ -35,9 +35,10 @@ pub(super) fn produce(
         ));
     };
     let parse = Parse::new(&topic, args)?;
-    let transport = log::open(&args.log, "produce")?;
+    let config = args.log.configuration()?;
+    let transport = log::open(&config, "produce")?;
     let mut admin = transport.admin().map_err(ProgramError::failed)?;
-    let partitions = log::partitions_or_create(admin.as_mut(), descriptor)?;
+    let partitions = log::partitions_or_create(&config, admin.as_mut(), descriptor)?;
     let spec = ProducerSpec {
         client_id: format!("{}-produce", topology.application_id),
         transactional_id: None,

@@ -5,6 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use streams_core::config::{Log, StreamsConfig};
 use streams_core::query::ByteReader;
 use streams_core::record::Timestamp;
 use streams_core::store::ExternalStore;
@@ -14,6 +15,7 @@ use streams_core::topology::{
 
 use super::args::QueryArgs;
 use super::error::ProgramError;
+use super::log;
 use super::output::Output;
 use super::topics;
 
@@ -66,7 +68,16 @@ fn find(
 fn state_dir(args: &QueryArgs) -> Result<PathBuf, ProgramError> {
     match &args.state_dir {
         Some(dir) => Ok(dir.clone()),
-        None => Ok(args.log.dir("query")?.join("state")),
+        None => {
+            let config = args.log.configuration()?;
+            match config.log() {
+                // With a `state.dir` of its own it does not matter which log.
+                Log::Unset if config.state_path() == StreamsConfig::new().state_path() => {
+                    Err(log::unknown_log("query"))
+                }
+                _ => Ok(config.state_path()),
+            }
+        }
     }
 }
 

@@ -1,16 +1,15 @@
 //! `run`: the application until it is told to stop.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use streams_core::config::{Log, ProcessingGuarantee, StreamsConfig};
 use streams_core::runtime::{KafkaStreams, State, Statistics};
 use streams_core::topology::TopologyDescriptor;
-use streams_core::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
-use streams_core::transport::{Admin, Transport};
+use streams_core::transport::Admin;
 use tempfile::TempDir;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinError, JoinHandle};
 
 use super::args::RunArgs;
 use super::error::ProgramError;
@@ -28,23 +27,10 @@ pub(super) fn run<A: Topology>(
 ) -> Result<(), ProgramError> {
     let (config, temporary) = configure(&args)?;
     show_log();
-    let place = match (&temporary, config.log()) {
-        (Some(dir), _) => format!("a temporary log in {}", dir.path().display()),
-        (None, Log::Embedded(dir)) => format!("the log in {}", dir.display()),
-        (None, _) => String::new(),
-    };
-    if !args.json {
-        eprintln!(
-            "{} runs on {place}; Ctrl-C ends it",
-            topology.application_id
-        );
-    }
-    let dir = match config.log() {
-        Log::Embedded(dir) => dir.clone(),
-        _ => return Err(log::no_kafka()),
-    };
+    say_what_runs(topology, &config, temporary.as_ref(), args.json)?;
+    let watched = config.clone();
     let app = start(config).map_err(ProgramError::failed)?;
-    let watcher = Watcher::new(topology, &dir, args.json);
+    let watcher = Watcher::new(topology, &watched, args.json);
     let ended = watch(app.streams().clone(), watcher);
     if matches!(ended, Ok(Ended::InterruptedTwice)) {
         // At once: `exit` drops nothing, and dropping the application would wait for its threads.
@@ -57,42 +43,55 @@ pub(super) fn run<A: Topology>(
     ended.map(|_| ())
 }
 
-/// The configuration: what suits the embedded log, then the file, the environment, and the command line over it.
+/// The first line: where it runs, and what it guarantees.
+fn say_what_runs(
+    topology: &TopologyDescriptor,
+    config: &StreamsConfig,
+    temporary: Option<&TempDir>,
+    as_json: bool,
+) -> Result<(), ProgramError> {
+    if as_json {
+        let guarantee = match config.guarantee() {
+            ProcessingGuarantee::ExactlyOnceV2 => "exactly_once_v2",
+            ProcessingGuarantee::AtLeastOnce => "at_least_once",
+        };
+        let mut output = Output::new();
+        output.json(&json!({
+            "application_id": topology.application_id,
+            "log": log::place(config),
+            "processing_guarantee": guarantee,
+        }))?;
+        return output.flush();
+    }
+    let place = match temporary {
+        Some(dir) => format!("a temporary log in {}", dir.path().display()),
+        None => log::place(config),
+    };
+    let guarantee = match config.guarantee() {
+        ProcessingGuarantee::ExactlyOnceV2 => "exactly once",
+        ProcessingGuarantee::AtLeastOnce => {
+            "at least once (`--set processing.guarantee=exactly_once_v2` for exactly once)"
+        }
+    };
+    let id = topology.application_id;
+    eprintln!("{id} runs on {place}, {guarantee}; Ctrl-C ends it");
+    Ok(())
+}
+
+/// The configuration, on a temporary log where none is named.
 fn configure(args: &RunArgs) -> Result<(StreamsConfig, Option<TempDir>), ProgramError> {
-    args.log.refuse_kafka()?;
-    let mut config = StreamsConfig::new()
-        .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
-        .create_topics(true);
-    if let Some(path) = &args.config {
-        config = config.with_file(path).map_err(ProgramError::failed)?;
-    }
-    config = config
-        .with_env(std::env::vars_os())
-        .map_err(ProgramError::failed)?;
-    for (key, value) in &args.set {
-        config.set(key, value).map_err(ProgramError::failed)?;
-    }
+    let mut config = args.log.configuration()?;
     if let Some(threads) = args.threads {
         config
-            .set("num.stream.threads", &threads.to_string())
+            .set_from("num.stream.threads", &threads.to_string(), "--threads")
             .map_err(ProgramError::failed)?;
     }
-    if let Some(dir) = &args.log.embedded {
-        config = config.embedded_dir(dir);
+    if !matches!(config.log(), Log::Unset) {
+        return Ok((config, None));
     }
-    let mut temporary = None;
-    match config.log() {
-        Log::Embedded(_) => {}
-        Log::Kafka(_) => return Err(log::no_kafka()),
-        Log::Unset => {
-            let dir = tempfile::Builder::new().prefix("kstreams-").tempdir();
-            let dir =
-                dir.map_err(|e| ProgramError::Failed(format!("a temporary directory: {e}")))?;
-            config = config.embedded_dir(dir.path());
-            temporary = Some(dir);
-        }
-    }
-    Ok((config, temporary))
+    let dir = tempfile::Builder::new().prefix("kstreams-").tempdir();
+    let dir = dir.map_err(|e| ProgramError::Failed(format!("a temporary directory: {e}")))?;
+    Ok((config.embedded_dir(dir.path()), Some(dir)))
 }
 
 /// Warnings and errors of the runtime on standard error; `KSTREAMS_LOG` asks for more, as in `KSTREAMS_LOG=info`.
@@ -140,32 +139,50 @@ struct Watcher {
     topology: &'static TopologyDescriptor,
     json: bool,
     progress: Progress,
-    /// Only where somebody watches.
+    /// Only where somebody watches; away while it asks.
     admin: Option<Box<dyn Admin>>,
+    asking: Option<JoinHandle<Asked>>,
     last: Option<(Instant, u64)>,
 }
 
+/// The client comes back with the answer. It asks on a thread of its own: a broker may take its time, signals may not.
+type Asked = (Box<dyn Admin>, StreamsResult<crate::Progress>);
+
 impl Watcher {
-    fn new(topology: &'static TopologyDescriptor, dir: &Path, json: bool) -> Self {
+    fn new(topology: &'static TopologyDescriptor, config: &StreamsConfig, json: bool) -> Self {
         let progress = Progress::new(!json);
         let admin = progress.is_watched().then(|| {
             // The same log as the application's; what cannot be told is not worth failing for.
-            EmbeddedLog::open(dir, EmbeddedLogOptions::default())
-                .and_then(|log| log.admin())
-                .ok()
+            let log = streams_core::runtime::open_log(config).ok();
+            log.and_then(|log| log.admin().ok())
         });
         Watcher {
             topology,
             json,
             progress,
             admin: admin.flatten(),
+            asking: None,
             last: None,
         }
     }
 
-    fn tick(&mut self, state: State) {
-        let Some(admin) = &mut self.admin else { return };
-        let Ok(done) = crate::Progress::of(self.topology, admin.as_mut()) else {
+    fn ask(&mut self) {
+        if let Some(mut admin) = self.admin.take() {
+            let topology = self.topology;
+            self.asking = Some(tokio::task::spawn_blocking(move || {
+                let done = crate::Progress::of(topology, admin.as_mut());
+                (admin, done)
+            }));
+        }
+    }
+
+    fn tell(&mut self, state: State, asked: Result<Asked, JoinError>) {
+        self.asking = None;
+        let Ok((admin, done)) = asked else { return };
+        self.admin = Some(admin);
+        let Ok(done) = done else {
+            self.progress
+                .show(&format!("{state}  the log does not answer"));
             return;
         };
         let now = Instant::now();
@@ -181,6 +198,13 @@ impl Watcher {
             thousands(done.behind),
             thousands(rate as u64)
         ));
+    }
+}
+
+async fn answer(asking: &mut Option<JoinHandle<Asked>>) -> Result<Asked, JoinError> {
+    match asking {
+        Some(asking) => asking.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -239,8 +263,11 @@ async fn until_it_ends(streams: KafkaStreams, mut watcher: Watcher) -> Result<En
             }
             _ = tick.tick() => {
                 if !told_to_stop {
-                    watcher.tick(streams.state());
+                    watcher.ask();
                 }
+            }
+            asked = answer(&mut watcher.asking), if !told_to_stop => {
+                watcher.tell(streams.state(), asked);
             }
         }
     }

@@ -492,6 +492,12 @@ impl StreamsConfig {
         self.processing_guarantee
     }
 
+    /// `create.topics` in force.
+    #[must_use]
+    pub fn creates_topics(&self) -> bool {
+        self.create_topics
+    }
+
     /// `replication.factor` in force; `None` leaves it to the brokers.
     #[must_use]
     pub fn replication(&self) -> Option<u16> {

@@ -190,7 +190,8 @@ pub enum TopologyError {
 
 impl TopologyError {
     /// Whether a topic is not there that `create.topics` would create.
-    pub(crate) fn is_missing_topic(&self) -> bool {
+    #[must_use]
+    pub fn is_missing_topic(&self) -> bool {
         matches!(
             self,
             TopologyError::MissingSourceTopic { .. } | TopologyError::MissingSinkTopic { .. }
