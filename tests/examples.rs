@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
+use kstreams::transport::{TopicInfo, Transport};
 use programs::{Ended, Running, command, eventually, example, run, text};
 use serde_json::Value;
 
@@ -385,9 +387,9 @@ fn what_cannot_be_is_said_with_what_to_do() {
         (&["run", "--set", "num.stream.threads"], 2, "KEY=VALUE"),
         (&["run", "--config", "no/such.toml"], 2, "no/such.toml"),
         (
-            &["run", "--bootstrap", "localhost:9092"],
+            &["run", "--bootstrap", "h:1", at[0], at[1]],
             2,
-            "--embedded DIR",
+            "cannot be used with",
         ),
         (
             &["produce", "linse", at[0], at[1]],
@@ -414,6 +416,186 @@ fn what_cannot_be_is_said_with_what_to_do() {
             "{args:?} should say `{says}`: {ended:#?}"
         );
     }
+}
+
+#[test]
+fn topics_are_created_as_declared_and_checked() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    let ask = |args: &[&str]| run(&word_count, &[args, &at].concat());
+    let created = "lines: created, 2 partitions\ncounts: created, 2 partitions\n";
+    assert_eq!(ask(&["topics", "create"]).stdout(), created);
+    let again = "lines: is there, 2 partitions\ncounts: is there, 2 partitions\n";
+    assert_eq!(ask(&["topics", "create"]).stdout(), again);
+    let checked = ask(&["topics", "check", "--json"]).stdout();
+    let checked: Value = serde_json::from_str(&checked).expect("a JSON object");
+    assert_eq!(checked["ok"], true, "{checked}");
+    assert_eq!(checked["topics"][2]["status"], "`run` creates it");
+
+    // The same names, other counts: of another application.
+    let orders = example("order_enrichment");
+    let other = dir.path().join("other");
+    let at = ["--embedded", text(&other)];
+    let args = ["topics", "create", "--json", at[0], at[1]];
+    let lines = run(&orders, &args).stdout();
+    assert!(
+        lines.lines().all(|l| l.contains("\"created\":true")),
+        "{lines}"
+    );
+    run(&orders, &["topics", "check", at[0], at[1]]).stdout();
+}
+
+#[test]
+fn what_does_not_fit_is_told_all_at_once_and_nothing_is_created_beside_it() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let topic = |name: &str, partitions: u32, config: &[(&str, &str)]| TopicInfo {
+        name: name.to_owned(),
+        partitions,
+        config: config
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+    };
+    {
+        let log = EmbeddedLog::open(dir.path(), EmbeddedLogOptions::default()).expect("a log");
+        let mut admin = log.admin().expect("an admin client");
+        let lost = [("cleanup.policy", "delete")];
+        for topic in [
+            topic("lines", 3, &[]),
+            topic("word-count-counts-changelog", 9, &lost),
+        ] {
+            admin.create_topic(&topic).expect("a topic");
+        }
+    }
+    let at = ["--embedded", text(dir.path())];
+    let problems = [
+        "`lines` has 3 partitions, but the topology declares `partitions = 2`",
+        "`word-count-counts-changelog` has 9 partitions, but the topology needs 3",
+        "`word-count-counts-changelog` has `cleanup.policy=delete`",
+    ];
+    for command in [
+        &["topics", "check"][..],
+        &["run"],
+        &["topics", "check", "--json"],
+    ] {
+        let ended = run(&word_count, &[command, &at].concat());
+        assert_eq!(ended.code, Some(1), "{ended:#?}");
+        for problem in problems {
+            assert!(ended.stderr.contains(problem), "{problem}: {ended:#?}");
+        }
+    }
+    let refused = run(&word_count, &["topics", "create", at[0], at[1]]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.stderr.contains(problems[0]), "{refused:#?}");
+    let doctor = run(&word_count, &["doctor", "--json", at[0], at[1]]);
+    assert_eq!(doctor.code, Some(1), "{doctor:#?}");
+    let report: Value = serde_json::from_str(&doctor.stdout).expect("a JSON object");
+    assert_eq!(report["problems"].as_array().map(Vec::len), Some(3));
+    let log = EmbeddedLog::open(dir.path(), EmbeddedLogOptions::default()).expect("a log");
+    let topics = log.admin().and_then(|mut admin| admin.list_topics());
+    assert_eq!(topics.expect("a list").len(), 2);
+}
+
+#[test]
+fn reset_begins_anew_and_is_refused_while_the_application_runs() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log)];
+    let ask = |args: &[&str]| run(&word_count, &[args, &at].concat());
+    let counted = |expected: &str| {
+        eventually("the lines are counted", || {
+            ask(&["query", "counts", "be"]).stdout == format!("be\t{expected}\n")
+        });
+    };
+    let running = Running::start(&mut command(&word_count, &["run", at[0], at[1]]));
+    produce(
+        &word_count,
+        &["produce", "lines", at[0], at[1]],
+        "to be or\nnot to be\n",
+    );
+    counted("2");
+    let refused = ask(&["reset", "--yes"]);
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.stderr.contains("is running"), "{refused:#?}");
+    let doctor = ask(&["doctor", "--json"]).stdout();
+    let doctor: Value = serde_json::from_str(&doctor).expect("a JSON object");
+    assert_eq!(doctor["group"]["state"], "Stable", "{doctor}");
+    running.signal("INT");
+    assert_eq!(running.ended(SOON).code, Some(0));
+
+    let unasked = ask(&["reset"]);
+    assert_eq!(unasked.code, Some(2), "{unasked:#?}");
+    assert!(unasked.stderr.contains("--yes"), "{unasked:#?}");
+    let dry = ask(&["reset", "--dry-run", "--json"]).stdout();
+    let dry: Value = serde_json::from_str(&dry).expect("a JSON object");
+    assert_eq!(
+        dry["deleted_topics"].as_array().map(Vec::len),
+        Some(2),
+        "{dry}"
+    );
+    assert_eq!(ask(&["query", "counts", "be"]).stdout(), "be\t2\n");
+
+    let told = ask(&["reset", "--yes"]).stdout();
+    assert!(told.contains("word-count-counts-changelog"), "{told}");
+    assert_eq!(ask(&["query", "counts", "be"]).code, Some(1));
+    let idle = ask(&["reset", "--yes"]).stdout();
+    assert!(idle.contains("nothing that could be reset"), "{idle}");
+    // Everything is counted once more, from nothing.
+    let running = Running::start(&mut command(&word_count, &["run", at[0], at[1]]));
+    counted("2");
+    running.signal("INT");
+    assert_eq!(running.ended(SOON).code, Some(0));
+    // And from now on only what is new.
+    ask(&["reset", "--yes", "--to-latest"]).stdout();
+    let running = Running::start(&mut command(&word_count, &["run", at[0], at[1]]));
+    produce(&word_count, &["produce", "lines", at[0], at[1]], "be\n");
+    counted("1");
+    running.signal("INT");
+    assert_eq!(running.ended(SOON).code, Some(0));
+}
+
+#[test]
+fn doctor_tells_every_mistake_and_where_each_value_comes_from() {
+    let word_count = example("word_count");
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("app.toml");
+    let settings = "pol.ms = 7\n\"poll.ms\" = 8\nsasl.password = \"geheim\"\n";
+    fs::write(&file, settings).expect("a file");
+    let log = dir.path().join("log");
+    let at = ["--embedded", text(&log), "--config", text(&file)];
+    run(&word_count, &["topics", "create", at[0], at[1]]).stdout();
+    let mut doctor = command(
+        &word_count,
+        &[
+            "doctor",
+            at[0],
+            at[1],
+            at[2],
+            at[3],
+            "--set",
+            "num.stream.threads=x",
+        ],
+    );
+    let doctor = Running::start(doctor.env("KSTREAMS_TASK_TIMEOUT_MS", "9")).ended(SOON);
+    assert_eq!(doctor.code, Some(1), "{doctor:#?}");
+    for says in [
+        "did you mean `poll.ms`?",
+        "`num.stream.threads = x`",
+        "(KSTREAMS_TASK_TIMEOUT_MS)",
+        "(hidden)",
+        "lines-1",
+    ] {
+        assert!(doctor.stdout.contains(says), "{says}: {doctor:#?}");
+    }
+    assert!(!doctor.stdout.contains("geheim"), "{doctor:#?}");
+    let healthy = run(&word_count, &["doctor", at[0], at[1]]);
+    assert_eq!(healthy.code, Some(0), "{healthy:#?}");
+    let nowhere = run(&word_count, &["doctor"]);
+    assert_eq!(nowhere.code, Some(2), "{nowhere:#?}");
 }
 
 /// Runs a program with lines on its standard input.

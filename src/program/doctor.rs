@@ -178,8 +178,8 @@ impl Report {
         text.push_str(&table(rows));
         let _ = writeln!(text, "\nlog: {}", log::place(config));
         if let Some(log) = &self.log {
-            let version = log.version.as_deref().unwrap_or("of unknown version");
-            let _ = writeln!(text, "  {} {version}", log.id);
+            let version = log.version.as_deref().unwrap_or("unknown");
+            let _ = writeln!(text, "  id {}, version {version}", log.id);
             for broker in &log.brokers {
                 let _ = writeln!(text, "  broker {broker}");
             }

@@ -165,7 +165,8 @@ impl Plan {
         let path = state.path.display();
         let _ = writeln!(
             text,
-            "\nstate in {path}, removed: {}. State of other servers is theirs to remove.\n",
+            "\nstate in {path}, removed: {}\n\n\
+             State of other servers is theirs to remove; what was written to sink topics stays.\n",
             match state.tasks() {
                 0 => "none".to_owned(),
                 1 => "1 directory".to_owned(),

@@ -136,7 +136,7 @@ impl Admin for EmbeddedAdmin {
     fn describe_log(&mut self) -> Result<LogDescription> {
         Ok(LogDescription {
             id: self.shared.log.place.clone(),
-            version: Some(format!("embedded log {}", env!("CARGO_PKG_VERSION"))),
+            version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             brokers: Vec::new(),
         })
     }
