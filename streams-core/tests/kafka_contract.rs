@@ -17,7 +17,11 @@ struct Kafka {
 
 impl Harness for Kafka {
     fn transport(&self) -> Arc<dyn Transport> {
-        let config = StreamsConfig::kafka(&self.bootstrap);
+        // A member that vanishes is missed soon.
+        let config = StreamsConfig::kafka(&self.bootstrap)
+            .with("consumer.session.timeout.ms", "6000")
+            .and_then(|c| c.with("consumer.heartbeat.interval.ms", "300"))
+            .expect("settings of consumers");
         Arc::new(KafkaTransport::new(&config).expect("settings that librdkafka takes"))
     }
 

@@ -91,16 +91,21 @@ impl Crew {
         }
     }
 
-    /// Steps until every task is with somebody, as evenly as can be.
+    /// Steps until every task is with somebody, as evenly as can be: all of them, or those of each sub-topology.
     fn settle(&mut self, tasks: &BTreeSet<TaskId>) {
+        let subtopologies: BTreeSet<usize> = tasks.iter().map(|t| t.subtopology).collect();
         until(|| {
             self.step();
-            let counts: Vec<usize> = self.members.values().map(|(_, t)| t.len()).collect();
-            let (least, most) = (
-                counts.iter().min().copied().unwrap_or(0),
-                counts.iter().max().copied().unwrap_or(0),
-            );
-            counts.iter().sum::<usize>() == tasks.len() && most - least <= 1
+            let even = |counted: &dyn Fn(&TaskId) -> bool| {
+                let counts = self.members.values();
+                let counts: Vec<usize> = counts
+                    .map(|(_, t)| t.iter().filter(|t| counted(t)).count())
+                    .collect();
+                counts.iter().max().unwrap_or(&0) - counts.iter().min().unwrap_or(&0) <= 1
+            };
+            let all: usize = self.members.values().map(|(_, t)| t.len()).sum();
+            let of_each = |s: &usize| even(&|t: &TaskId| t.subtopology == *s);
+            all == tasks.len() && (even(&|_| true) || subtopologies.iter().all(of_each))
         });
         let all: BTreeSet<TaskId> = self
             .members
@@ -261,7 +266,12 @@ pub(crate) fn a_restarted_member_takes_its_place(h: Box<dyn Harness>) {
     crew.add(&*t, &spec(&group, "m0", &[(0, &[&name])]));
     crew.settle(&all);
     assert_eq!(crew.members["m0"].1, had, "the same tasks");
-    assert_fenced(old.poll());
+    let mut told = Ok(Vec::new());
+    until(|| {
+        told = old.poll();
+        told.is_err()
+    });
+    assert_fenced(told);
     let mut producer = transactional_producer(&*t, &unique("static"));
     producer.init().unwrap();
     producer.begin().unwrap();
