@@ -29,6 +29,8 @@ type Result<T = ()> = std::result::Result<T, TransportError>;
 /// How often a broker is asked whether a topic has come or gone.
 const PATIENCE: usize = 100;
 const BETWEEN: Duration = Duration::from_millis(50);
+/// How long a coordinator that puts off is asked again, before the caller decides.
+const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An administrator of a Kafka cluster.
 pub(super) struct KafkaAdmin {
@@ -198,6 +200,22 @@ impl KafkaAdmin {
                 "deleted"
             }
         )))
+    }
+
+    /// Repeats what a coordinator puts off: on a fresh cluster it is still making the topic that it keeps its groups in.
+    fn patiently<T>(&self, ask: impl Fn() -> Result<T>) -> Result<T> {
+        let begun = self.clock.elapsed();
+        loop {
+            match ask() {
+                Err(TransportError::Retriable(told))
+                    if self.clock.elapsed().saturating_sub(begun) < COORDINATOR_PATIENCE =>
+                {
+                    tracing::debug!("asking again: {told}");
+                    self.clock.sleep(BETWEEN);
+                }
+                answered => return answered,
+            }
+        }
     }
 
     fn known(&self, what: &str, answers: &[PartitionAnswer]) -> Result {
@@ -397,9 +415,12 @@ impl Admin for KafkaAdmin {
             return Ok(Vec::new());
         }
         let what = format!("asking for the offsets of group `{group}`");
-        let answers = self.requests().committed(group, &pairs(partitions));
-        let answers = answers.map_err(|e| self.refused(&what, &e))?;
-        self.known(&what, &answers)?;
+        let answers = self.patiently(|| {
+            let answers = self.requests().committed(group, &pairs(partitions));
+            let answers = answers.map_err(|e| self.refused(&what, &e))?;
+            self.known(&what, &answers)?;
+            Ok(answers)
+        })?;
         let committed = in_order(partitions, answers).into_iter().map(|answer| {
             answer.filter(|a| a.offset >= 0).map(|a| CommittedOffset {
                 offset: a.offset,
@@ -420,19 +441,21 @@ impl Admin for KafkaAdmin {
             .iter()
             .map(|(p, offset)| (&*p.topic, p.partition, *offset))
             .collect();
-        let answers = self
-            .requests()
-            .alter_committed(group, &wanted)
-            .map_err(|e| self.has_members(group, &what, &e))?;
-        match answers.iter().find_map(|a| a.error) {
-            Some(code) => Err(self.has_members(group, &what, &code.into())),
-            None => Ok(()),
-        }
+        self.patiently(|| {
+            let answers = self
+                .requests()
+                .alter_committed(group, &wanted)
+                .map_err(|e| self.has_members(group, &what, &e))?;
+            match answers.iter().find_map(|a| a.error) {
+                Some(code) => Err(self.has_members(group, &what, &code.into())),
+                None => Ok(()),
+            }
+        })
     }
 
     fn describe_group(&mut self, group: &str) -> Result<GroupDescription> {
         let what = format!("describing group `{group}`");
-        match self.requests().group(group) {
+        self.patiently(|| match self.requests().group(group) {
             Ok(answer) => Ok(GroupDescription {
                 state: answer.state,
                 members: answer
@@ -452,7 +475,7 @@ impl Admin for KafkaAdmin {
                 })
             }
             Err(refused) => Err(self.refused(&what, &refused)),
-        }
+        })
     }
 
     fn describe_log(&mut self) -> Result<LogDescription> {
