@@ -62,7 +62,7 @@ pub(crate) struct Task {
     wiped: u64,
     /// How many of the topics that its sinks chose freely are known to be there.
     chosen_topics: usize,
-    /// Whether anything was processed since the last commit.
+    /// Whether anything was processed, or skipped as it is no record, since the last commit.
     commit_is_needed: bool,
     /// Whether anything was processed since the state was last committed.
     state_is_behind: bool,
@@ -209,7 +209,8 @@ impl Task {
 
     /// Takes what was fetched into its buffers.
     pub(crate) fn add(&mut self, fetched: Fetched) {
-        self.group.add(fetched);
+        // As Kafka Streams does: otherwise the last transaction's mark would count as a record that waits, for ever.
+        self.commit_is_needed |= self.group.add(fetched);
     }
 
     /// Partitions to pause and to resume.
@@ -305,7 +306,7 @@ impl Task {
         Ok(())
     }
 
-    /// Whether anything was processed since the last commit.
+    /// Whether anything was processed, or skipped as it is no record, since the last commit.
     pub(crate) fn commit_is_needed(&self) -> bool {
         self.commit_is_needed
     }

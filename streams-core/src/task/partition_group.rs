@@ -84,15 +84,17 @@ impl PartitionGroup {
         }
     }
 
-    /// Appends what was fetched; of a partition that is not this task's, nothing.
-    pub(crate) fn add(&mut self, fetched: Fetched) {
+    /// Appends what was fetched; of a partition that is not this task's, nothing. Tells whether that moved the position without
+    /// a record: past the marks that transactions leave in a log.
+    pub(crate) fn add(&mut self, fetched: Fetched) -> bool {
         let Some(queue) = self
             .queues
             .iter_mut()
             .find(|q| q.partition == fetched.partition)
         else {
-            return;
+            return false;
         };
+        let moved = fetched.records.is_empty() && fetched.next_offset > queue.next_offset;
         self.buffered += fetched.records.len();
         if queue.records.is_empty() {
             queue.records = fetched.records.into();
@@ -101,6 +103,7 @@ impl PartitionGroup {
         }
         queue.next_offset = fetched.next_offset;
         queue.caught_up = fetched.at_end;
+        moved
     }
 
     /// The timestamp of the record that is next, if there is one.
