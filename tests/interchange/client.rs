@@ -1,0 +1,227 @@
+//! An outside client of the broker, independent of the transport under test: makes topics, writes input, reads everything.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// How long a record that must come may take.
+const SOON: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_secs(20);
+
+/// A record without its place, as bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Written {
+    pub(crate) timestamp: i64,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Each key's records in order. A key lives in one partition, and only the order within a key is fixed.
+pub(crate) type ByKey = BTreeMap<(i32, Option<Vec<u8>>), Vec<Written>>;
+
+/// A record to write.
+pub(crate) struct Input {
+    pub(crate) key: String,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) timestamp: i64,
+    pub(crate) header: Option<&'static str>,
+}
+
+fn config(bootstrap: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    config
+}
+
+/// Creates topics with so many partitions each.
+pub(crate) fn create_topics(bootstrap: &str, names: &[String], partitions: i32) -> Result<(), String> {
+    let admin: AdminClient<DefaultClientContext> =
+        config(bootstrap).create().map_err(|e| e.to_string())?;
+    let topics: Vec<NewTopic<'_>> = names
+        .iter()
+        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
+        .collect();
+    let options = AdminOptions::new().operation_timeout(Some(WAIT));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|e| e.to_string())?;
+    let results = runtime
+        .block_on(admin.create_topics(&topics, &options))
+        .map_err(|e| e.to_string())?;
+    for result in results {
+        result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Writes records, each where Kafka's own partitioner puts it.
+pub(crate) fn produce(
+    bootstrap: &str,
+    topic: &str,
+    partitions: u32,
+    records: &[Input],
+) -> Result<(), String> {
+    let producer: BaseProducer = config(bootstrap)
+        .set("enable.idempotence", "true")
+        .create()
+        .map_err(|e| e.to_string())?;
+    for input in records {
+        let key = input.key.as_bytes();
+        let mut record = BaseRecord::to(topic)
+            .partition(kstreams::partitioner::partition_for_key(key, partitions))
+            .key(key)
+            .timestamp(input.timestamp);
+        if let Some(value) = &input.value {
+            record = record.payload(value.as_slice());
+        }
+        if let Some(key) = input.header {
+            let value = Some("of the input");
+            record = record.headers(OwnedHeaders::new().insert(Header { key, value }));
+        }
+        producer.send(record).map_err(|(e, _)| e.to_string())?;
+    }
+    producer.flush(WAIT).map_err(|e| e.to_string())
+}
+
+/// Reads what is committed in topics, all of it, as it comes.
+pub(crate) struct Reader {
+    consumer: BaseConsumer,
+    partitions: Vec<(String, i32)>,
+    pub(crate) topics: BTreeMap<String, ByKey>,
+}
+
+impl Reader {
+    /// Begins at the beginning of topics that are there.
+    pub(crate) fn new(bootstrap: &str, topics: &[String], partitions: i32) -> Result<Self, String> {
+        let consumer: BaseConsumer = config(bootstrap)
+            .set("group.id", "reads-without-a-group")
+            .set("enable.auto.commit", "false")
+            .set("isolation.level", "read_committed")
+            .set("fetch.wait.max.ms", "20")
+            .create()
+            .map_err(|e| e.to_string())?;
+        let all: Vec<(String, i32)> = topics
+            .iter()
+            .flat_map(|topic| (0..partitions).map(|p| (topic.clone(), p)))
+            .collect();
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in &all {
+            list.add_partition_offset(topic, *partition, Offset::Beginning)
+                .map_err(|e| e.to_string())?;
+        }
+        consumer.assign(&list).map_err(|e| e.to_string())?;
+        Ok(Reader {
+            consumer,
+            partitions: all,
+            topics: topics.iter().map(|t| (t.clone(), ByKey::new())).collect(),
+        })
+    }
+
+    /// Reads until each topic has at least so many records.
+    pub(crate) fn read_until(&mut self, counts: &[(String, usize)]) -> Result<(), String> {
+        let deadline = Instant::now() + SOON;
+        for (topic, expected) in counts {
+            loop {
+                let found = self.topics.get(topic).map_or(0, count);
+                if found >= *expected {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    return Err(format!(
+                        "{topic} has {found} records after {SOON:?}, not {expected}"
+                    ));
+                }
+                self.poll()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads to the ends as they are now. Nobody writes any more.
+    pub(crate) fn read_to_end(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + SOON;
+        let mut left = Vec::new();
+        for (topic, partition) in &self.partitions {
+            let ends = self.consumer.fetch_watermarks(topic, *partition, WAIT);
+            left.push((topic.clone(), *partition, ends.map_err(|e| e.to_string())?.1));
+        }
+        loop {
+            let positions = self.consumer.position().map_err(|e| e.to_string())?;
+            left.retain(|(topic, partition, end)| {
+                let at = positions.find_partition(topic, *partition);
+                !at.is_some_and(|p| matches!(p.offset(), Offset::Offset(o) if o >= *end))
+                    && *end > 0
+            });
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(format!("the ends of {left:?} were not reached within {SOON:?}"));
+            }
+            self.poll()?;
+        }
+    }
+
+    fn poll(&mut self) -> Result<(), String> {
+        match self.consumer.poll(Duration::from_millis(50)) {
+            None => Ok(()),
+            Some(Err(e)) => Err(e.to_string()),
+            Some(Ok(message)) => {
+                let headers = message.headers().map_or(Vec::new(), |headers| {
+                    let each = headers.iter();
+                    each.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec)))
+                        .collect()
+                });
+                let key = (message.partition(), message.key().map(<[u8]>::to_vec));
+                let records = self.topics.entry(message.topic().to_owned()).or_default();
+                records.entry(key).or_default().push(Written {
+                    timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                    value: message.payload().map(<[u8]>::to_vec),
+                    headers,
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+/// How many records there are.
+pub(crate) fn count(records: &ByKey) -> usize {
+    records.values().map(Vec::len).sum()
+}
+
+/// What a group committed for partitions: offset and metadata.
+pub(crate) fn committed(
+    bootstrap: &str,
+    group: &str,
+    topics: &[String],
+    partitions: i32,
+) -> Result<BTreeMap<(String, i32), (i64, String)>, String> {
+    let consumer: BaseConsumer = config(bootstrap)
+        .set("group.id", group)
+        .create()
+        .map_err(|e| e.to_string())?;
+    let mut wanted = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..partitions {
+            wanted.add_partition(topic, partition);
+        }
+    }
+    let found = consumer.committed_offsets(wanted, WAIT).map_err(|e| e.to_string())?;
+    let each = found.elements();
+    each.iter()
+        .map(|e| match e.offset() {
+            Offset::Offset(offset) => {
+                let place = (e.topic().to_owned(), e.partition());
+                Ok((place, (offset, e.metadata().to_owned())))
+            }
+            other => Err(format!("{}-{}: committed {other:?}", e.topic(), e.partition())),
+        })
+        .collect()
+}
