@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use kafka_broker::{Case, Cluster};
 use kstreams::ProcessingGuarantee::{self, AtLeastOnce, ExactlyOnceV2};
 
 #[path = "interchange/client.rs"]
@@ -18,18 +19,31 @@ mod topology;
 use scenario::{Outcome, Scenario, Side, equal};
 
 fn main() -> ExitCode {
-    let b = std::env::var("KAFKA_BOOTSTRAP").unwrap();
-    let n = std::env::args().nth(1).unwrap();
-    println!("{:?}", control(&b).as_ref().map(|o| (o.topics.iter().map(|(k,v)| (k.clone(), client::count(v))).collect::<Vec<_>>(), o.stores.len(), o.metadata.clone())));
-    if n == "all" { println!("{:?}", takes_over(&b, "java-rust-alo", AtLeastOnce, Side::Java, Side::Rust(topology::java_rust_at_least_once::start))); }
-    ExitCode::SUCCESS
+    kafka_broker::main(vec![
+        Case::new("rust_takes_over_from_java_at_least_once", |cluster| {
+            let rust = Side::Rust(topology::java_rust_at_least_once::start);
+            takes_over(cluster, "java-rust-alo", AtLeastOnce, Side::Java, rust);
+        }),
+        Case::new("rust_takes_over_from_java_exactly_once", |cluster| {
+            let rust = Side::Rust(topology::java_rust_exactly_once::start);
+            takes_over(cluster, "java-rust-eos", ExactlyOnceV2, Side::Java, rust);
+        }),
+        Case::new("java_takes_over_from_rust_at_least_once", |cluster| {
+            let rust = Side::Rust(topology::rust_java_at_least_once::start);
+            takes_over(cluster, "rust-java-alo", AtLeastOnce, rust, Side::Java);
+        }),
+        Case::new("java_takes_over_from_rust_exactly_once", |cluster| {
+            let rust = Side::Rust(topology::rust_java_exactly_once::start);
+            takes_over(cluster, "rust-java-eos", ExactlyOnceV2, rust, Side::Java);
+        }),
+    ])
 }
 
-/// What Java leaves that is never stopped.
+/// What Java leaves when it runs alone and is never stopped: what all others are compared with.
 fn control(bootstrap: &str) -> &'static Result<Outcome, String> {
     static CONTROL: OnceLock<Result<Outcome, String>> = OnceLock::new();
     CONTROL.get_or_init(|| {
-        let directory = tempfile::tempdir().map_err(|e| e.to_string())?; std::mem::forget(directory.path().to_owned()); eprintln!("{:?}", directory.path()); let directory = std::mem::ManuallyDrop::new(directory);
+        let directory = kafka_broker::temp_dir().map_err(|e| e.to_string())?;
         let scenario = Scenario {
             bootstrap,
             name: "java-alone",
@@ -41,39 +55,41 @@ fn control(bootstrap: &str) -> &'static Result<Outcome, String> {
     })
 }
 
+/// Half of the input is processed by one side, the rest by the other.
 fn takes_over(
-    bootstrap: &str,
+    cluster: &Cluster,
     name: &str,
     guarantee: ProcessingGuarantee,
     first: Side,
     second: Side,
-) -> Result<(), String> {
-    let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
+) {
+    let directory = kafka_broker::temp_dir().unwrap();
+    let bootstrap = cluster.bootstrap();
     let scenario = Scenario {
-        bootstrap,
+        bootstrap: &bootstrap,
         name,
         guarantee,
         first,
         second: Some(second),
     };
-    let outcome = scenario.run(directory.path())?;
-    let control = control(bootstrap).as_ref().map_err(|e| format!("Java alone: {e}"))?;
+    let outcome = scenario
+        .run(directory.path())
+        .unwrap_or_else(|e| panic!("{e}"));
+    let control = control(&bootstrap);
+    let control = control
+        .as_ref()
+        .unwrap_or_else(|e| panic!("Java alone: {e}"));
     for (topic, expected) in &control.topics {
-        let found = outcome.topics.get(topic).ok_or_else(|| format!("no {topic}"))?;
+        let found = &outcome.topics[topic];
+        assert!(client::count(expected) > 0, "{topic} is empty");
         for (key, records) in expected {
-            let found = found.get(key);
-            if found != Some(records) {
-                return Err(format!("{topic}, {key:?}: {found:?}, not {records:?}"));
-            }
+            assert_eq!(found.get(key), Some(records), "{topic}, {key:?}");
         }
-        let (expected, found) = (client::count(expected), client::count(found));
-        if expected != found {
-            return Err(format!("{topic}: {found} records, not {expected}"));
-        }
+        assert_eq!(client::count(found), client::count(expected), "{topic}");
     }
-    equal("stores at the end", &control.stores, &outcome.stores)?;
-    if control.metadata != outcome.metadata {
-        return Err(format!("{:?} was committed, not {:?}", outcome.metadata, control.metadata));
-    }
-    Ok(())
+    equal("stores at the end", &control.stores, &outcome.stores).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(
+        outcome.metadata, control.metadata,
+        "beside the committed offsets"
+    );
 }

@@ -39,18 +39,56 @@ fn config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-/// Creates topics with so many partitions each.
-pub(crate) fn create_topics(bootstrap: &str, names: &[String], partitions: i32) -> Result<(), String> {
-    let admin: AdminClient<DefaultClientContext> =
-        config(bootstrap).create().map_err(|e| e.to_string())?;
-    let topics: Vec<NewTopic<'_>> = names
-        .iter()
-        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(1)))
-        .collect();
-    let options = AdminOptions::new().operation_timeout(Some(WAIT));
+type Admin = AdminClient<DefaultClientContext>;
+
+fn admin(bootstrap: &str) -> Result<(Admin, AdminOptions, tokio::runtime::Runtime), String> {
+    let admin = config(bootstrap).create().map_err(|e| e.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|e| e.to_string())?;
+    let options = AdminOptions::new().operation_timeout(Some(WAIT));
+    Ok((admin, options, runtime))
+}
+
+/// Deletes an application's group and topics, where an earlier run on the same cluster left them.
+pub(crate) fn forget(bootstrap: &str, application: &str) -> Result<(), String> {
+    let (admin, options, runtime) = admin(bootstrap)?;
+    let metadata = admin
+        .inner()
+        .fetch_metadata(None, WAIT)
+        .map_err(|e| e.to_string())?;
+    let prefix = format!("{application}-");
+    let names: Vec<&str> = metadata
+        .topics()
+        .iter()
+        .map(|t| t.name())
+        .filter(|name| name.starts_with(&prefix))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let deleted = runtime.block_on(async {
+        let groups = admin.delete_groups(&[application], &options).await;
+        let topics = admin.delete_topics(&names, &options).await;
+        groups.and(topics)
+    });
+    for result in deleted.map_err(|e| e.to_string())? {
+        result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
+    }
+    Ok(())
+}
+
+/// Creates topics with so many partitions each.
+pub(crate) fn create_topics(
+    bootstrap: &str,
+    names: &[String],
+    partitions: i32,
+) -> Result<(), String> {
+    let (admin, options, runtime) = admin(bootstrap)?;
+    let topics: Vec<NewTopic<'_>> = names
+        .iter()
+        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1)))
+        .collect();
     let results = runtime
         .block_on(admin.create_topics(&topics, &options))
         .map_err(|e| e.to_string())?;
@@ -149,7 +187,11 @@ impl Reader {
         let mut left = Vec::new();
         for (topic, partition) in &self.partitions {
             let ends = self.consumer.fetch_watermarks(topic, *partition, WAIT);
-            left.push((topic.clone(), *partition, ends.map_err(|e| e.to_string())?.1));
+            left.push((
+                topic.clone(),
+                *partition,
+                ends.map_err(|e| e.to_string())?.1,
+            ));
         }
         loop {
             let positions = self.consumer.position().map_err(|e| e.to_string())?;
@@ -162,7 +204,9 @@ impl Reader {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("the ends of {left:?} were not reached within {SOON:?}"));
+                return Err(format!(
+                    "the ends of {left:?} were not reached within {SOON:?}"
+                ));
             }
             self.poll()?;
         }
@@ -213,7 +257,9 @@ pub(crate) fn committed(
             wanted.add_partition(topic, partition);
         }
     }
-    let found = consumer.committed_offsets(wanted, WAIT).map_err(|e| e.to_string())?;
+    let found = consumer
+        .committed_offsets(wanted, WAIT)
+        .map_err(|e| e.to_string())?;
     let each = found.elements();
     each.iter()
         .map(|e| match e.offset() {
@@ -221,7 +267,11 @@ pub(crate) fn committed(
                 let place = (e.topic().to_owned(), e.partition());
                 Ok((place, (offset, e.metadata().to_owned())))
             }
-            other => Err(format!("{}-{}: committed {other:?}", e.topic(), e.partition())),
+            other => Err(format!(
+                "{}-{}: committed {other:?}",
+                e.topic(),
+                e.partition()
+            )),
         })
         .collect()
 }

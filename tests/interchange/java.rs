@@ -1,117 +1,99 @@
-//! The Java side: Maven resolves the class path, `javac` compiles the sources, a child process runs a main class.
+//! The Java side: its sources compiled on the class path that Maven resolves, and run in a process that ends with the test.
 
-use std::io::{BufRead, BufReader, Write};
+use std::collections::VecDeque;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
-/// How long a line that must come may take; the first start of a JVM on a busy machine is slow.
+use kafka_broker::{ClassPath, Process, Program};
+
+/// How long a line that must come may take; the first start of a machine on a busy computer is slow.
 const SOON: Duration = Duration::from_secs(90);
+/// How many lines of its log a failure shows.
+const TAIL: usize = 30;
 
-/// The class path of the sources beside this file, compiled; or why there is none.
-pub(crate) fn class_path() -> Result<&'static str, String> {
-    static COMPILED: OnceLock<Result<String, String>> = OnceLock::new();
-    COMPILED
-        .get_or_init(compile)
-        .as_deref()
-        .map_err(Clone::clone)
+/// The class path of the compiled sources; or why there is none.
+pub(crate) fn class_path() -> Result<&'static ClassPath, String> {
+    static COMPILED: OnceLock<Result<ClassPath, String>> = OnceLock::new();
+    COMPILED.get_or_init(compile).as_ref().map_err(Clone::clone)
 }
 
-fn compile() -> Result<String, String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (project, target) = (
-        root.join("tests/interchange"),
-        root.join("target/interchange"),
-    );
-    fs::create_dir_all(&target).map_err(|e| format!("{}: {e}", target.display()))?;
-    let libraries = libraries(&project, &target)?;
-    let classes = target.join("classes");
+fn compile() -> Result<ClassPath, String> {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interchange");
+    let libraries = ClassPath::of(&project.join("pom.xml"), &[]).map_err(|e| e.to_string())?;
     let mut sources: Vec<PathBuf> = fs::read_dir(project.join("src"))
         .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
         .map_err(|e| format!("tests/interchange/src: {e}"))?;
     sources.retain(|s| s.extension().is_some_and(|e| e == "java"));
-    run(Command::new("javac")
-        .args(["-Xlint:all", "-Werror", "-cp", &libraries, "-d"])
-        .arg(&classes)
-        .args(&sources))?;
-    Ok(format!("{}:{libraries}", classes.display()))
-}
-
-/// What Maven resolved for this `pom.xml`, the last time if nothing changed since.
-fn libraries(project: &Path, target: &Path) -> Result<String, String> {
-    let pom = project.join("pom.xml");
-    let (cached, described) = (target.join("class-path"), target.join("class-path.pom.xml"));
-    let read = |path: &Path| fs::read_to_string(path).unwrap_or_default();
-    let known = read(&cached);
-    let complete = !known.is_empty() && known.split(':').all(|jar| Path::new(jar).exists());
-    if complete && read(&described) == read(&pom) {
-        return Ok(known);
+    sources.sort();
+    let mut hasher = DefaultHasher::new();
+    libraries.as_str().hash(&mut hasher);
+    for source in &sources {
+        fs::read(source)
+            .map_err(|e| format!("{}: {e}", source.display()))?
+            .hash(&mut hasher);
     }
-    let output = format!("-Dmdep.outputFile={}", cached.display());
-    run(Command::new("mvn")
-        .args(["-q", "-B", "-f"])
-        .arg(&pom)
-        .arg("org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath")
-        .arg(output))?;
-    fs::copy(&pom, &described).map_err(|e| format!("{}: {e}", described.display()))?;
-    Ok(read(&cached))
-}
-
-fn run(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("{program}: {e}"))?;
-    if output.status.success() {
-        return Ok(());
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let classes = target.join(format!("interchange-{:016x}", hasher.finish()));
+    if !classes.is_dir() {
+        // Under its own name only when it is complete: other processes look for it too.
+        let new = classes.with_extension(format!("{}", std::process::id()));
+        let output = Command::new("javac")
+            .args(["-Xlint:all", "-Werror", "-cp", libraries.as_str(), "-d"])
+            .arg(&new)
+            .args(&sources)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("javac, of a JDK, cannot be run: {e}"))?;
+        if !output.status.success() {
+            let said = [output.stdout, output.stderr].concat();
+            return Err(format!("javac: {}", String::from_utf8_lossy(&said)));
+        }
+        if fs::rename(&new, &classes).is_err() && !classes.is_dir() {
+            return Err(format!("{} cannot be made", classes.display()));
+        }
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!(
-        "{program} failed:\n{}",
-        String::from_utf8_lossy(&said)
-    ))
+    Ok(libraries.with(&classes))
 }
 
-/// A running Java application that is spoken to in lines. Killed when dropped.
+/// A running Java application that is spoken to in lines.
 pub(crate) struct JavaApplication {
-    child: Child,
+    process: Process,
     commands: Option<ChildStdin>,
     lines: Receiver<String>,
-    log: PathBuf,
+    log: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl JavaApplication {
-    /// Runs a main class; its log goes to a file.
-    pub(crate) fn start(main: &str, arguments: &[&str], log: PathBuf) -> Result<Self, String> {
-        let file = fs::File::create(&log).map_err(|e| format!("{}: {e}", log.display()))?;
-        let mut child = Command::new("java")
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
+    /// Runs a main class.
+    pub(crate) fn start(main: &str, heap: &str, arguments: &[&str]) -> Result<Self, String> {
+        let mut process = Program::java_machine(class_path()?, heap)
+            .map_err(|e| e.to_string())?
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-            .args(["-cp", class_path()?, main])
+            .arg(main)
             .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(file)
-            .spawn()
-            .map_err(|e| format!("java: {e}"))?;
+            .piped()
+            .start()
+            .map_err(|e| e.to_string())?;
         let (sender, lines) = channel();
-        if let Some(output) = child.stdout.take() {
-            // Ends with the process.
-            thread::spawn(move || {
-                for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-            });
+        let log = Arc::new(Mutex::new(VecDeque::new()));
+        // Both threads end with the process.
+        if let Some(output) = process.stdout() {
+            thread::spawn(move || pass_on(output, &sender));
+        }
+        if let Some(errors) = process.stderr() {
+            let log = Arc::clone(&log);
+            thread::spawn(move || keep(errors, &log));
         }
         Ok(JavaApplication {
-            commands: child.stdin.take(),
-            child,
+            commands: process.stdin(),
+            process,
             lines,
             log,
         })
@@ -126,27 +108,23 @@ impl JavaApplication {
         written.map_err(|e| self.failed(&format!("cannot be told `{command}`: {e}")))
     }
 
-    /// Every line up to one that satisfies `last`, that one not included.
-    pub(crate) fn lines_until(
-        &mut self,
-        what: &str,
-        last: impl Fn(&str) -> bool,
-    ) -> Result<Vec<String>, String> {
+    /// Every line up to one that is `last`, that one not included.
+    pub(crate) fn lines_until(&mut self, last: &str) -> Result<Vec<String>, String> {
         let deadline = Instant::now() + SOON;
         let mut before = Vec::new();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
-                Ok(line) if last(&line) => return Ok(before),
+                Ok(line) if line == last => return Ok(before),
                 Ok(line) if line == "state ERROR" => {
-                    return Err(self.failed(&format!("failed before it was {what}")));
+                    return Err(self.failed(&format!("failed before `{last}`")));
                 }
                 Ok(line) => before.push(line),
                 Err(RecvTimeoutError::Timeout) => {
-                    return Err(self.failed(&format!("was not {what} within {SOON:?}")));
+                    return Err(self.failed(&format!("did not say `{last}` within {SOON:?}")));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(self.failed(&format!("ended before it was {what}")));
+                    return Err(self.failed(&format!("ended before `{last}`")));
                 }
             }
         }
@@ -155,24 +133,38 @@ impl JavaApplication {
     /// Closes it in order and waits until it has ended.
     pub(crate) fn close(mut self) -> Result<(), String> {
         self.tell("close")?;
-        self.lines_until("closed", |line| line == "closed")?;
+        self.lines_until("closed")?;
         drop(self.commands.take());
-        self.child.wait().map_err(|e| format!("java: {e}"))?;
-        Ok(())
+        match self.process.wait(SOON).map_err(|e| e.to_string())? {
+            Some(_) => Ok(()),
+            None => Err(self.failed("did not end")),
+        }
     }
 
     fn failed(&self, what: &str) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines.get(lines.len().saturating_sub(40)..).unwrap_or(&[]);
-        format!("the Java application {what}; its log ends:\n{}", tail.join("\n"))
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<&str> = log.iter().map(String::as_str).collect();
+        format!(
+            "the Java application {what}; its log ends:\n{}",
+            lines.join("\n")
+        )
     }
 }
 
-impl Drop for JavaApplication {
-    fn drop(&mut self) {
-        // It may have ended already; then both fail, and there is nothing to do.
-        drop(self.child.kill());
-        drop(self.child.wait());
+fn pass_on(output: impl Read, to: &Sender<String>) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if to.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+fn keep(errors: impl Read, log: &Mutex<VecDeque<String>>) {
+    for line in BufReader::new(errors).lines().map_while(Result::ok) {
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.push_back(line);
+        if log.len() > TAIL {
+            log.pop_front();
+        }
     }
 }

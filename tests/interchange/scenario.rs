@@ -49,19 +49,28 @@ pub(crate) struct Outcome {
 impl Scenario<'_> {
     /// Lives the life.
     pub(crate) fn run(&self, directory: &Path) -> Result<Outcome, String> {
+        client::forget(self.bootstrap, self.name)?;
         client::create_topics(self.bootstrap, &self.external_topics(), PARTITIONS)?;
-        let mut application = self.start(self.first, directory, "first")?;
+        let mut application = self.start(self.first, directory)?;
         let mut feed = Feed::new(self)?;
         feed.phase(self, 1)?;
         if let Some(second) = self.second {
             let left = self.stop(application, directory)?;
-            application = self.start(second, directory, "second")?;
+            application = self.start(second, directory)?;
             if matches!(second, Side::Rust(_)) {
                 // Its files cannot be read while it runs in this process. It also has to find its own way back.
-                equal("restored stores", &left, &self.stop(application, directory)?)?;
-                application = self.start(second, directory, "third")?;
+                equal(
+                    "restored stores",
+                    &left,
+                    &self.stop(application, directory)?,
+                )?;
+                application = self.start(second, directory)?;
             } else {
-                equal("restored stores", &left, &self.dump(&mut application, directory)?)?;
+                equal(
+                    "restored stores",
+                    &left,
+                    &self.dump(&mut application, directory)?,
+                )?;
             }
         }
         feed.phase(self, 2)?;
@@ -96,11 +105,18 @@ impl Scenario<'_> {
     }
 
     fn external_topics(&self) -> Vec<String> {
-        let names = ["lines", "prices", "out-counts", "out-words", "out-sums", "out-priced"];
+        let names = [
+            "lines",
+            "prices",
+            "out-counts",
+            "out-words",
+            "out-sums",
+            "out-priced",
+        ];
         names.iter().map(|name| self.topic(name)).collect()
     }
 
-    fn start(&self, side: Side, directory: &Path, nth: &str) -> Result<Running, String> {
+    fn start(&self, side: Side, directory: &Path) -> Result<Running, String> {
         match side {
             Side::Java => {
                 let state = directory.join("java").to_string_lossy().into_owned();
@@ -110,9 +126,8 @@ impl Scenario<'_> {
                 };
                 let topics = self.topic("");
                 let arguments = [self.bootstrap, self.name, &topics, &state, guarantee];
-                let log = directory.join(format!("{nth}.log"));
-                let mut java = JavaApplication::start("Interchange", &arguments, log)?;
-                java.lines_until("running", |line| line == "state RUNNING")?;
+                let mut java = JavaApplication::start("Interchange", "256m", &arguments)?;
+                java.lines_until("state RUNNING")?;
                 Ok(Running::Java(java))
             }
             Side::Rust(start) => {
@@ -149,12 +164,16 @@ impl Scenario<'_> {
     }
 
     /// What a running Java application's stores hold.
-    fn dump(&self, application: &mut Running, directory: &Path) -> Result<BTreeSet<String>, String> {
+    fn dump(
+        &self,
+        application: &mut Running,
+        directory: &Path,
+    ) -> Result<BTreeSet<String>, String> {
         match application {
             Running::Rust(_) => self.files(directory),
             Running::Java(java) => {
                 java.tell("dump")?;
-                let lines = java.lines_until("dumped", |line| line == "dumped")?;
+                let lines = java.lines_until("dumped")?;
                 let entry = |line: String| Some(line.strip_prefix("entry ")?.to_owned());
                 Ok(lines.into_iter().filter_map(entry).collect())
             }
@@ -267,7 +286,9 @@ fn prices(phase: usize) -> Vec<Input> {
 /// Lines of one to five words, in time order but for a jitter, some with a header.
 fn lines(phase: usize) -> Vec<Input> {
     let mut random = Random(phase as u64 * 1_313 + 17);
-    let vocabulary = ["alpha", "beta", "bravo", "reset", "delta", "a", "Zürich", "zulu"];
+    let vocabulary = [
+        "alpha", "beta", "bravo", "reset", "delta", "a", "Zürich", "zulu",
+    ];
     let each = |i| {
         let count = 1 + random.below(5);
         let mut word = || vocabulary[random.below(vocabulary.len())];
@@ -286,7 +307,10 @@ struct Random(u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) as usize) % limit
     }
 }
@@ -296,7 +320,11 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Says where two sets differ, if they do.
-pub(crate) fn equal(what: &str, one: &BTreeSet<String>, other: &BTreeSet<String>) -> Result<(), String> {
+pub(crate) fn equal(
+    what: &str,
+    one: &BTreeSet<String>,
+    other: &BTreeSet<String>,
+) -> Result<(), String> {
     if one.is_empty() {
         return Err(format!("{what}: nothing was compared"));
     }
@@ -305,5 +333,7 @@ pub(crate) fn equal(what: &str, one: &BTreeSet<String>, other: &BTreeSet<String>
     if missing.is_empty() && surplus.is_empty() {
         return Ok(());
     }
-    Err(format!("{what} differ: {missing:#?} are missing, {surplus:#?} are there instead"))
+    Err(format!(
+        "{what} differ: {missing:#?} are missing, {surplus:#?} are there instead"
+    ))
 }
