@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use kafka_broker::{Case, Cluster};
 use kstreams::ProcessingGuarantee::{self, AtLeastOnce, ExactlyOnceV2};
 
+#[path = "interchange/class_path.rs"]
+mod class_path;
 #[path = "interchange/client.rs"]
 mod client;
 #[path = "interchange/java.rs"]
