@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kafka_broker::{Cluster, Options};
 use rdkafka::ClientConfig;
@@ -45,12 +45,14 @@ pub(crate) fn fill(
         .set("linger.ms", "50")
         .set("queue.buffering.max.messages", "500000")
         .create()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as i64;
     for i in 0..count {
         let (key, value) = record(i);
         let partition = kstreams::partitioner::partition_for_key(key.as_bytes(), PARTITIONS as u32);
         let mut next = BaseRecord::to(topic)
             .partition(partition)
-            .timestamp(1_700_000_000_000 + i as i64)
+            // Brokers delete what is older than a week.
+            .timestamp(now + (i / 1_000) as i64)
             .key(&key)
             .payload(&value);
         loop {

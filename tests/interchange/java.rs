@@ -30,6 +30,8 @@ impl JavaApplication {
     pub(crate) fn start(main: &str, heap: &str, arguments: &[&str]) -> Result<Self, String> {
         let mut process = Program::java_machine(class_path()?, heap)
             .map_err(|e| e.to_string())?
+            // It lives for seconds: there is nothing to gain from optimized code.
+            .args(["-XX:TieredStopAtLevel=1", "-Xshare:auto"])
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
             .arg(main)
             .args(arguments)

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kstreams::{ProcessingGuarantee, State, StreamsConfig};
 use streams_core::query::ByteReader;
@@ -271,13 +272,23 @@ impl Feed {
     }
 }
 
+/// When a phase of the input begins, the same in all scenarios. Of today: brokers delete what is older than a week.
+fn begin(phase: usize) -> i64 {
+    static NOW: OnceLock<i64> = OnceLock::new();
+    let now = NOW.get_or_init(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |d| d.as_millis() as i64)
+    });
+    now + phase as i64 * 100_000
+}
+
 /// New prices, changed ones and deleted ones; some older than what they replace.
 fn prices(phase: usize) -> Vec<Input> {
     let mut random = Random(phase as u64 * 77 + 5);
     let each = |_| Input {
         key: format!("key-{}", random.below(KEYS)),
         value: (random.below(5) > 0).then(|| (random.below(9_999) as i64).to_be_bytes().to_vec()),
-        timestamp: (phase * 1_000_000 + random.below(10_000)) as i64,
+        timestamp: begin(phase) + random.below(10_000) as i64,
         header: None,
     };
     (0..KEYS * 2).map(each).collect()
@@ -296,7 +307,7 @@ fn lines(phase: usize) -> Vec<Input> {
         Input {
             value: Some(words.join(" ").into_bytes()),
             key: format!("key-{}", random.below(KEYS)),
-            timestamp: (phase * 1_000_000 + 20_000 + i * 10 + random.below(500)) as i64,
+            timestamp: begin(phase) + (20_000 + i * 10 + random.below(500)) as i64,
             header: (random.below(4) == 0).then_some("trace"),
         }
     };
