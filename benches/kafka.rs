@@ -1,7 +1,7 @@
 //! What a record costs on Kafka: CPU time and peak memory of whole processes, each alone, beside a bare librdkafka loop.
 //!
 //! `cargo bench --bench kafka` measures everything on a broker of its own; `-- count exactly-once` only what is named;
-//! `--records=N` for how many records, `--java` for Kafka Streams beside it, `--keep` waits with the processes for a profiler.
+//! `--records=N` for how many records, `--java` for Kafka Streams beside it, `--perf=DIR` for profiles.
 
 use std::io::Read;
 use std::path::Path;
@@ -77,7 +77,7 @@ fn measure(arguments: &[&str]) -> Result<(), Failure> {
     let bench = Bench {
         cluster: &cluster,
         records,
-        keep: arguments.contains(&"--keep"),
+        profiles: arguments.iter().find_map(|a| a.strip_prefix("--perf=")),
     };
     println!(
         "{:<14}{:<15}{:>12}{:>10}{:>8}{:>10}{:>9}{:>12}",
@@ -143,7 +143,8 @@ fn prepare(bootstrap: &str, records: u64) -> Result<(), Failure> {
 struct Bench<'a> {
     cluster: &'a Cluster,
     records: u64,
-    keep: bool,
+    /// Where profiles go.
+    profiles: Option<&'a str>,
 }
 
 struct Measured {
@@ -162,10 +163,19 @@ impl Bench<'_> {
             .args(["--child", &bootstrap, work, guarantee, &records])
             .arg(state.path())
             .start()?;
-        if self.keep {
-            eprintln!("{work}, {guarantee}: process {}", process.id());
+        // Ends with the process that it watches.
+        let profiler = self.profiles.map(|directory| {
+            Program::new("perf")
+                .args(["record", "-q", "-F", "997", "-p", &process.id().to_string()])
+                .args(["-o", &format!("{directory}/{work}-{guarantee}")])
+                .start()
+        });
+        let profiler = profiler.transpose()?;
+        let measured = self.watch(process, work, &format!("{guarantee}-{work}"));
+        if let Some(mut profiler) = profiler {
+            profiler.wait(SOON)?;
         }
-        self.watch(process, work, &format!("{guarantee}-{work}"))
+        measured
     }
 
     /// The same work by Kafka Streams.
