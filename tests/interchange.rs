@@ -84,8 +84,13 @@ fn takes_over(
     for (topic, expected) in &control.topics {
         let found = &outcome.topics[topic];
         assert!(client::count(expected) > 0, "{topic} is empty");
-        for (key, records) in expected {
-            assert_eq!(found.get(key), Some(records), "{topic}, {key:?}");
+        for ((partition, key), records) in expected {
+            let found = found.get(&(*partition, key.clone()));
+            let key = String::from_utf8_lossy(key.as_deref().unwrap_or_default());
+            let found = found.unwrap_or_else(|| panic!("{topic}-{partition}: no {key}"));
+            for (nth, (found, expected)) in found.iter().zip(records).enumerate() {
+                assert_eq!(found, expected, "{topic}-{partition}, {key}, record {nth}");
+            }
         }
         assert_eq!(client::count(found), client::count(expected), "{topic}");
     }

@@ -40,7 +40,7 @@ macro_rules! application {
                 /// An aggregate that a word can delete again.
                 #[from(split.group_by_key().aggregate(
                     || 0,
-                    |_, word, sum| (word != "reset").then_some(sum + word.len() as i64)))]
+                    |_, word, sum| (word != "reset").then_some(sum + word.chars().count() as i64)))]
                 #[sink(topic = $sums, partitions = 2)]
                 #[store]
                 sums: KTable<String, Option<i64>>,
