@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -39,41 +40,30 @@ fn config(bootstrap: &str) -> ClientConfig {
     config
 }
 
-type Admin = AdminClient<DefaultClientContext>;
-
-fn admin(bootstrap: &str) -> Result<(Admin, AdminOptions, tokio::runtime::Runtime), String> {
-    let admin = config(bootstrap).create().map_err(|e| e.to_string())?;
+/// Deletes an application's group and topics, where an earlier run on the same cluster left them.
+pub(crate) fn forget(bootstrap: &str, application: &str) -> Result<(), String> {
+    let client = kafka_broker::Client::new(bootstrap);
+    let prefix = format!("{application}-");
+    let topics = client.topics().map_err(|e| e.to_string())?;
+    let mut left = topics.iter().filter(|t| t.starts_with(&prefix)).peekable();
+    if left.peek().is_none() {
+        return Ok(());
+    }
+    for topic in left {
+        client.delete_topic(topic).map_err(|e| e.to_string())?;
+    }
+    let admin: AdminClient<DefaultClientContext> =
+        config(bootstrap).create().map_err(|e| e.to_string())?;
+    let options = AdminOptions::new().operation_timeout(Some(WAIT));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|e| e.to_string())?;
-    let options = AdminOptions::new().operation_timeout(Some(WAIT));
-    Ok((admin, options, runtime))
-}
-
-/// Deletes an application's group and topics, where an earlier run on the same cluster left them.
-pub(crate) fn forget(bootstrap: &str, application: &str) -> Result<(), String> {
-    let (admin, options, runtime) = admin(bootstrap)?;
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, WAIT)
-        .map_err(|e| e.to_string())?;
-    let prefix = format!("{application}-");
-    let names: Vec<&str> = metadata
-        .topics()
-        .iter()
-        .map(|t| t.name())
-        .filter(|name| name.starts_with(&prefix))
-        .collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    let deleted = runtime.block_on(async {
-        let groups = admin.delete_groups(&[application], &options).await;
-        let topics = admin.delete_topics(&names, &options).await;
-        groups.and(topics)
-    });
+    let deleted = runtime.block_on(admin.delete_groups(&[application], &options));
     for result in deleted.map_err(|e| e.to_string())? {
-        result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => {}
+            Err((group, code)) => return Err(format!("{group}: {code}")),
+        }
     }
     Ok(())
 }
@@ -84,16 +74,10 @@ pub(crate) fn create_topics(
     names: &[String],
     partitions: i32,
 ) -> Result<(), String> {
-    let (admin, options, runtime) = admin(bootstrap)?;
-    let topics: Vec<NewTopic<'_>> = names
-        .iter()
-        .map(|name| NewTopic::new(name, partitions, TopicReplication::Fixed(-1)))
-        .collect();
-    let results = runtime
-        .block_on(admin.create_topics(&topics, &options))
-        .map_err(|e| e.to_string())?;
-    for result in results {
-        result.map_err(|(topic, code)| format!("{topic}: {code}"))?;
+    let client = kafka_broker::Client::new(bootstrap);
+    for name in names {
+        let created = client.create_topic(name, partitions);
+        created.map_err(|e| e.to_string())?;
     }
     Ok(())
 }

@@ -118,6 +118,10 @@ fn pass_on(output: impl Read, to: &Sender<String>) {
 
 fn keep(errors: impl Read, log: &Mutex<VecDeque<String>>) {
     for line in BufReader::new(errors).lines().map_while(Result::ok) {
+        // Of stack traces the first lines say what matters.
+        if line.starts_with('\t') {
+            continue;
+        }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
         log.push_back(line);
         if log.len() > TAIL {
