@@ -153,7 +153,7 @@ impl<'a> Raw<'a> {
             let mut done = 0;
             while done < self.kept.len() {
                 let rest = &mut self.kept[done..];
-                let flags = (sys::RD_KAFKA_MSG_F_COPY | sys::RD_KAFKA_MSG_F_PARTITION) as i32;
+                let flags = sys::RD_KAFKA_MSG_F_COPY | sys::RD_KAFKA_MSG_F_PARTITION;
                 let queued = sys::rd_kafka_produce_batch(
                     self.output,
                     0,
