@@ -224,13 +224,16 @@ pub(crate) fn count(records: &ByKey) -> usize {
     records.values().map(Vec::len).sum()
 }
 
-/// What a group committed for partitions: offset and metadata.
+/// Text beside the committed offset of each partition.
+pub(crate) type Metadata = BTreeMap<(String, i32), String>;
+
+/// What a group committed beside its offsets of these topics, all of which it must have.
 pub(crate) fn committed(
     bootstrap: &str,
     group: &str,
     topics: &[String],
     partitions: i32,
-) -> Result<BTreeMap<(String, i32), (i64, String)>, String> {
+) -> Result<Metadata, String> {
     let consumer: BaseConsumer = config(bootstrap)
         .set("group.id", group)
         .create()
@@ -247,9 +250,9 @@ pub(crate) fn committed(
     let each = found.elements();
     each.iter()
         .map(|e| match e.offset() {
-            Offset::Offset(offset) => {
+            Offset::Offset(_) => {
                 let place = (e.topic().to_owned(), e.partition());
-                Ok((place, (offset, e.metadata().to_owned())))
+                Ok((place, e.metadata().to_owned()))
             }
             other => Err(format!(
                 "{}-{}: committed {other:?}",

@@ -10,7 +10,7 @@ use kstreams::{ProcessingGuarantee, State, StreamsConfig};
 use streams_core::query::ByteReader;
 use streams_core::store::ExternalStore;
 
-use crate::client::{self, ByKey, Input, Reader};
+use crate::client::{self, ByKey, Input, Metadata, Reader};
 use crate::java::JavaApplication;
 use crate::topology::{Application, Start};
 
@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
     /// Store, key, timestamp and value of each entry.
     pub(crate) stores: BTreeSet<String>,
     /// What was committed beside the offsets of each input partition: its partition time.
-    pub(crate) metadata: BTreeMap<(String, i32), String>,
+    pub(crate) metadata: Metadata,
 }
 
 impl Scenario<'_> {
@@ -87,7 +87,7 @@ impl Scenario<'_> {
         let committed = client::committed(self.bootstrap, self.name, &inputs, PARTITIONS)?;
         let metadata = committed
             .into_iter()
-            .map(|((topic, p), (_, text))| ((self.unprefixed(&topic), p), text))
+            .map(|((topic, p), text)| ((self.unprefixed(&topic), p), text))
             .collect();
         Ok(Outcome {
             topics: topics.collect(),
