@@ -1,0 +1,65 @@
+//! Applications against real brokers: shared by threads, processes and machines, killed, cut off, and lied to.
+//!
+//! Run with `KAFKA_TEST_APP` set, this is one of the applications instead, for the cases that need more than one process.
+
+#[path = "kafka/apps.rs"]
+mod apps;
+#[path = "kafka/failures.rs"]
+mod failures;
+#[path = "kafka/instances.rs"]
+mod instances;
+#[path = "kafka/network.rs"]
+mod network;
+#[path = "kafka/records.rs"]
+mod records;
+#[path = "kafka/restarts.rs"]
+mod restarts;
+#[path = "kafka/scale.rs"]
+mod scale;
+#[path = "kafka/start_up.rs"]
+mod start_up;
+
+use std::process::ExitCode;
+
+use kafka_broker::{Case, Options};
+
+fn main() -> ExitCode {
+    if let Some(app) = std::env::var_os(instances::APP) {
+        return instances::run(&app.to_string_lossy());
+    }
+    let mut cases = Vec::new();
+    cases.extend(scale::cases());
+    cases.extend(restarts::cases());
+    cases.extend(start_up::cases());
+    cases.extend(failures::cases());
+    cases.extend(network::cases());
+    kafka_broker::main_with(broker(), cases)
+}
+
+/// One broker, with users: `alice` may do everything, `eve` nothing. Who comes without a name is the test itself.
+fn broker() -> Options {
+    Options::brokers(1)
+        .user("alice", "secret")
+        .user("eve", "secret")
+        .property(
+            "authorizer.class.name",
+            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        )
+        .property("super.users", "User:ANONYMOUS;User:alice")
+}
+
+/// The cases of a module, by their functions' names.
+macro_rules! shared {
+    ($($case:ident),+ $(,)?) => {
+        [$(kafka_broker::Case::new(stringify!($case), $case)),+]
+    };
+}
+/// The same for those that start brokers of their own.
+macro_rules! own {
+    ($($case:ident),+ $(,)?) => {
+        [$(kafka_broker::Case::own(stringify!($case), $case)),+]
+    };
+}
+pub(crate) use {own, shared};
+
+type Cases = Vec<Case>;

@@ -1,0 +1,113 @@
+//! Brokers that go, topics that vanish, records that nobody takes: work goes on when it can, and else stops with the cause.
+
+use std::time::Duration;
+
+use kafka_broker::{Client, Cluster, temp_dir};
+use kstreams::State;
+
+use crate::apps::{Away, Deleted, Gone, Large};
+use crate::instances::{error_of, here, wait_until_running};
+use crate::records::{Feed, counted_exactly_once, fresh, wait_for_records};
+use crate::{Cases, own, shared};
+
+pub(crate) fn cases() -> Cases {
+    let mut cases: Cases = shared![
+        a_topic_that_is_deleted_stops_the_application,
+        a_record_that_the_topic_does_not_take_stops_the_application,
+    ]
+    .into();
+    cases.extend(own![
+        a_broker_that_comes_back_in_time_is_waited_for,
+        a_broker_that_stays_away_stops_the_application,
+    ]);
+    cases
+}
+
+fn a_topic_that_is_deleted_stops_the_application(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    fresh(&client, "deleted", &[("deleted-in", 3), ("deleted-out", 3)]);
+    let dir = temp_dir().expect("a directory");
+    let config = here(cluster, dir.path(), &[]);
+    let app = Deleted::builder().start(config).expect("it starts");
+    wait_until_running(&app);
+    client
+        .produce("deleted-in", [("a", "1")])
+        .expect("it can be written");
+    wait_for_records(&client, "deleted-out", 1);
+    client
+        .delete_topic("deleted-in")
+        .expect("it can be deleted");
+    let error = error_of(app);
+    assert!(error.contains("deleted-in"), "{error}");
+}
+
+fn a_record_that_the_topic_does_not_take_stops_the_application(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    fresh(&client, "large", &[("large-in", 1)]);
+    client
+        .create_topic_with("large-out", 1, &[("max.message.bytes", "20000")])
+        .expect("it can be made");
+    let dir = temp_dir().expect("a directory");
+    let config = here(cluster, dir.path(), &[]);
+    let app = Large::builder().start(config).expect("it starts");
+    wait_until_running(&app);
+    client
+        .produce("large-in", [("a", "small")])
+        .expect("it can be written");
+    wait_for_records(&client, "large-out", 1);
+    let value = "a thousand times too large".repeat(10);
+    client
+        .produce("large-in", [("a", value)])
+        .expect("it can be written");
+    let error = error_of(app);
+    assert!(
+        error.contains("large-out") && error.contains("max.message.bytes"),
+        "{error}"
+    );
+    let passed = client.read("large-out").expect("it can be read");
+    assert_eq!(passed.len(), 1, "what was there before is not repeated");
+}
+
+fn a_broker_that_comes_back_in_time_is_waited_for() {
+    let cluster = Cluster::start(1).expect("a broker starts");
+    let client = Client::new(cluster.bootstrap());
+    fresh(&client, "away", &[("away-in", 3), ("away-out", 3)]);
+    let dir = temp_dir().expect("a directory");
+    let config = here(&cluster, dir.path(), &[]);
+    let app = Away::builder().start(config).expect("it starts");
+    wait_until_running(&app);
+    let feed = Feed::start(&client, "away-in");
+    wait_for_records(&client, "away-out", 50);
+    cluster.kill(0).expect("it can be killed");
+    std::thread::sleep(Duration::from_secs(2));
+    cluster.restart(0).expect("it comes back");
+    let counts = feed.stop_after(Duration::from_secs(1));
+    counted_exactly_once(&client, "away-out", &counts);
+    assert_eq!(app.state(), State::Running);
+    app.close().expect("it ends in order");
+}
+
+fn a_broker_that_stays_away_stops_the_application() {
+    let cluster = Cluster::start(1).expect("a broker starts");
+    let client = Client::new(cluster.bootstrap());
+    fresh(&client, "gone", &[("gone-in", 3), ("gone-out", 3)]);
+    let dir = temp_dir().expect("a directory");
+    let config = here(
+        &cluster,
+        dir.path(),
+        &[("task.timeout.ms", "2000"), ("commit.interval.ms", "1000")],
+    );
+    let app = Gone::builder().start(config).expect("it starts");
+    wait_until_running(&app);
+    let feed = Feed::start(&client, "gone-in");
+    wait_for_records(&client, "gone-out", 50);
+    // What was fetched and not yet committed cannot be committed.
+    let written = feed.stop();
+    assert!(!written.is_empty());
+    client
+        .produce("gone-in", (0..1000).map(|n| (format!("key {n}"), "more")))
+        .expect("it can be written");
+    cluster.kill(0).expect("it can be killed");
+    let error = error_of(app);
+    assert!(error.contains("task.timeout.ms"), "{error}");
+}
