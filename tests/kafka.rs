@@ -27,6 +27,9 @@ fn main() -> ExitCode {
     if let Some(app) = std::env::var_os(instances::APP) {
         return instances::run(&app.to_string_lossy());
     }
+    if std::env::var_os(network::INSIDE).is_some() {
+        return network::inside();
+    }
     let mut cases = Vec::new();
     cases.extend(scale::cases());
     cases.extend(restarts::cases());
