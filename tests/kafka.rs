@@ -39,10 +39,12 @@ fn main() -> ExitCode {
     kafka_broker::main_with(broker(), cases)
 }
 
-/// One broker, with users: `alice` may do everything, `eve` nothing. Who comes without a name is the test itself.
+/// One broker, with users: `alice` may do everything, `eve` nothing, `bob` what he is given. Who comes without a name is the
+/// test itself.
 fn broker() -> Options {
     Options::brokers(1)
         .user("alice", "secret")
+        .user("bob", "secret")
         .user("eve", "secret")
         .property(
             "authorizer.class.name",
@@ -51,18 +53,24 @@ fn broker() -> Options {
         .property("super.users", "User:ANONYMOUS;User:alice")
 }
 
-/// The cases of a module, by their functions' names.
+/// The cases of a module, by the names of their functions.
 macro_rules! shared {
     ($($case:ident),+ $(,)?) => {
-        [$(kafka_broker::Case::new(stringify!($case), $case)),+]
+        [$(kafka_broker::Case::new($crate::named(module_path!(), stringify!($case)), $case)),+]
     };
 }
 /// The same for those that start brokers of their own.
 macro_rules! own {
     ($($case:ident),+ $(,)?) => {
-        [$(kafka_broker::Case::own(stringify!($case), $case)),+]
+        [$(kafka_broker::Case::own($crate::named(module_path!(), stringify!($case)), $case)),+]
     };
 }
 pub(crate) use {own, shared};
 
 type Cases = Vec<Case>;
+
+/// As the built-in harness names tests: without the crate.
+fn named(module: &str, case: &str) -> String {
+    let module = module.split_once("::").map_or(module, |(_, rest)| rest);
+    format!("{module}::{case}")
+}

@@ -28,6 +28,7 @@ counting!(Away, "away", "away-in", "away-out");
 counting!(Gone, "gone", "gone-in", "gone-out");
 counting!(Deleted, "deleted", "deleted-in", "deleted-out");
 counting!(CutOff, "cutoff", "cutoff-in", "cutoff-out");
+counting!(Forbidden, "forbidden", "forbidden-in", "forbidden-out");
 counting!(Start, "start", "start-in", "start-out");
 
 /// A join, whose two topics must stay together, and behind a repartition a count.

@@ -1,12 +1,14 @@
 //! What does not fit is an error before the first record, and says what to do.
 
-use kafka_broker::{Client, Cluster, temp_dir};
+use std::time::Duration;
+
+use kafka_broker::{Client, Cluster, Right, temp_dir};
 use kstreams::Error;
 use kstreams::error::TopologyError;
 
-use crate::apps::{Start, Uneven};
-use crate::instances::{config, here, settings};
-use crate::records::fresh;
+use crate::apps::{Forbidden, Start, Uneven};
+use crate::instances::{config, here, settings, wait_until_running};
+use crate::records::{Feed, counted_exactly_once, fresh};
 use crate::{Cases, shared};
 
 pub(crate) fn cases() -> Cases {
@@ -72,7 +74,10 @@ fn a_broker_that_does_not_answer_is_named(_: &Cluster) {
     let settings = settings("127.0.0.1:9", dir.path(), &[]);
     let started = Start::builder().start(config(&settings));
     let error = started.expect_err("nobody is there");
-    assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    assert!(
+        matches!(error, Error::Topology(TopologyError::Unreachable { .. })),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("127.0.0.1:9"), "{error}");
 }
 
@@ -107,10 +112,42 @@ fn missing_rights_are_named(cluster: &Cluster) {
         println!("the cluster of KAFKA_BOOTSTRAP has no users of ours");
         return;
     };
-    let error = refusal(cluster, &as_user(&bootstrap, "eve", "secret"));
-    let text = error.to_string();
-    assert!(
-        text.contains("start-in") && text.contains("uthoriz"),
-        "{text}"
+    let client = Client::new(cluster.bootstrap());
+    fresh(
+        &client,
+        "forbidden",
+        &[("forbidden-in", 3), ("forbidden-out", 3)],
     );
+    let dir = temp_dir().expect("a directory");
+    let refusal = |user: &str| {
+        let config = here(cluster, dir.path(), &as_user(&bootstrap, user, "secret"));
+        let started = Forbidden::builder().start(config);
+        started.expect_err("it is refused").to_string()
+    };
+    // Who may not even see a topic is told that it is not there, or that he may not.
+    let text = refusal("eve");
+    assert!(text.contains("forbidden-in"), "{text}");
+    // Who may see it is told what else he needs.
+    cluster
+        .allow("bob", Right::DescribeTopics)
+        .expect("it is ours");
+    let text = refusal("bob");
+    for named in ["forbidden-in", "forbidden-out", "Read", "Write", "KS0309"] {
+        assert!(text.contains(named), "`{named}` is missing: {text}");
+    }
+    for right in [
+        Right::ReadTopics,
+        Right::WriteTopics,
+        Right::CreateTopics,
+        Right::ReadGroups,
+        Right::WriteTransactions,
+    ] {
+        cluster.allow("bob", right).expect("it is ours");
+    }
+    let config = here(cluster, dir.path(), &as_user(&bootstrap, "bob", "secret"));
+    let app = Forbidden::builder().start(config).expect("it starts");
+    wait_until_running(&app);
+    let counts = Feed::start(&client, "forbidden-in").stop_after(Duration::from_millis(200));
+    counted_exactly_once(&client, "forbidden-out", &counts);
+    app.close().expect("it ends in order");
 }

@@ -168,6 +168,41 @@ pub(crate) struct Ports {
     pub(crate) proxy: Option<u16>,
 }
 
+/// What a user may do. Each includes seeing that the thing is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Right {
+    /// Read topics.
+    ReadTopics,
+    /// Write to topics.
+    WriteTopics,
+    /// Create topics.
+    CreateTopics,
+    /// See topics.
+    DescribeTopics,
+    /// Join groups.
+    ReadGroups,
+    /// Write in transactions.
+    WriteTransactions,
+}
+
+impl Right {
+    /// Kafka's numbers of the type of resource and of the operation.
+    fn codes(self) -> (u8, u8) {
+        const TOPIC: u8 = 2;
+        const GROUP: u8 = 3;
+        const TRANSACTIONAL_ID: u8 = 5;
+        match self {
+            Right::ReadTopics => (TOPIC, 3),
+            Right::WriteTopics => (TOPIC, 4),
+            Right::CreateTopics => (TOPIC, 5),
+            Right::DescribeTopics => (TOPIC, 8),
+            Right::ReadGroups => (GROUP, 3),
+            Right::WriteTransactions => (TRANSACTIONAL_ID, 4),
+        }
+    }
+}
+
 impl Cluster {
     /// Starts so many brokers: [`Options::brokers`] and [`Options::start`].
     ///
@@ -337,6 +372,21 @@ impl Cluster {
             .split(',')
             .filter_map(|address| wire::transactions(address).ok());
         answers.flatten().collect()
+    }
+
+    /// Allows a user something everywhere, where the brokers were given an authorizer by [`Options::property`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotOurs`]; [`Error::Io`] when the broker refuses it.
+    pub fn allow(&self, user: &str, right: Right) -> Result<(), Error> {
+        let own = self.own()?;
+        // The broker passes it to the controller.
+        own.brokers.iter().take(1).try_for_each(|broker| {
+            let (resource, operation) = right.codes();
+            wire::allow(&broker.client, user, resource, operation)
+                .map_err(Error::io(format!("`{user}` cannot be given {right:?}")))
+        })
     }
 
     /// Kills all brokers and deletes what they wrote. The cluster of `KAFKA_BOOTSTRAP` is left as it is.

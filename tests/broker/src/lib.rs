@@ -19,7 +19,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use class_path::ClassPath;
 pub use client::{Client, Group, Member, Message, Reader, Writer};
-pub use cluster::{Cluster, Options};
+pub use cluster::{Cluster, Options, Right};
 pub use error::Error;
 pub use process::{Process, Program, temp_dir};
 pub use runner::{Case, main, main_with};

@@ -1,5 +1,5 @@
-//! Asks a broker which brokers it sees, or which transactions it coordinates: requests of Kafka's protocol for which the client
-//! library is not needed, or that it does not know.
+//! Asks a broker which brokers it sees or which transactions it coordinates, and gives rights: requests of Kafka's protocol
+//! for which the client library is not needed, or that its Rust face does not know.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -48,6 +48,37 @@ pub(crate) fn transactions(address: &str) -> io::Result<Vec<(String, String)>> {
         answer.tags()?;
     }
     Ok(found)
+}
+
+/// Allows a user an operation (Kafka's number of it) on all resources of a type (Kafka's number of it), from anywhere.
+pub(crate) fn allow(address: &str, user: &str, resource: u8, operation: u8) -> io::Result<()> {
+    const LITERAL: u8 = 3;
+    const ALLOW: u8 = 3;
+    let text = |body: &mut Vec<u8>, text: &str| {
+        let length = u16::try_from(text.len()).map_err(io::Error::other)?;
+        body.extend(length.to_be_bytes());
+        body.extend(text.as_bytes());
+        io::Result::Ok(())
+    };
+    // CreateAcls, version 1; correlation id 7, client id null; one to create.
+    let mut body = vec![0, 30, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 1];
+    body.push(resource);
+    text(&mut body, "*")?;
+    body.push(LITERAL);
+    text(&mut body, &format!("User:{user}"))?;
+    text(&mut body, "*")?;
+    body.extend([operation, ALLOW]);
+    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+    let answer = ask(address, &[&length.to_be_bytes(), &body[..]].concat())?;
+    let mut answer = Answer(&answer);
+    // Correlation id, throttle time, and that there is one result.
+    answer.take(12)?;
+    match i16::from_be_bytes(answer.array()?) {
+        0 => Ok(()),
+        error => Err(io::Error::other(format!(
+            "error {error} of Kafka's protocol"
+        ))),
+    }
 }
 
 fn ask(address: &str, request: &[u8]) -> io::Result<Vec<u8>> {
