@@ -68,7 +68,8 @@ impl KafkaAdmin {
 
     /// An error, with what the client was told last: that time ran out says little.
     fn explained(&self, error: TransportError) -> TransportError {
-        errors::with_reason(error, self.client.inner().context().last_error())
+        let last = self.requests().last_error();
+        errors::with_reason(error, last.map(|refused| refused.reason))
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> TransportError {

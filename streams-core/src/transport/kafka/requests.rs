@@ -92,6 +92,29 @@ impl Requests {
         Requests { client, timeout }
     }
 
+    /// The last error of the client as a whole since this was asked last: nobody polls an admin client for it.
+    pub(super) fn last_error(self) -> Option<Refused> {
+        // SAFETY: the client is valid; the queue is given back.
+        let queue = Queue(unsafe { sys::rd_kafka_queue_get_main(self.client) });
+        let mut last = None;
+        loop {
+            // SAFETY: the queue is valid; without an event it answers null.
+            let event = Event(unsafe { sys::rd_kafka_queue_poll(queue.0, 0) });
+            if event.0.is_null() {
+                return last;
+            }
+            // SAFETY: the event is valid, and its text lives as long. What is logged meanwhile has no error.
+            let (code, reason) = unsafe {
+                let code = sys::rd_kafka_event_error(event.0);
+                (code, owned(sys::rd_kafka_event_error_string(event.0)))
+            };
+            if code.is_error() {
+                let code = code.into();
+                last = Some(Refused { code, reason });
+            }
+        }
+    }
+
     /// Offsets of partitions, read uncommitted.
     pub(super) fn offsets(
         self,

@@ -186,11 +186,6 @@ impl Context {
         let last = self.last_error.lock();
         last.unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    fn remember(&self, reason: &str) {
-        let last = self.last_error.lock();
-        *last.unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-    }
 }
 
 impl ClientContext for Context {
@@ -199,12 +194,7 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => {
-                tracing::warn!(target: "librdkafka", "{fac}: {message}");
-                // Nobody polls an admin client for its errors; what it logs is told all the same. Without its thread's name.
-                let told = message.split_once("]: ").map_or(message, |(_, told)| told);
-                self.remember(told);
-            }
+            | RDKafkaLogLevel::Error => tracing::warn!(target: "librdkafka", "{fac}: {message}"),
             RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::info!(target: "librdkafka", "{fac}: {message}");
             }
@@ -214,6 +204,10 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::info!(target: "librdkafka", "{error}: {reason}");
-        self.remember(reason);
+        let mut last = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *last = Some(reason.to_owned());
     }
 }
