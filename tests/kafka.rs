@@ -30,6 +30,9 @@ fn main() -> ExitCode {
     if std::env::var_os(network::INSIDE).is_some() {
         return network::inside();
     }
+    if std::env::var_os("KSTREAMS_LOG").is_some() {
+        instances::show_log();
+    }
     let mut cases = Vec::new();
     cases.extend(scale::cases());
     cases.extend(restarts::cases());

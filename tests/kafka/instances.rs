@@ -119,11 +119,7 @@ pub(crate) fn run(app: &str) -> ExitCode {
     let settings: Settings = settings
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
-    let filter = std::env::var("KSTREAMS_LOG").unwrap_or_else(|_| "warn".to_owned());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    show_log();
     let config = config(&settings);
     match app {
         "scale" => until_told(apps::Scale::builder().start(config)),
@@ -132,6 +128,16 @@ pub(crate) fn run(app: &str) -> ExitCode {
         "cutoff" => until_told(apps::CutOff::builder().start(config)),
         other => panic!("there is no application `{other}`"),
     }
+}
+
+/// Warnings and errors; more by `KSTREAMS_LOG`, as in `KSTREAMS_LOG=debug`.
+pub(crate) fn show_log() {
+    let filter = std::env::var("KSTREAMS_LOG").unwrap_or_else(|_| "warn".to_owned());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 fn until_told<A: Topology>(started: kstreams::Result<Running<A>>) -> ExitCode {
