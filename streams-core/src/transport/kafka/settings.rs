@@ -69,6 +69,8 @@ impl Role {
                 ("enable.auto.offset.store", "false"),
                 ("allow.auto.create.topics", "false"),
                 ("auto.offset.reset", "earliest"),
+                // It reads nothing, so only this tells it that a topic was deleted; the default is five minutes.
+                ("topic.metadata.refresh.interval.ms", "10000"),
             ],
             Role::MainConsumer | Role::RestoreConsumer | Role::GlobalConsumer => &[
                 ("enable.auto.commit", "false"),
