@@ -316,7 +316,9 @@ impl Event<'_> {
             let code = codes::rd_kafka_event_error(self.ptr());
             (code != 0).then(|| Failure {
                 text: text(sys::rd_kafka_event_error_string(self.ptr())),
-                fatal: sys::rd_kafka_event_error_is_fatal(self.ptr()) != 0,
+                // Of events of other kinds this would read behind their end.
+                fatal: self.kind() == sys::RD_KAFKA_EVENT_ERROR
+                    && sys::rd_kafka_event_error_is_fatal(self.ptr()) != 0,
                 ..Failure::of(code)
             })
         }
