@@ -287,6 +287,7 @@ impl TaskError {
         match self.failure() {
             TaskFailure::Transport(e) => transport_class(e),
             TaskFailure::InTask { source, .. } => source.class(),
+            TaskFailure::StateInUse(_) => ErrorClass::Retriable,
             _ => ErrorClass::Fatal,
         }
     }
@@ -442,6 +443,9 @@ pub enum TaskFailure {
     /// State that is no store's own: the directory, the checkpoint.
     #[error(transparent)]
     State(BoxError),
+    /// Another of the process's threads still has the task's state: it lost the task and has not heard of it yet.
+    #[error("{0}: the thread that has it has to let it go first")]
+    StateInUse(BoxError),
     /// The log or the broker.
     #[error(transparent)]
     Transport(#[from] TransportError),

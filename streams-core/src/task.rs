@@ -11,6 +11,7 @@ use crate::config::StreamsConfig;
 use crate::context::{TaskContext, TaskContextParts};
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::SubTopology;
+use crate::lmdb::LmdbError;
 use crate::outbox::Outbox;
 use crate::query::{ByteReader, QueryRegistry};
 use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition};
@@ -500,5 +501,10 @@ fn open_stores(
 }
 
 pub(crate) fn state_error(e: StoreError) -> TaskError {
-    TaskFailure::State(Box::new(e)).into()
+    match e {
+        StoreError::Lmdb(LmdbError::AlreadyOpen { .. }) => {
+            TaskFailure::StateInUse(Box::new(e)).into()
+        }
+        e => TaskFailure::State(Box::new(e)).into(),
+    }
 }

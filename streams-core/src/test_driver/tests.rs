@@ -522,7 +522,6 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
 /// Steps, crashes, zombies, failing calls and commits at random; then everything comes to rest.
 fn simulate(seed: u64, options: TestDriverOptions) -> Outcome {
     let mut random = Seeded::new(seed);
-    let zombies = options.state == TestState::Memory;
     let mut options = options.on_demand();
     options.purge = true;
     options.config.repartition_purge_interval = Duration::from_millis(200);
@@ -555,8 +554,8 @@ fn simulate(seed: u64, options: TestDriverOptions) -> Outcome {
             }
             80..90 => engine.tick(Duration::from_millis(random.below(70))),
             90..93 => engine.crash_worker(random.below(workers) as usize),
-            93..94 if zombies => engine.replace_worker(random.below(workers) as usize),
-            94..96 if zombies => {
+            93..94 => engine.replace_worker(random.below(workers) as usize),
+            94..96 => {
                 engine.step_zombies();
                 faults.revive();
             }
