@@ -409,17 +409,37 @@ impl Worker {
         }
     }
 
-    /// Commits, leaves the group and closes the tasks.
+    /// Commits, closes the tasks and leaves the group. Where the commit is not possible, what it would have had is done again, here
+    /// or elsewhere.
     ///
     /// # Errors
-    /// When the commit fails; then the tasks are closed without it.
+    /// What cannot be helped; then the tasks are closed without a commit.
     pub(crate) fn close(mut self) -> TaskResult {
-        let committed = self.last_commit();
-        let result = committed.and_then(|()| self.close_all_tasks());
-        if let Some(clients) = &mut self.clients
-            && let Err(e) = clients.membership.leave()
-        {
-            tracing::warn!(member = self.member, "could not leave the group: {e}");
+        let result = match self.last_commit() {
+            Ok(()) => self.close_all_tasks(),
+            Err(e) => {
+                let tasks: Vec<TaskId> = self.tasks.keys().copied().collect();
+                for id in tasks {
+                    self.drop_task(id);
+                }
+                if e.class() == ErrorClass::Fatal {
+                    Err(e)
+                } else {
+                    tracing::warn!(member = self.member, "ends without a last commit: {e}");
+                    Ok(())
+                }
+            }
+        };
+        if let Some(clients) = &mut self.clients {
+            // Or those who have the tasks next would wait for it to expire.
+            if clients.in_transaction
+                && let Err(e) = clients.producer.abort()
+            {
+                tracing::debug!(member = self.member, "the last transaction expires: {e}");
+            }
+            if let Err(e) = clients.membership.leave() {
+                tracing::warn!(member = self.member, "could not leave the group: {e}");
+            }
         }
         result
     }

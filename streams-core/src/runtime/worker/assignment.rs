@@ -197,7 +197,7 @@ impl Worker {
     }
 
     /// Takes a task out without a commit.
-    fn drop_task(&mut self, id: TaskId) {
+    pub(super) fn drop_task(&mut self, id: TaskId) {
         if let Some(task) = self.take_task(id) {
             self.stats.dropped += task.dropped_records();
         }
