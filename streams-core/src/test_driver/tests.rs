@@ -230,6 +230,8 @@ const RATES: FaultRates = FaultRates {
     retriable: 100,
     abortable: 150,
     fenced: 60,
+    unusable: 60,
+    unusable_after_commit: 60,
     crash_before_commit: 150,
     crash_after_commit: 200,
 };
@@ -627,7 +629,7 @@ fn exactly_once_every_record_counts_once_whatever_crashes() {
         total.restored > 0 && total.rollbacks > 0 && total.aborts > 0 && total.fenced > 0,
         "{total:?}"
     );
-    assert_eq!(injected.len(), 5, "each kind of fault: {injected:?}");
+    assert_eq!(injected.len(), 7, "each kind of fault: {injected:?}");
 }
 
 #[test]

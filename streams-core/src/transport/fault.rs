@@ -27,6 +27,10 @@ pub enum Fault {
     Abortable,
     /// The producer, or the member, has lost its place for good.
     Fenced,
+    /// The producer is of no more use, though nobody took its place; nothing was committed.
+    Unusable,
+    /// The same, after a commit that went through.
+    UnusableAfterCommit,
     /// The process dies before the commit.
     CrashBeforeCommit,
     /// The process dies after the commit, before it hears of it.
@@ -42,6 +46,10 @@ pub struct FaultRates {
     pub abortable: u32,
     /// Of commits, sent offsets and polls of a member.
     pub fenced: u32,
+    /// Of commits and sent offsets in transactions.
+    pub unusable: u32,
+    /// Of commits in transactions.
+    pub unusable_after_commit: u32,
     /// Of commits and flushes.
     pub crash_before_commit: u32,
     /// Of commits and flushes.
@@ -67,7 +75,10 @@ impl Call {
     fn allows(self, fault: Fault) -> bool {
         match fault {
             Fault::Retriable => true,
-            Fault::Abortable => matches!(self, Call::SendOffsets | Call::Commit),
+            Fault::Abortable | Fault::Unusable => {
+                matches!(self, Call::SendOffsets | Call::Commit)
+            }
+            Fault::UnusableAfterCommit => self == Call::Commit,
             Fault::Fenced => matches!(self, Call::Join | Call::SendOffsets | Call::Commit),
             Fault::CrashBeforeCommit | Fault::CrashAfterCommit => {
                 matches!(self, Call::Commit | Call::Write)
@@ -169,6 +180,8 @@ impl Faults {
                 (Fault::Retriable, rates.retriable),
                 (Fault::Abortable, rates.abortable),
                 (Fault::Fenced, rates.fenced),
+                (Fault::Unusable, rates.unusable),
+                (Fault::UnusableAfterCommit, rates.unusable_after_commit),
                 (Fault::CrashBeforeCommit, rates.crash_before_commit),
                 (Fault::CrashAfterCommit, rates.crash_after_commit),
             ] {
@@ -201,6 +214,10 @@ impl Faults {
                 write()?;
                 Err(crashed())
             }
+            Some(Fault::UnusableAfterCommit) => {
+                write()?;
+                Err(error_of(Fault::UnusableAfterCommit))
+            }
             Some(fault) => Err(error_of(fault)),
         }
     }
@@ -226,6 +243,9 @@ fn error_of(fault: Fault) -> TransportError {
         Fault::Retriable => TransportError::Retriable("simulated fault".to_owned()),
         Fault::Abortable => TransportError::Abortable("simulated fault".to_owned()),
         Fault::Fenced => TransportError::Fenced("simulated fault".to_owned()),
+        Fault::Unusable | Fault::UnusableAfterCommit => {
+            TransportError::Unusable("simulated fault".to_owned())
+        }
         Fault::CrashBeforeCommit | Fault::CrashAfterCommit => crashed(),
     }
 }
@@ -259,8 +279,8 @@ impl FaultTransport {
 
 struct Faulty<C: ?Sized> {
     faults: Faults,
-    /// Set for good by [`Fault::Fenced`].
-    fenced: bool,
+    /// Set for good by what ends a client.
+    ended: Option<Fault>,
     inner: Box<C>,
 }
 
@@ -269,21 +289,21 @@ impl<C: ?Sized> Faulty<C> {
         faults.plain()?;
         Ok(Box::new(Faulty {
             faults: faults.clone(),
-            fenced: false,
+            ended: None,
             inner,
         }))
     }
 
-    fn unfenced(&self) -> Result<()> {
-        if self.fenced {
-            Err(error_of(Fault::Fenced))
-        } else {
-            Ok(())
-        }
+    fn usable(&self) -> Result<()> {
+        self.ended.map_or(Ok(()), |fault| Err(error_of(fault)))
     }
 
     fn noted<T>(&mut self, result: Result<T>) -> Result<T> {
-        self.fenced |= matches!(result, Err(TransportError::Fenced(_)));
+        match result {
+            Err(TransportError::Fenced(_)) => self.ended = Some(Fault::Fenced),
+            Err(TransportError::Unusable(_)) => self.ended = Some(Fault::Unusable),
+            _ => {}
+        }
         result
     }
 }
@@ -405,19 +425,19 @@ impl Consumer for Faulty<dyn Consumer> {
 
 impl Producer for Faulty<dyn Producer> {
     fn init(&mut self) -> Result<()> {
-        self.unfenced()?;
+        self.usable()?;
         self.faults.plain()?;
         self.inner.init()
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.unfenced()?;
+        self.usable()?;
         self.faults.plain()?;
         self.inner.begin()
     }
 
     fn send(&mut self, outbox: &Outbox, topics: &[Arc<str>]) -> Result<()> {
-        self.unfenced()?;
+        self.usable()?;
         self.faults.plain()?;
         self.inner.send(outbox, topics)
     }
@@ -427,7 +447,7 @@ impl Producer for Faulty<dyn Producer> {
         group: &GroupMetadata,
         offsets: &[(TopicPartition, CommittedOffset)],
     ) -> Result<()> {
-        self.unfenced()?;
+        self.usable()?;
         let result = self.faults.around(Call::SendOffsets, || {
             self.inner.send_offsets(group, offsets)
         });
@@ -435,19 +455,19 @@ impl Producer for Faulty<dyn Producer> {
     }
 
     fn commit(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
-        self.unfenced()?;
+        self.usable()?;
         let result = self.faults.around(Call::Commit, || self.inner.commit());
         self.noted(result)
     }
 
     fn abort(&mut self) -> Result<()> {
-        self.unfenced()?;
+        self.usable()?;
         self.faults.plain()?;
         self.inner.abort()
     }
 
     fn flush(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
-        self.unfenced()?;
+        self.usable()?;
         self.faults.around(Call::Write, || self.inner.flush())
     }
 }
@@ -564,7 +584,13 @@ mod tests {
         };
         let mut producer = faulty.producer(&spec).unwrap();
         producer.init().unwrap();
-        for fault in [Fault::Retriable, Fault::Abortable, Fault::Fenced] {
+        for fault in [
+            Fault::Retriable,
+            Fault::Abortable,
+            Fault::Unusable,
+            Fault::UnusableAfterCommit,
+            Fault::Fenced,
+        ] {
             producer.begin().unwrap();
             producer.send(&one(), std::slice::from_ref(&topic)).unwrap();
             faulty.faults().at_next_commit(fault);
@@ -578,6 +604,12 @@ mod tests {
                     assert!(matches!(error, TransportError::Abortable(_)));
                     producer.abort().unwrap();
                 }
+                Fault::Unusable | Fault::UnusableAfterCommit => {
+                    assert!(matches!(error, TransportError::Unusable(_)));
+                    assert!(matches!(producer.abort(), Err(TransportError::Unusable(_))));
+                    producer = faulty.producer(&spec).unwrap();
+                    producer.init().unwrap();
+                }
                 _ => {
                     assert!(matches!(error, TransportError::Fenced(_)));
                     assert!(matches!(producer.abort(), Err(TransportError::Fenced(_))));
@@ -586,8 +618,8 @@ mod tests {
         }
         assert_eq!(
             end(&log, &topic),
-            1,
-            "of three transactions the retried one is there"
+            2,
+            "of five transactions the retried one is there, and the one of which nobody heard"
         );
     }
 

@@ -94,7 +94,7 @@ impl Reports {
     }
 
     /// A topic's partitions, before the first record for it is queued.
-    fn expect(&mut self, topic: usize, partitions: usize) {
+    fn make_room_for(&mut self, topic: usize, partitions: usize) {
         if self.ends.len() <= topic {
             self.ends.resize(topic + 1, Vec::new());
         }
@@ -191,7 +191,7 @@ impl Sender {
             // A partition without a leader is a partition all the same.
             (_, Ok(partitions)) if partitions > 0 => {
                 if let Ok(mut reports) = self.handle.noted().reports.try_borrow_mut() {
-                    reports.expect(topic, usize::try_from(partitions).unwrap_or_default());
+                    reports.make_room_for(topic, usize::try_from(partitions).unwrap_or_default());
                 }
                 Ok(partitions)
             }
