@@ -79,6 +79,51 @@ struct Topic {
     turn: u32,
 }
 
+/// Why a record does not fit a topic.
+enum Misfit {
+    /// Too little is known about the topic, or for too long.
+    Stale,
+    TooLarge {
+        size: usize,
+        limit: usize,
+    },
+    NoPartition(i32),
+}
+
+impl Topic {
+    /// The partition of a record.
+    fn place(
+        &mut self,
+        record: &Outgoing<'_>,
+        compressed: bool,
+        now: Duration,
+    ) -> std::result::Result<i32, Misfit> {
+        let size = record_size(record);
+        // What is compressed only the broker can measure.
+        if let Some(limit) = self.limit
+            && size + BATCH_OVERHEAD > limit
+            && !compressed
+        {
+            return Err(Misfit::TooLarge { size, limit });
+        }
+        if let Some(partition) = record.partition {
+            return match u32::try_from(partition) {
+                Ok(p) if p < self.partitions => Ok(partition),
+                _ => Err(Misfit::NoPartition(partition)),
+            };
+        }
+        if self.partitions == 0 || now.saturating_sub(self.asked) > TOPIC_AGE {
+            return Err(Misfit::Stale);
+        }
+        if let Some(key) = record.key {
+            return Ok(partition_for_key(key, self.partitions));
+        }
+        let turn = self.turn.checked_rem(self.partitions).unwrap_or_default();
+        self.turn = turn.wrapping_add(1);
+        Ok(i32::try_from(turn).unwrap_or_default())
+    }
+}
+
 impl KafkaProducer {
     /// A producer, not yet connected.
     pub(super) fn new(settings: &Arc<Settings>, spec: &ProducerSpec) -> Result<Self> {
@@ -339,50 +384,38 @@ impl KafkaProducer {
         Ok((limit, self.sender.partitions(queue, millis(PATIENCE))?))
     }
 
-    /// Where a record goes, and whether it may.
-    fn route(&mut self, record: &Outgoing<'_>, topics: &[Arc<str>]) -> Result<(usize, i32)> {
+    /// Where a record goes, if it may.
+    fn route(
+        &mut self,
+        record: &Outgoing<'_>,
+        topics: &[Arc<str>],
+        now: Duration,
+    ) -> Result<(usize, i32)> {
         let queue = self.queue(record.topic, topics)?;
-        let name = |this: &Self| this.sender.name(queue).cloned().unwrap_or_default();
-        let size = record_size(record);
-        let too_large = |topic: &Topic| topic.limit.filter(|limit| size + BATCH_OVERHEAD > *limit);
-        let count = |topic: &Topic| i32::try_from(topic.partitions).unwrap_or(i32::MAX);
-        let now = self.clock.elapsed();
-        let is_good = |topic: &Topic| {
-            let fresh = record.partition.is_some() || now.saturating_sub(topic.asked) < TOPIC_AGE;
-            let known = record.partition.is_none_or(|p| p < count(topic));
-            fresh && known && (self.compressed || too_large(topic).is_none())
-        };
-        if !self.topics.get(queue).is_some_and(is_good) {
-            // It may have been altered since.
-            self.ask(queue)?;
-        }
         let compressed = self.compressed;
-        let topic_name = name(self);
-        let Some(topic) = self.topics.get_mut(queue) else {
-            return Err(TransportError::UnknownTopic(topic_name.to_string()));
+        let place = |this: &mut Self| {
+            let topic = this.topics.get_mut(queue);
+            topic.map_or(Err(Misfit::Stale), |t| t.place(record, compressed, now))
         };
-        if !compressed && let Some(limit) = too_large(topic) {
-            return Err(TransportError::RecordTooLarge {
-                topic: topic_name.to_string(),
+        let mut placed = place(self);
+        if placed.is_err() {
+            // The topic may have been altered since.
+            self.ask(queue)?;
+            placed = place(self);
+        }
+        let name = || self.sender.name(queue).cloned().unwrap_or_default();
+        match placed {
+            Ok(partition) => Ok((queue, partition)),
+            Err(Misfit::TooLarge { size, limit }) => Err(TransportError::RecordTooLarge {
+                topic: name().to_string(),
                 size,
                 limit,
-            });
+            }),
+            Err(Misfit::NoPartition(partition)) => Err(TransportError::UnknownPartition(
+                TopicPartition::new(name(), partition),
+            )),
+            Err(Misfit::Stale) => Err(TransportError::UnknownTopic(name().to_string())),
         }
-        let partition = match (record.partition, record.key) {
-            (Some(partition), _) => partition,
-            (None, Some(key)) => partition_for_key(key, topic.partitions),
-            (None, None) => {
-                let turn = topic.turn.checked_rem(topic.partitions).unwrap_or_default();
-                topic.turn = turn.wrapping_add(1);
-                i32::try_from(turn).unwrap_or_default()
-            }
-        };
-        if !(0..count(topic)).contains(&partition) {
-            return Err(TransportError::UnknownPartition(TopicPartition::new(
-                topic_name, partition,
-            )));
-        }
-        Ok((queue, partition))
     }
 
     /// Waits until there is room for more.
@@ -410,7 +443,7 @@ impl KafkaProducer {
             Some(timestamp) => timestamp,
         };
         let (topic, partition) = route;
-        let begin = self.clock.elapsed();
+        let mut full_since = None;
         loop {
             let queued = self.sender.produce(
                 topic,
@@ -421,7 +454,8 @@ impl KafkaProducer {
                 record.headers,
             );
             let Err(failure) = queued else { return Ok(()) };
-            let waited = self.clock.elapsed().saturating_sub(begin);
+            let now = self.clock.elapsed();
+            let waited = now.saturating_sub(*full_since.get_or_insert(now));
             if failure.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL) && waited < PATIENCE {
                 self.sender.poll(10);
                 continue;
@@ -494,9 +528,10 @@ impl Producer for KafkaProducer {
         self.reported()?;
         let mut routes = std::mem::take(&mut self.routes);
         routes.clear();
+        let now = self.clock.elapsed();
         let mut sent = Ok(());
         for record in outbox.iter() {
-            match self.route(&record, topics) {
+            match self.route(&record, topics, now) {
                 Ok(route) => routes.push(route),
                 Err(e) => {
                     sent = Err(e);
