@@ -65,7 +65,8 @@ pub(crate) fn of(options: &Options, index: usize, ports: &[Ports], data: &Path) 
         );
     }
     set("log.dirs", &data.display());
-    set("auto.create.topics.enable", &false);
+    // Kafka's default, so that a client that makes topics by asking for them is found out.
+    set("auto.create.topics.enable", &true);
     set("default.replication.factor", &replicas);
     set("min.insync.replicas", &in_sync);
     for topic in [

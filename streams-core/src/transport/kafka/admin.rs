@@ -83,50 +83,41 @@ impl KafkaAdmin {
         ))
     }
 
-    /// Partition counts by topic: of these, or of all.
+    /// Partition counts of those topics that are there.
     fn partition_counts(&self, names: &[&str]) -> Result<BTreeMap<String, u32>> {
+        let answers = self.requests().topics(names);
+        let answers = answers.map_err(|e| self.refused("looking up topics", &e))?;
         let mut counts = BTreeMap::new();
-        let mut look_up = |topic: Option<&str>| -> Result {
-            let metadata = self
-                .client
-                .inner()
-                .fetch_metadata(topic, self.timeout)
-                .map_err(|e| self.failed("looking up topics", &e))?;
-            for found in metadata.topics() {
-                match found.error().map(RDKafkaErrorCode::from) {
-                    None | Some(RDKafkaErrorCode::LeaderNotAvailable) => {
-                        let count = u32::try_from(found.partitions().len()).unwrap_or(u32::MAX);
-                        counts.insert(found.name().to_owned(), count);
-                    }
-                    Some(
-                        RDKafkaErrorCode::UnknownTopicOrPartition
-                        | RDKafkaErrorCode::UnknownTopic
-                        | RDKafkaErrorCode::InvalidTopic,
-                    ) => {}
-                    Some(code) => {
-                        return Err(self.explained(errors::of_topic(
-                            "looking up",
-                            found.name(),
-                            code,
-                        )));
-                    }
+        for (name, answer) in names.iter().zip(answers) {
+            match answer {
+                Ok(topic) => {
+                    let count = u32::try_from(topic.partitions).unwrap_or(u32::MAX);
+                    counts.insert((*name).to_owned(), count);
                 }
-            }
-            Ok(())
-        };
-        match names {
-            [one] => look_up(Some(one))?,
-            _ => look_up(None)?,
-        }
-        // A topic that this client may not see is not in the list of all: asked for by name, the broker says so.
-        if names.len() > 1 {
-            for name in names {
-                if !counts.contains_key(*name) {
-                    counts.extend(self.partition_counts(&[name])?);
+                Err(refused) if is_absent(refused.code) => {}
+                Err(refused) => {
+                    let failed = errors::of_topic("looking it up", name, refused.code);
+                    return Err(self.explained(failed));
                 }
             }
         }
         Ok(counts)
+    }
+
+    /// Partition counts of all topics that this client may see.
+    fn all_partition_counts(&self) -> Result<BTreeMap<String, u32>> {
+        let metadata = self
+            .client
+            .inner()
+            .fetch_metadata(None, self.timeout)
+            .map_err(|e| self.failed("looking up topics", &e))?;
+        let there = metadata.topics().iter().filter(|t| t.error().is_none());
+        Ok(there
+            .map(|t| {
+                let count = u32::try_from(t.partitions().len()).unwrap_or(u32::MAX);
+                (t.name().to_owned(), count)
+            })
+            .collect())
     }
 
     /// Topics with what was set for them, and not merely inherited from the broker.
@@ -173,20 +164,12 @@ impl KafkaAdmin {
     /// Waits until all brokers that answer know, or no longer know, a topic.
     fn until(&self, topic: &str, partitions: Option<u32>) -> Result {
         for _ in 0..PATIENCE {
-            let metadata = self
-                .client
-                .inner()
-                .fetch_metadata(Some(topic), self.timeout)
-                .map_err(|e| self.failed("looking up a topic", &e))?;
-            let ready = metadata
-                .topics()
-                .iter()
-                .find(|t| t.name() == topic)
-                .map(|t| {
-                    let led = t.partitions().iter().filter(|p| p.leader() >= 0).count();
-                    if t.error().is_some() { 0 } else { led }
-                });
-            let ready = ready.unwrap_or_default();
+            let answers = self.requests().topics(&[topic]);
+            let mut answers = answers.map_err(|e| self.refused("looking up a topic", &e))?;
+            let ready = match answers.pop() {
+                Some(Ok(topic)) => topic.led,
+                _ => 0,
+            };
             match partitions {
                 Some(count) if ready >= count as usize => return Ok(()),
                 None if ready == 0 => return Ok(()),
@@ -248,6 +231,15 @@ impl KafkaAdmin {
     }
 }
 
+fn is_absent(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::InvalidTopic
+    )
+}
+
 fn pairs(partitions: &[TopicPartition]) -> Vec<(&str, i32)> {
     partitions
         .iter()
@@ -275,8 +267,7 @@ impl Admin for KafkaAdmin {
         if names.is_empty() {
             return Ok(self.list_topics()?.into_iter().map(Some).collect());
         }
-        let mut counts = self.partition_counts(names)?;
-        counts.retain(|name, _| names.contains(&name.as_str()));
+        let counts = self.partition_counts(names)?;
         let mut infos: BTreeMap<String, TopicInfo> = self
             .infos(counts)?
             .into_iter()
@@ -286,7 +277,7 @@ impl Admin for KafkaAdmin {
     }
 
     fn list_topics(&mut self) -> Result<Vec<TopicInfo>> {
-        self.infos(self.partition_counts(&[])?)
+        self.infos(self.all_partition_counts()?)
     }
 
     fn create_replicated(&mut self, topic: &TopicInfo, replication_factor: Option<u16>) -> Result {
@@ -496,9 +487,8 @@ impl Admin for KafkaAdmin {
             .map(|resource| {
                 let what = format!("asking for the rights on {resource}");
                 let refused = |e: Refused| match e.code {
-                    RDKafkaErrorCode::UnknownTopicOrPartition
-                    | RDKafkaErrorCode::UnknownTopic
-                    | RDKafkaErrorCode::GroupIdNotFound
+                    code if is_absent(code) => Ok(None),
+                    RDKafkaErrorCode::GroupIdNotFound
                     | RDKafkaErrorCode::UnsupportedFeature
                     | RDKafkaErrorCode::UnsupportedVersion => Ok(None),
                     RDKafkaErrorCode::TopicAuthorizationFailed
@@ -507,9 +497,9 @@ impl Admin for KafkaAdmin {
                     _ => Err(self.refused(&what, &e)),
                 };
                 match resource {
-                    Resource::Topic(topic) => match self.requests().topic_rights(&[topic]) {
+                    Resource::Topic(topic) => match self.requests().topics(&[topic]) {
                         Ok(mut answers) => match answers.pop() {
-                            Some(rights) => rights.or_else(refused),
+                            Some(answer) => answer.map(|t| t.allowed).or_else(refused),
                             None => Ok(None),
                         },
                         Err(e) => refused(e),

@@ -1,6 +1,6 @@
 //! Layer 2. Requests to brokers for which rdkafka has no call: offsets, groups, rights. Each waits for its answer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
@@ -64,8 +64,15 @@ pub(super) struct ClusterAnswer {
     pub(super) allowed: Option<BTreeSet<Operation>>,
 }
 
-/// What this client may do with a topic, where the broker tells; or why it tells nothing of the topic.
-pub(super) type TopicRights = Result<Option<BTreeSet<Operation>>>;
+/// A topic in an answer.
+#[derive(Debug)]
+pub(super) struct TopicAnswer {
+    pub(super) partitions: usize,
+    /// Partitions that have a leader.
+    pub(super) led: usize,
+    /// Where the broker tells rights.
+    pub(super) allowed: Option<BTreeSet<Operation>>,
+}
 
 /// Where a partition's records begin, or where they end, those counted that are not yet committed.
 #[derive(Debug, Clone, Copy)]
@@ -320,8 +327,9 @@ impl Requests {
         }
     }
 
-    /// What this client may do with topics.
-    pub(super) fn topic_rights(self, topics: &[&str]) -> Result<Vec<TopicRights>> {
+    /// Topics in the order asked, or why a broker tells nothing of one. Unlike a look-up of metadata this never creates a
+    /// topic, whatever the broker's `auto.create.topics.enable` is.
+    pub(super) fn topics(self, topics: &[&str]) -> Result<Vec<Result<TopicAnswer>>> {
         let names = topics
             .iter()
             .map(|t| text(t))
@@ -344,7 +352,7 @@ impl Requests {
         // SAFETY: made above, and not used afterwards.
         unsafe { sys::rd_kafka_TopicCollection_destroy(collection) };
         let event = event?;
-        let mut answers = Vec::new();
+        let mut answers = BTreeMap::new();
         // SAFETY: the event is of this kind and outlives what is read of it.
         unsafe {
             let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
@@ -358,12 +366,28 @@ impl Requests {
                 let mut count = 0;
                 let rights =
                     sys::rd_kafka_TopicDescription_authorized_operations(topic, &raw mut count);
-                let allowed = error(sys::rd_kafka_TopicDescription_error(topic))
-                    .map(|()| operations(rights, count));
-                answers.push(allowed);
+                let allowed = operations(rights, count);
+                let mut count = 0;
+                let partitions = sys::rd_kafka_TopicDescription_partitions(topic, &raw mut count);
+                let led = (0..count).filter(|index| {
+                    let leader = sys::rd_kafka_TopicPartitionInfo_leader(*partitions.add(*index));
+                    !leader.is_null() && sys::rd_kafka_Node_id(leader) >= 0
+                });
+                let answer = TopicAnswer {
+                    partitions: count,
+                    led: led.count(),
+                    allowed,
+                };
+                let refused = error(sys::rd_kafka_TopicDescription_error(topic));
+                let name = owned(sys::rd_kafka_TopicDescription_name(topic));
+                answers.insert(name, refused.map(|()| answer));
             }
         }
-        Ok(answers)
+        let unknown = || Err(RDKafkaErrorCode::UnknownTopicOrPartition.into());
+        let in_order = topics
+            .iter()
+            .map(|name| answers.remove(*name).unwrap_or_else(unknown));
+        Ok(in_order.collect())
     }
 
     /// The cluster, and what this client may do with it.
