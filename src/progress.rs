@@ -23,17 +23,26 @@ impl Progress {
     /// # Errors
     /// When the log cannot be read.
     pub fn of(topology: &TopologyDescriptor, admin: &mut dyn Admin) -> Result<Progress> {
+        let sources = topology.subtopologies.iter().flat_map(|s| s.sources);
+        let topics = sources.filter_map(|s| topology.topics.get(s.topic));
+        let (internal, external): (Vec<_>, Vec<_>) = topics.partition(|t| t.role.is_internal());
         let mut progress = Progress::default();
-        for source in topology.subtopologies.iter().flat_map(|s| s.sources) {
-            let Some(topic) = topology.topics.get(source.topic) else {
-                continue;
-            };
-            let partitions = partitions(admin, &full_name(topology, topic))?;
+        // The external topics first: what a task makes of them while this looks is seen then.
+        for topics in [external, internal] {
+            let names: Vec<String> = topics.iter().map(|t| full_name(topology, t)).collect();
+            let partitions = partitions(admin, &names)?;
             let committed = admin.committed(topology.application_id, &partitions)?;
-            for (range, committed) in admin.offsets(&partitions)?.iter().zip(committed) {
+            for ((partition, range), committed) in partitions
+                .iter()
+                .zip(admin.offsets(&partitions)?)
+                .zip(committed)
+            {
                 let position = committed.map_or(range.start, |c| c.offset.max(range.start));
                 progress.behind += u64::try_from(range.end - position).unwrap_or_default();
-                if !topic.role.is_internal() {
+                if topics
+                    .iter()
+                    .any(|t| !t.role.is_internal() && *t.name == *partition.topic)
+                {
                     progress.processed += u64::try_from(position).unwrap_or_default();
                 }
             }
@@ -51,12 +60,19 @@ pub(crate) fn full_name(topology: &TopologyDescriptor, topic: &TopicDescriptor) 
     }
 }
 
-fn partitions(admin: &mut dyn Admin, topic: &str) -> Result<Vec<TopicPartition>, TransportError> {
-    let found = admin
-        .describe_topics(&[topic])?
-        .into_iter()
-        .flatten()
-        .next();
-    let count = found.map_or(0, |t| i32::try_from(t.partitions).unwrap_or(i32::MAX));
-    Ok((0..count).map(|p| TopicPartition::new(topic, p)).collect())
+fn partitions(
+    admin: &mut dyn Admin,
+    topics: &[String],
+) -> Result<Vec<TopicPartition>, TransportError> {
+    let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = admin.describe_topics(&names)?.into_iter().flatten();
+    Ok(found
+        .flat_map(|t| {
+            let count = i32::try_from(t.partitions).unwrap_or(i32::MAX);
+            (0..count).map(move |p| TopicPartition::new(t.name.as_str(), p))
+        })
+        .collect())
 }

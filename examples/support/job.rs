@@ -198,12 +198,20 @@ impl Job {
             // Twice, as the first may have read one topic before another task wrote to it. And running, or there is nothing
             // that could be queried.
             if app.state() == State::Running
-                && Progress::of(self.topology, admin.as_mut())?.behind == 0
-                && Progress::of(self.topology, admin.as_mut())?.behind == 0
+                && self.is_done(admin.as_mut())?
+                && self.is_done(admin.as_mut())?
             {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Whether nothing is behind; also `false` where the log cannot tell yet, as while a transaction is open.
+    fn is_done(&self, admin: &mut dyn Admin) -> kstreams::Result<bool> {
+        match Progress::of(self.topology, admin) {
+            Err(Error::Transport(TransportError::Retriable(_))) => Ok(false),
+            other => Ok(other?.behind == 0),
         }
     }
 

@@ -126,7 +126,7 @@ impl Report {
                 self.problems.extend(wrong.iter().map(ToString::to_string));
                 self.topics = Some(checked);
             }
-            Err(error) => self.problems.push(ProgramError::chain(&error)),
+            Err(error) => self.problems.push(ProgramError::failed(error).to_string()),
         }
         match admin.describe_group(topology.application_id) {
             Ok(group) => self.group = Some(group),

@@ -120,9 +120,8 @@ impl Plan {
             })
             .collect();
         let ranges = admin.offsets(&partitions).map_err(ProgramError::failed)?;
-        let committed = admin
-            .committed(id, &partitions)
-            .map_err(ProgramError::failed)?;
+        let committed = admin.committed(id, &partitions);
+        let committed = committed.map_err(ProgramError::failed)?;
         let each = partitions.into_iter().zip(ranges).zip(committed);
         let offsets = each.map(|((partition, range), committed)| {
             let to = if to_latest { range.end } else { range.start };
@@ -203,7 +202,8 @@ impl Plan {
             .map(|(partition, _, to)| (partition.clone(), *to))
             .collect();
         if !offsets.is_empty() {
-            match admin.alter_committed(topology.application_id, &offsets) {
+            let id = topology.application_id;
+            match admin.alter_committed(id, &offsets) {
                 Err(TransportError::Abortable(why)) => {
                     return Err(ProgramError::Failed(format!("nothing was changed: {why}")));
                 }

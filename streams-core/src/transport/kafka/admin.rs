@@ -32,6 +32,14 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// How long a coordinator that puts off is asked again, before the caller decides.
 const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 
+/// Settings that a topic has to have, whether it was given them or inherits them.
+const DECIDE_LOSS: &[&str] = &[
+    "cleanup.policy",
+    "retention.ms",
+    "retention.bytes",
+    "message.timestamp.type",
+];
+
 /// An administrator of a Kafka cluster.
 pub(super) struct KafkaAdmin {
     client: AdminClient<Context>,
@@ -120,7 +128,7 @@ impl KafkaAdmin {
             .collect())
     }
 
-    /// Topics with what was set for them, and not merely inherited from the broker.
+    /// Topics with what was set for them, and of what is inherited from the broker that which decides what may get lost.
     fn infos(&self, counts: BTreeMap<String, u32>) -> Result<Vec<TopicInfo>> {
         let resources: Vec<ResourceSpecifier<'_>> =
             counts.keys().map(|n| ResourceSpecifier::Topic(n)).collect();
@@ -140,7 +148,10 @@ impl KafkaAdmin {
                     Ok(described) => described
                         .entries
                         .into_iter()
-                        .filter(|e| matches!(e.source, ConfigSource::DynamicTopic))
+                        .filter(|e| {
+                            matches!(e.source, ConfigSource::DynamicTopic)
+                                || DECIDE_LOSS.contains(&e.name.as_str())
+                        })
                         .filter_map(|e| Some((e.name, e.value?)))
                         .collect(),
                     // Who may not see a topic's settings may still use the topic.
@@ -200,6 +211,26 @@ impl KafkaAdmin {
                 answered => return answered,
             }
         }
+    }
+
+    /// A broker tells its version to nobody, and which requests it takes only to librdkafka, which keeps that to itself. Which
+    /// settings it has tells as much.
+    fn version(&self, broker: i32) -> Option<String> {
+        let asked = [ResourceSpecifier::Broker(broker)];
+        let described = wait(self.client.describe_configs(&asked, &self.options()));
+        let settings = described.ok()?.into_iter().next()?.ok()?;
+        let setting = |name: &str| settings.entries.iter().find(|e| e.name == name);
+        if let Some(protocol) = setting("inter.broker.protocol.version") {
+            return protocol
+                .value
+                .as_ref()
+                .map(|v| format!("{v} by its protocol"));
+        }
+        Some(if setting("group.streams.session.timeout.ms").is_some() {
+            "4.1 or later".to_owned()
+        } else {
+            "4.0".to_owned()
+        })
     }
 
     fn known(&self, what: &str, answers: &[PartitionAnswer]) -> Result {
@@ -473,10 +504,11 @@ impl Admin for KafkaAdmin {
     fn describe_log(&mut self) -> Result<LogDescription> {
         let answer = self.requests().cluster();
         let answer = answer.map_err(|e| self.refused("describing the cluster", &e))?;
+        let broker = answer.brokers.first();
+        let broker = broker.and_then(|b| b.split(' ').next()?.parse().ok());
         Ok(LogDescription {
             id: answer.id,
-            // A broker tells which requests it takes, and librdkafka keeps that to itself.
-            version: None,
+            version: broker.and_then(|broker| self.version(broker)),
             brokers: answer.brokers,
         })
     }
