@@ -4,10 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 mod file;
 mod keys;
+mod restore_listener;
+
+use restore_listener::RestoreListener;
+
+pub use restore_listener::StateRestoreListener;
 
 /// Why a configuration is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,6 +156,8 @@ pub struct StreamsConfig {
     pub(crate) commit_interval: Option<Duration>,
     pub(crate) num_stream_threads: usize,
     pub(crate) state_dir: Option<PathBuf>,
+    pub(crate) state_cleanup_delay: Duration,
+    pub(crate) state_cleanup_max_age: Option<Duration>,
     pub(crate) cache_max_bytes: usize,
     pub(crate) write_buffer_max_bytes: usize,
     pub(crate) poll: Duration,
@@ -164,6 +172,7 @@ pub struct StreamsConfig {
     /// Keys of Kafka's clients, with a client's prefix or, where they are for all, without; as given.
     pub(crate) clients: BTreeMap<String, String>,
     pub(crate) topic_config: BTreeMap<String, String>,
+    restore_listener: RestoreListener,
     /// The file or variable that a key was last set in.
     origins: BTreeMap<String, String>,
 }
@@ -188,6 +197,8 @@ impl Default for StreamsConfig {
             commit_interval: None,
             num_stream_threads: 1,
             state_dir: None,
+            state_cleanup_delay: Duration::from_millis(600_000),
+            state_cleanup_max_age: None,
             cache_max_bytes: 10 * 1024 * 1024,
             write_buffer_max_bytes: 32 * 1024 * 1024,
             poll: Duration::from_millis(100),
@@ -201,6 +212,7 @@ impl Default for StreamsConfig {
             log_summary_interval: Duration::from_millis(120_000),
             clients: BTreeMap::new(),
             topic_config: BTreeMap::new(),
+            restore_listener: RestoreListener::default(),
             origins: BTreeMap::new(),
         }
     }
@@ -468,6 +480,17 @@ impl StreamsConfig {
     pub fn deserialization_handler(mut self, handler: DeserializationHandler) -> Self {
         self.deserialization_handler = handler;
         self
+    }
+
+    /// Who is told of the restoring of stores; the last one given.
+    #[must_use]
+    pub fn on_restore(mut self, listener: Arc<dyn StateRestoreListener>) -> Self {
+        self.restore_listener = RestoreListener(Some(listener));
+        self
+    }
+
+    pub(crate) fn restore_listener(&self) -> Option<Arc<dyn StateRestoreListener>> {
+        self.restore_listener.0.clone()
     }
 
     /// Which log to run on.

@@ -400,6 +400,21 @@ pub enum TaskFailure {
         /// What is wrong.
         reason: BoxError,
     },
+    /// A changelog holds what its store cannot take.
+    #[error(
+        "offset {offset} of changelog {partition} cannot be restored into store `{store}`: {reason}. This application did not \
+         write it so; reset the application (`reset`), or delete the changelog's records up to there and the state directory"
+    )]
+    ChangelogRecord {
+        /// The changelog.
+        partition: TopicPartition,
+        /// The record's offset.
+        offset: i64,
+        /// The store.
+        store: &'static str,
+        /// What is wrong with the record.
+        reason: BoxError,
+    },
     /// A user's closure failed.
     #[error("`{node}` failed: {reason}")]
     Processing {

@@ -3,8 +3,10 @@
 mod application;
 mod clients;
 mod lifecycle;
+mod retry;
 mod statistics;
 mod threads;
+mod updater;
 mod worker;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,7 @@ use crate::error::{Error, LifecycleError, Result};
 use crate::generated::Topology;
 use crate::global::GlobalTables;
 use crate::query::QueryRegistry;
+use crate::restore::Restores;
 use crate::state_dir::StateDirectory;
 use crate::task::{StateLocation, SubTopologies};
 use crate::time::{Clock, SystemClock};
@@ -31,6 +34,7 @@ use crate::transport::Transport;
 use crate::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use crate::transport::kafka::KafkaTransport;
 
+pub use crate::restore::RestoreProgress;
 pub(crate) use application::Application;
 pub use lifecycle::State;
 pub(crate) use statistics::Counters;
@@ -165,6 +169,7 @@ impl<A> Running<A> {
 pub struct KafkaStreams {
     threads: Arc<Threads>,
     statistics: Arc<Counters>,
+    restores: Arc<Restores>,
 }
 
 impl KafkaStreams {
@@ -182,6 +187,11 @@ impl KafkaStreams {
             descriptor.application_id,
             Uuid::new_v4,
         )?;
+        if let Some(age) = config.state_cleanup_max_age {
+            for task in directory.remove_older(clock.now_ms(), age)? {
+                tracing::info!(%task, "removed state that is too old (`state.cleanup.dir.max.age.ms`)");
+            }
+        }
         let process_id = directory.process_id().to_string();
         let topology = topics::resolve(
             descriptor,
@@ -201,6 +211,7 @@ impl KafkaStreams {
         }
         queries.set_running(true);
         let statistics = Arc::new(Counters::default());
+        let restores = Arc::new(Restores::default());
         let app = Arc::new(Application {
             topology,
             threads: AtomicUsize::new(config.num_stream_threads),
@@ -215,11 +226,13 @@ impl KafkaStreams {
                 .map(GlobalTables::readers)
                 .unwrap_or_default(),
             process_id,
+            restores: restores.clone(),
             statistics: statistics.clone(),
         });
         Ok(KafkaStreams {
             threads: Threads::start(app, globals)?,
             statistics,
+            restores,
         })
     }
 
@@ -244,6 +257,12 @@ impl KafkaStreams {
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         self.statistics.sum()
+    }
+
+    /// The stores that are being restored now, and how far each is.
+    #[must_use]
+    pub fn restoring(&self) -> Vec<RestoreProgress> {
+        self.restores.all()
     }
 
     /// Waits until the application is in a state; `false` if it stops before, or is not there in time.

@@ -1,15 +1,18 @@
 //! Layer 2. The state directory: `<state.dir>/<application.id>/` with its lock, its format, the process id that survives
 //! restarts, and one directory per task. What lies where: `docs/formats.md`.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::lmdb::Durability;
-use crate::record::TaskId;
+use crate::record::{TaskId, Timestamp};
 
 /// The version of the directory's layout that this version writes.
 pub const VERSION: u32 = 1;
@@ -168,6 +171,7 @@ pub struct StateDirectory {
     path: PathBuf,
     process_id: Uuid,
     boot_id: Option<String>,
+    uses: Uses,
     /// Only holds the lock.
     _lock: File,
 }
@@ -219,6 +223,7 @@ impl StateDirectory {
             path,
             process_id,
             boot_id: boot_id(),
+            uses: Uses::default(),
             _lock: lock,
         })
     }
@@ -235,12 +240,19 @@ impl StateDirectory {
         self.process_id
     }
 
-    /// Prepares a task's directory for its stores. What was not synced before the machine went down is removed here.
+    /// Prepares a task's directory for its stores. What was not synced before the machine went down is removed here. While
+    /// what this returns is alive, the directory is not cleaned away.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn task(&self, task: TaskId) -> Result<TaskDirectory> {
-        TaskDirectory::open(self.path.join(task.to_string()), self.boot_id.as_deref())
+        let used = self.uses.begin(task);
+        let path = self.path.join(task.to_string());
+        let directory = TaskDirectory::open(path, self.boot_id.as_deref())?;
+        Ok(TaskDirectory {
+            _used: Some(used),
+            ..directory
+        })
     }
 
     /// Prepares the directory of the global tables' stores.
@@ -267,12 +279,107 @@ impl StateDirectory {
         remove(&self.path.join(task.to_string()))
     }
 
+    /// Removes the state of tasks that nobody in this process has used for `delay`, as far as calls of this have seen; `now`
+    /// is the time since any fixed moment. Tells which. A task that is being used is never touched.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or a task's state cannot be removed.
+    pub fn clean(&self, now: Duration, delay: Duration) -> Result<Vec<TaskId>> {
+        let mut removed = Vec::new();
+        // Held all the while: a task that comes back now waits, and begins with an empty directory.
+        let mut uses = self.uses.lock();
+        for task in self.tasks()? {
+            if uses.used.contains_key(&task) {
+                continue;
+            }
+            let since = *uses.unused_since.entry(task).or_insert(now);
+            if now.saturating_sub(since) >= delay {
+                self.remove_task(task)?;
+                uses.unused_since.remove(&task);
+                removed.push(task);
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Removes the state of tasks that was last written more than `age` before `now_ms`, the wall clock's milliseconds. Tells
+    /// which. To be called before any task is opened.
+    ///
+    /// # Errors
+    /// As [`clean`](Self::clean).
+    pub fn remove_older(&self, now_ms: Timestamp, age: Duration) -> Result<Vec<TaskId>> {
+        let mut removed = Vec::new();
+        let uses = self.uses.lock();
+        for task in self.tasks()? {
+            let data = self.path.join(task.to_string()).join("data.mdb");
+            let modified = match fs::metadata(&data).and_then(|m| m.modified()) {
+                Ok(modified) => modified,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(StateDirectoryError::from_io(&data, e)),
+            };
+            let now = Duration::from_millis(u64::try_from(now_ms).unwrap_or_default());
+            let written = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+            if now.saturating_sub(written) > age && !uses.used.contains_key(&task) {
+                self.remove_task(task)?;
+                removed.push(task);
+            }
+        }
+        Ok(removed)
+    }
+
     /// Removes the global tables' state.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn remove_global(&self) -> Result<()> {
         remove(&self.path.join(GLOBAL))
+    }
+}
+
+/// Which tasks are being used, and since when the others are not.
+#[derive(Debug, Clone, Default)]
+struct Uses(Arc<Mutex<UsesInner>>);
+
+#[derive(Debug, Default)]
+struct UsesInner {
+    /// How often each is open: more than once where one thread has not let go yet and another tries.
+    used: BTreeMap<TaskId, usize>,
+    /// As far as was seen.
+    unused_since: BTreeMap<TaskId, Duration>,
+}
+
+impl Uses {
+    fn lock(&self) -> MutexGuard<'_, UsesInner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, task: TaskId) -> Used {
+        let mut inner = self.lock();
+        inner.unused_since.remove(&task);
+        *inner.used.entry(task).or_default() += 1;
+        Used {
+            uses: self.clone(),
+            task,
+        }
+    }
+}
+
+/// A task is being used for as long as this is alive.
+#[derive(Debug)]
+struct Used {
+    uses: Uses,
+    task: TaskId,
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        let mut inner = self.uses.lock();
+        if let Some(count) = inner.used.get_mut(&self.task) {
+            *count -= 1;
+            if *count == 0 {
+                inner.used.remove(&self.task);
+            }
+        }
     }
 }
 
@@ -293,6 +400,7 @@ pub struct TaskDirectory {
     path: PathBuf,
     found: Found,
     durability: Durability,
+    _used: Option<Used>,
 }
 
 impl TaskDirectory {
@@ -332,6 +440,7 @@ impl TaskDirectory {
             path,
             found,
             durability,
+            _used: None,
         })
     }
 

@@ -458,8 +458,7 @@ impl TaskStores {
                 length: key.len(),
             });
         }
-        // Stable: of equal keys the last stays last, and is the one that is kept.
-        entries.sort_by_key(|(key, _)| *key);
+        sort_and_keep_last(&mut entries);
         let mut checkpoint = self.checkpoint.clone();
         checkpoint.set_changelog_offset(store, Some(next_offset));
         match (of.place, &mut self.disk) {
@@ -468,7 +467,11 @@ impl TaskStores {
                 let meta = disk.encode(&checkpoint, &self.names);
                 let meta_database = disk.meta;
                 disk.environment.write(|writer| {
-                    write_entries(writer, database, &entries)?;
+                    if writer.view().is_empty(database)? {
+                        append_entries(writer, database, &entries)?;
+                    } else {
+                        write_entries(writer, database, &entries)?;
+                    }
                     writer.put(meta_database, disk::CHECKPOINT_KEY, &meta)
                 })?;
             }
@@ -613,6 +616,49 @@ fn check_names(specs: &[StoreSpec]) -> Result<(), StoreError> {
             .any(|other| other.name == spec.name)
         {
             return bad("another store of the task has it");
+        }
+    }
+    Ok(())
+}
+
+/// Sorts a batch by its keys. Of equal ones only the last is left.
+fn sort_and_keep_last(entries: &mut Vec<(&[u8], Option<&[u8]>)>) {
+    // Most keys differ in their first bytes, which lie side by side here.
+    let mut order: Vec<(u64, usize)> = entries
+        .iter()
+        .enumerate()
+        .map(|(number, (key, _))| (leading(key), number))
+        .collect();
+    let key = |number: usize| entries.get(number).map(|(key, _)| *key);
+    // Among equal keys the last one comes first.
+    order.sort_unstable_by(|(a, m), (b, n)| {
+        a.cmp(b)
+            .then_with(|| key(*m).cmp(&key(*n)))
+            .then_with(|| n.cmp(m))
+    });
+    order.dedup_by(|(_, later), (_, first)| key(*later) == key(*first));
+    let sorted = order.iter().filter_map(|(_, n)| entries.get(*n).copied());
+    *entries = sorted.collect();
+}
+
+/// The first eight bytes as a number of the same order; missing ones are zeros.
+fn leading(key: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    for (to, from) in bytes.iter_mut().zip(key) {
+        *to = *from;
+    }
+    u64::from_be_bytes(bytes)
+}
+
+/// Writes sorted entries into an empty database.
+fn append_entries(
+    writer: &mut Writer<'_>,
+    database: Database,
+    entries: &[(&[u8], Option<&[u8]>)],
+) -> Result<(), LmdbError> {
+    for (key, value) in entries {
+        if let Some(value) = value {
+            writer.append(database, &disk::encode(key), value)?;
         }
     }
     Ok(())

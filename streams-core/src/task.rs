@@ -168,11 +168,6 @@ impl Task {
         self.wiped
     }
 
-    /// Whether nothing has been done with it since it was opened.
-    pub(crate) fn is_new(&self) -> bool {
-        self.phase == Phase::New
-    }
-
     /// Whether it is restored and reads its partitions.
     pub(crate) fn is_processing(&self) -> bool {
         self.phase == Phase::Processing

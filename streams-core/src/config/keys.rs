@@ -110,6 +110,20 @@ const KEYS: &[Key] = &[
         get: |c| c.state_path().display().to_string(),
     },
     Key {
+        name: "state.cleanup.delay.ms",
+        default: "600000",
+        help: "how long the state of a task that left is kept for its return",
+        set: |c, v| Ok(c.state_cleanup_delay = millis(v)?),
+        get: |c| ms(c.state_cleanup_delay),
+    },
+    Key {
+        name: "state.cleanup.dir.max.age.ms",
+        default: "-1",
+        help: "state that was last written longer ago is removed at start; -1 keeps it whatever its age",
+        set: |c, v| Ok(c.state_cleanup_max_age = if v == "-1" { None } else { Some(millis(v)?) }),
+        get: |c| c.state_cleanup_max_age.map_or_else(|| "-1".to_owned(), ms),
+    },
+    Key {
         name: "statestore.cache.max.bytes",
         default: "10485760",
         help: "record cache of all threads together; 0 forwards and logs every update",
@@ -332,14 +346,6 @@ const LATER: &[(&str, &str)] = &[
     (
         "windowstore.changelog.additional.retention.ms",
         "there are no window stores yet",
-    ),
-    (
-        "state.cleanup.delay.ms",
-        "state directories of tasks that left are kept",
-    ),
-    (
-        "state.cleanup.dir.max.age.ms",
-        "state directories are not cleaned by age yet",
     ),
     ("metrics.recording.level", "there are no metrics yet"),
     ("metrics.num.samples", "there are no metrics yet"),

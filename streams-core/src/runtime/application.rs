@@ -9,6 +9,7 @@ use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::TaskResult;
 use crate::query::{ByteReader, QueryRegistry};
 use crate::record::TaskId;
+use crate::restore::Restores;
 use crate::task::{StateLocation, SubTopologies, Task, TaskParts};
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
@@ -29,6 +30,8 @@ pub(crate) struct Application {
     pub(crate) process_id: String,
     /// How many stream threads share the record cache.
     pub(crate) threads: AtomicUsize,
+    /// The restores that are under way.
+    pub(crate) restores: Arc<Restores>,
     /// What its workers have done.
     pub(crate) statistics: Arc<Counters>,
 }

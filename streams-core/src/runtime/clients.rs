@@ -10,7 +10,6 @@ use crate::transport::{Admin, Consumer, Membership, MembershipSpec, Producer, Pr
 pub(crate) struct Clients {
     pub(crate) membership: Box<dyn Membership>,
     pub(crate) consumer: Box<dyn Consumer>,
-    pub(crate) restore_consumer: Box<dyn Consumer>,
     pub(crate) producer: Box<dyn Producer>,
     pub(crate) admin: Box<dyn Admin>,
     /// Whether a transaction is open.
@@ -69,9 +68,6 @@ impl Clients {
         Ok(Clients {
             membership: app.transport.membership(&spec)?,
             consumer: app.transport.consumer(&format!("{client_id}-consumer"))?,
-            restore_consumer: app
-                .transport
-                .consumer(&format!("{client_id}-restore-consumer"))?,
             producer,
             admin: app.transport.admin()?,
             in_transaction: false,

@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::application::Application;
 use super::lifecycle::Lifecycle;
 use super::statistics::Statistics;
-use super::worker::Worker;
+use super::updater::{self, Updater, Updating};
+use super::worker::{self, Worker};
 use crate::error::{BoxError, ErrorClass, LifecycleError, Result};
 use crate::global::GlobalTables;
 
@@ -245,11 +246,21 @@ impl Threads {
         }
     }
 
-    fn run_stream(&self, app: Arc<Application>, index: usize, name: &str, signals: &Signals) {
+    fn run_stream(
+        self: &Arc<Self>,
+        app: Arc<Application>,
+        index: usize,
+        name: &str,
+        signals: &Signals,
+    ) {
         let _span = tracing::info_span!("stream_thread", name).entered();
         let poll = app.config.poll;
         let mut summary = Summary::new(&app);
-        let mut worker = Worker::new(app.clone(), index);
+        let updating = match self.start_updater(&app, index) {
+            Ok(updating) => updating,
+            Err(error) => return self.failed(name, &error),
+        };
+        let mut worker = Worker::with_updater(app.clone(), index, updating);
         let result = loop {
             if signals.stop.load(Ordering::Acquire) || self.lifecycle.state().is_ending() {
                 break worker.close();
@@ -270,6 +281,22 @@ impl Threads {
         if let Err(error) = result {
             self.failed(name, &error);
         }
+    }
+
+    /// Starts the thread that restores a stream thread's tasks. It ends with the stream thread.
+    fn start_updater(self: &Arc<Self>, app: &Arc<Application>, index: usize) -> Result<Updating> {
+        let name = format!("{}-StateUpdater-{index}", app.client_id());
+        let updater = Updater::new(app.clone(), &worker::member(app, index));
+        let shared = Arc::new(updater::Shared::default());
+        let body = {
+            let (shared, name) = (shared.clone(), name.clone());
+            move || {
+                let _span = tracing::info_span!("state_updater", name).entered();
+                updater::run(updater, &shared);
+            }
+        };
+        let thread = self.spawn(&name, body)?;
+        Ok(Updating::on_thread(shared, thread))
     }
 
     fn run_globals(&self, mut globals: GlobalTables, app: &Application) {

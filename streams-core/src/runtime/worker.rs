@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use super::application::Application;
 use super::clients::Clients;
+use super::retry::{self, Retry};
 use super::statistics::Statistics;
-use crate::error::{ErrorClass, TaskError, TaskFailure, TaskResult};
+use super::updater::{Updater, Updating};
+use crate::error::{ErrorClass, TaskResult};
 use crate::record::{TaskId, TopicPartition};
-use crate::restore::Restorer;
 use crate::task::Task;
 use crate::transport::{Fetched, MembershipEvent, TransportError};
 
@@ -23,8 +24,8 @@ use commit::Committing;
 
 /// Records that are processed before the worker looks at the group and the clock again.
 const RECORDS_PER_STEP: usize = 1_000;
-/// How long to wait before a transient failure's step is tried again.
-const RETRY_BACKOFF: Duration = Duration::from_millis(50);
+/// How long a worker whose tasks are being restored waits for records before it looks for those that are done.
+const RESTORING_WAIT: Duration = Duration::from_millis(5);
 
 /// Owns tasks, a consumer and a producer. One for each stream thread.
 #[derive(Debug)]
@@ -36,13 +37,14 @@ pub(crate) struct Worker {
     member: String,
     /// Before the clients: a worker that is dropped, by a panic say, closes its state before others get its tasks.
     tasks: BTreeMap<TaskId, Task>,
+    /// Where tasks are until they are restored.
+    updating: Updating,
     clients: Option<Clients>,
     /// What the group said and is not yet done.
     events: VecDeque<MembershipEvent>,
     joined: bool,
     /// Which task reads a partition.
     readers: BTreeMap<TopicPartition, TaskId>,
-    restorer: Restorer,
     fetched: Vec<Fetched>,
     committing: Committing,
     last_commit: Duration,
@@ -50,17 +52,10 @@ pub(crate) struct Worker {
     last_purge: Duration,
     /// State and log have parted: abort, and rebuild every task.
     broken: bool,
-    failing: Option<Failing>,
+    retry: Retry,
     stats: Statistics,
     /// What of it the application was told.
     published: Statistics,
-}
-
-/// A failure that is being retried.
-#[derive(Debug)]
-struct Failing {
-    since: Duration,
-    attempts: u32,
 }
 
 /// What a step has done. A step that did nothing at all is idle: further ones will do nothing either until something is
@@ -91,12 +86,19 @@ impl Drop for Worker {
 }
 
 impl Worker {
-    /// A worker that has not joined the group yet.
+    /// A worker that has not joined the group yet, and restores its tasks in its own steps.
     pub(crate) fn new(app: Arc<Application>, index: usize) -> Self {
+        let updater = Updater::new(app.clone(), &member(&app, index));
+        Self::with_updater(app, index, Updating::inline(updater))
+    }
+
+    /// A worker that has not joined the group yet.
+    pub(super) fn with_updater(app: Arc<Application>, index: usize, updating: Updating) -> Self {
         let now = app.clock.elapsed();
         Worker {
-            member: format!("{}-{index}", app.process_id),
+            member: member(&app, index),
             app,
+            updating,
             #[cfg(test)]
             index,
             tasks: BTreeMap::new(),
@@ -104,14 +106,13 @@ impl Worker {
             events: VecDeque::new(),
             joined: false,
             readers: BTreeMap::new(),
-            restorer: Restorer::default(),
             fetched: Vec::new(),
             committing: Committing::No,
             last_commit: now,
             last_flush: now,
             last_purge: now,
             broken: false,
-            failing: None,
+            retry: Retry::default(),
             stats: Statistics::default(),
             published: Statistics::default(),
         }
@@ -145,7 +146,7 @@ impl Worker {
     fn recover<T>(&mut self, result: TaskResult<T>) -> TaskResult<Option<T>> {
         let error = match result {
             Ok(done) => {
-                self.failing = None;
+                self.retry.succeeded();
                 return Ok(Some(done));
             }
             Err(error) => error,
@@ -179,7 +180,7 @@ impl Worker {
             }
             ErrorClass::Fatal => return Err(error),
         }
-        self.retry(error)?;
+        self.retry.failed(&self.app, &self.member, error)?;
         Ok(None)
     }
 
@@ -195,13 +196,15 @@ impl Worker {
         }
         progress.events = self.follow_group()?;
         progress.restored = self.restore()?;
-        progress.restoring = self.restorer.remaining();
-        let idle = progress.is_idle() && !self.has_work();
-        progress.fetched = self.poll(if idle {
+        progress.restoring = self.updating.len();
+        let wait = if progress.is_idle() && !self.has_work() {
             self.until_next_commit(wait)
+        } else if progress.restoring > 0 && self.updating.is_on_thread() && !self.has_work() {
+            self.until_next_commit(wait.min(RESTORING_WAIT))
         } else {
             Duration::ZERO
-        })?;
+        };
+        progress.fetched = self.poll(wait)?;
         progress.processed = self.process(RECORDS_PER_STEP)?;
         progress.flushed = self.hand_over(progress.processed == 0)?;
         if self.commit_is_due() {
@@ -228,17 +231,13 @@ impl Worker {
         self.tasks.values_mut().any(|task| task.is_ready(now))
     }
 
-    /// Applies what the changelogs have.
+    /// Applies what the changelogs have, and takes the tasks that miss nothing any more.
     fn restore(&mut self) -> TaskResult<usize> {
-        let Some(clients) = &mut self.clients else {
-            return Ok(0);
-        };
-        let applied = self
-            .restorer
-            .step(&mut *clients.restore_consumer, &mut self.tasks)?;
-        self.stats.restored += applied as u64;
+        let mut restored = Vec::new();
+        let stepped = self.updating.step(&mut restored);
+        self.tasks.extend(restored.into_iter().map(|t| (t.id(), t)));
         self.begin_processing_restored()?;
-        Ok(applied)
+        stepped
     }
 
     /// Fetches records into the tasks' buffers.
@@ -300,33 +299,12 @@ impl Worker {
         Ok(processed)
     }
 
-    /// After a transient failure: waits a little, unless it lasts too long already.
-    fn retry(&mut self, error: TaskError) -> TaskResult {
-        let now = self.app.clock.elapsed();
-        let failing = self.failing.get_or_insert(Failing {
-            since: now,
-            attempts: 0,
-        });
-        failing.attempts += 1;
-        let after = now.saturating_sub(failing.since);
-        if after >= self.app.config.task_timeout && failing.attempts > 1 {
-            let last = Box::new(error.into_failure());
-            return Err(TaskFailure::Timeout { after, last }.into());
-        }
-        tracing::debug!(
-            member = self.member,
-            attempts = failing.attempts,
-            "will be retried: {error}"
-        );
-        self.app.clock.sleep(RETRY_BACKOFF);
-        Ok(())
-    }
-
     /// Whether it has joined, and each of its tasks is processing.
     pub(crate) fn is_running(&self) -> bool {
         self.joined
             && self.events.is_empty()
             && !self.broken
+            && self.updating.len() == 0
             && self.tasks.values().all(Task::is_processing)
     }
 
@@ -344,8 +322,11 @@ impl Worker {
     /// What it has done.
     pub(crate) fn stats(&self) -> Statistics {
         let by_tasks: u64 = self.tasks.values().map(Task::dropped_records).sum();
+        let updating = self.updating.done();
         Statistics {
             dropped: self.stats.dropped + by_tasks,
+            restored: updating.restored,
+            wiped: updating.wiped,
             ..self.stats
         }
     }
@@ -366,7 +347,7 @@ impl Worker {
         }
         let events = self.follow_group()?;
         let restored = self.restore()?;
-        Ok(events == 0 && restored == 0 && self.restorer.remaining() == 0)
+        Ok(events == 0 && restored == 0 && self.updating.len() == 0)
     }
 
     /// Fetches everything that is there, without processing.
@@ -402,7 +383,7 @@ impl Worker {
             match self.commit() {
                 Err(e) if e.class() == ErrorClass::Retriable && attempts < 20 => {
                     attempts += 1;
-                    self.app.clock.sleep(RETRY_BACKOFF);
+                    self.app.clock.sleep(retry::BACKOFF);
                 }
                 other => return other.map(|_| ()),
             }
@@ -443,4 +424,9 @@ impl Worker {
         }
         result
     }
+}
+
+/// A worker's name in the group, the same after a restart.
+pub(super) fn member(app: &Application, index: usize) -> String {
+    format!("{}-{index}", app.process_id)
 }

@@ -173,6 +173,7 @@ impl Engine {
                 .unwrap_or_default(),
             process_id: "test".to_owned(),
             threads: AtomicUsize::new(self.options.workers),
+            restores: Arc::default(),
             statistics: Arc::new(Counters::default()),
         });
         let workers = (0..self.options.workers)

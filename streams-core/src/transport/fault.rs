@@ -100,6 +100,8 @@ struct State {
     /// At the next commits or flushes, before any rate.
     planned: VecDeque<Fault>,
     crashed: bool,
+    /// Where readers see an end, because markers of transactions are late.
+    held: BTreeMap<TopicPartition, i64>,
     injected: BTreeMap<Fault, u64>,
 }
 
@@ -112,6 +114,7 @@ impl Faults {
             random: seed,
             planned: VecDeque::new(),
             crashed: false,
+            held: BTreeMap::new(),
             injected: BTreeMap::new(),
         };
         Faults {
@@ -133,6 +136,17 @@ impl Faults {
     /// Changes how often faults happen from now on, for instance to let a simulation run out in peace.
     pub fn set_rates(&self, rates: FaultRates) {
         self.lock().rates = rates;
+    }
+
+    /// Lets consumers see nothing of a partition from an offset on until [`release`](Self::release), as where the marker of a
+    /// transaction that was committed is still on its way. [`Admin::offsets`] counts it all the same.
+    pub fn hold(&self, partition: TopicPartition, offset: i64) {
+        self.lock().held.insert(partition, offset);
+    }
+
+    /// The markers have come.
+    pub fn release(&self) {
+        self.lock().held.clear();
     }
 
     /// Dies now: every call fails from here on.
@@ -419,7 +433,21 @@ impl Consumer for Faulty<dyn Consumer> {
         into: &mut Vec<Fetched>,
     ) -> Result<()> {
         self.faults.plain()?;
-        self.inner.poll(timeout, max_records, into)
+        let before = into.len();
+        let polled = self.inner.poll(timeout, max_records, into);
+        let held = self.faults.lock().held.clone();
+        for fetched in into.iter_mut().skip(before) {
+            let Some(end) = held.get(&fetched.partition).copied() else {
+                continue;
+            };
+            if fetched.next_offset > end {
+                fetched.records.retain(|record| record.offset < end);
+                fetched.next_offset = end;
+                fetched.at_end = true;
+                self.inner.assign(&[(fetched.partition.clone(), end)])?;
+            }
+        }
+        polled
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::Worker;
 use super::commit::Committing;
-use crate::error::{TaskFailure, TaskResult};
+use crate::error::TaskResult;
 use crate::record::{TaskId, TopicPartition};
+use crate::runtime::updater::{Leaving, starting_offset};
 use crate::task::metadata;
 use crate::topology::OffsetReset;
-use crate::transport::{CommittedOffset, MembershipEvent, OffsetRange, TransportError};
+use crate::transport::{CommittedOffset, MembershipEvent};
 
 impl Worker {
     /// Does what the group says. An event stays until it is done, so that a transient failure loses none.
@@ -16,7 +17,10 @@ impl Worker {
         let mut done = 0;
         while let Some(event) = self.events.pop_front() {
             let handled = match &event {
-                MembershipEvent::Assigned(tasks) => self.assign(tasks),
+                MembershipEvent::Assigned(tasks) => {
+                    self.assign(tasks);
+                    Ok(())
+                }
                 MembershipEvent::Revoked(tasks) => self.revoke(tasks),
                 MembershipEvent::Lost(tasks) => self.lose(tasks),
             };
@@ -30,96 +34,45 @@ impl Worker {
         Ok(done)
     }
 
-    /// Opens tasks and begins to restore them.
-    fn assign(&mut self, tasks: &[TaskId]) -> TaskResult {
-        let count = self.tasks.len() + tasks.iter().filter(|t| !self.tasks.contains_key(t)).count();
-        for id in tasks {
-            if !self.tasks.contains_key(id) {
-                let task = self.app.task(*id, count)?;
-                self.stats.wiped += task.wiped();
-                self.tasks.insert(*id, task);
-            }
+    /// Has new tasks opened and restored.
+    fn assign(&mut self, tasks: &[TaskId]) {
+        let here = |id: &TaskId| self.tasks.contains_key(id) || self.updating.has(*id);
+        let new: Vec<TaskId> = tasks.iter().copied().filter(|id| !here(id)).collect();
+        let count = self.tasks.len() + self.updating.len() + new.len();
+        self.share_cache(count);
+        if !new.is_empty() {
+            self.updating.add(new, count);
         }
-        let share = self.app.cache_share(count);
+        self.joined = true;
+    }
+
+    fn share_cache(&mut self, tasks: usize) {
+        let share = self.app.cache_share(tasks);
         for task in self.tasks.values_mut() {
             task.set_cache_max_bytes(share);
         }
-        self.begin_restoring(tasks)?;
-        self.joined = true;
-        Ok(())
     }
 
-    /// Finds where each task begins and how far its changelogs go.
-    ///
-    /// The order matters: first the group's offsets, stable; then the changelogs' ends, uncommitted ones included. So a
-    /// transaction that the offsets count is never missed, even if its marker is still on its way.
-    fn begin_restoring(&mut self, tasks: &[TaskId]) -> TaskResult {
-        let app = self.app.clone();
-        let Some(clients) = &mut self.clients else {
-            return Ok(());
-        };
-        for id in tasks {
-            let Some(task) = self.tasks.get_mut(id).filter(|t| t.is_new()) else {
-                continue;
-            };
-            let (indexes, inputs): (Vec<usize>, Vec<TopicPartition>) =
-                task.inputs().map(|(source, p)| (source, p.clone())).unzip();
-            let committed = clients.admin.committed(app.id(), &inputs)?;
-            let ranges = clients.admin.offsets(&inputs)?;
-            let sources = app
-                .topology
-                .subtopology(id.subtopology)
-                .map_or(&[][..], |s| s.sources);
-            let found = inputs.iter().zip(&committed).zip(&ranges);
-            for (source, ((partition, committed), range)) in indexes.into_iter().zip(found) {
-                let reset = sources
-                    .get(source)
-                    .map_or(OffsetReset::Earliest, |s| s.offset_reset);
-                let offset = starting_offset(partition, committed.as_ref(), *range, reset)?;
-                let time = committed
-                    .as_ref()
-                    .map_or(metadata::UNKNOWN, |c| metadata::decode(&c.metadata));
-                task.start_at(source, offset, time);
-            }
-            let committed: Vec<_> = inputs.into_iter().zip(committed).collect();
-            self.stats.wiped += self.restorer.begin(
-                task,
-                &committed,
-                &mut *clients.admin,
-                &mut *clients.restore_consumer,
-            )?;
-        }
-        self.begin_processing_restored()
-    }
-
-    /// Begins with the tasks that are restored.
+    /// Begins with the tasks that are restored: their stores may be queried and their partitions read.
     pub(super) fn begin_processing_restored(&mut self) -> TaskResult {
-        while let Some(id) = self.restorer.finished() {
-            self.begin_processing(id)?;
-            self.restorer.begun();
+        let count = self.tasks.len() + self.updating.len();
+        for (id, task) in self.tasks.iter_mut().filter(|(_, t)| !t.is_processing()) {
+            let Some(clients) = &mut self.clients else {
+                return Ok(());
+            };
+            let positions: Vec<(TopicPartition, i64)> = task
+                .positions()
+                .map(|(partition, offset, _)| (partition.clone(), offset))
+                .collect();
+            clients.consumer.assign(&positions)?;
+            for (partition, _) in positions {
+                self.readers.insert(partition, *id);
+            }
+            task.set_cache_max_bytes(self.app.cache_share(count));
+            task.register(&self.app.queries);
+            task.set_processing();
+            tracing::info!(task = %id, "processing");
         }
-        Ok(())
-    }
-
-    /// A task is restored: its stores may be queried and its partitions read.
-    fn begin_processing(&mut self, id: TaskId) -> TaskResult {
-        let Some(task) = self.tasks.get_mut(&id) else {
-            return Ok(());
-        };
-        let Some(clients) = &mut self.clients else {
-            return Ok(());
-        };
-        let positions: Vec<(TopicPartition, i64)> = task
-            .positions()
-            .map(|(partition, offset, _)| (partition.clone(), offset))
-            .collect();
-        clients.consumer.assign(&positions)?;
-        for (partition, _) in positions {
-            self.readers.insert(partition, id);
-        }
-        task.register(&self.app.queries);
-        task.set_processing();
-        tracing::info!(task = %id, "processing");
         Ok(())
     }
 
@@ -134,12 +87,14 @@ impl Worker {
         for id in tasks {
             self.close_task(*id)?;
         }
+        self.updating.remove(tasks, Leaving::Closed)?;
         self.clients()?.membership.released(tasks)?;
         Ok(())
     }
 
     /// Closes tasks that others already have: without a commit, and with it goes everything of the open transaction.
     fn lose(&mut self, tasks: &[TaskId]) -> TaskResult {
+        self.updating.remove(tasks, Leaving::Dropped)?;
         if tasks.iter().any(|id| self.tasks.contains_key(id)) {
             for id in tasks {
                 self.drop_task(*id);
@@ -189,6 +144,7 @@ impl Worker {
         for id in tasks {
             self.drop_task(id);
         }
+        self.updating.drop_all();
         self.clients = None;
         self.events.clear();
         self.joined = false;
@@ -219,9 +175,6 @@ impl Worker {
         if let Some(clients) = &mut self.clients {
             let partitions: Vec<TopicPartition> = task.inputs().map(|(_, p)| p.clone()).collect();
             clients.consumer.unassign(&partitions);
-            self.restorer.cancel(id, &mut *clients.restore_consumer);
-        } else {
-            self.restorer.forget(id);
         }
         Some(task)
     }
@@ -229,10 +182,12 @@ impl Worker {
     /// Closes every task; the first failure is told, after all are closed.
     pub(super) fn close_all_tasks(&mut self) -> TaskResult {
         let tasks: Vec<TaskId> = self.tasks.keys().copied().collect();
-        tasks
+        let closed = tasks
             .into_iter()
             .map(|id| self.close_task(id))
-            .fold(Ok(()), TaskResult::and)
+            .fold(Ok(()), TaskResult::and);
+        let restoring = self.updating.tasks();
+        closed.and(self.updating.remove(&restoring, Leaving::Closed))
     }
 
     /// An input's records were deleted before they were read: goes on as the source's policy says.
@@ -268,39 +223,4 @@ impl Worker {
         clients.consumer.assign(&[(partition.clone(), next)])?;
         Ok(())
     }
-}
-
-/// Where reading begins: at the committed offset if it is still there, else where the source's policy says.
-fn starting_offset(
-    partition: &TopicPartition,
-    committed: Option<&CommittedOffset>,
-    range: OffsetRange,
-    reset: OffsetReset,
-) -> TaskResult<i64> {
-    match (committed.map(|c| c.offset), reset) {
-        (Some(offset), _) if (range.start..=range.end).contains(&offset) => return Ok(offset),
-        (Some(offset), OffsetReset::None) => {
-            let partition = partition.clone();
-            return Err(TaskFailure::Transport(TransportError::OffsetOutOfRange {
-                partition,
-                offset,
-            })
-            .into());
-        }
-        (Some(offset), _) => {
-            tracing::warn!(%partition, offset, start = range.start, end = range.end, "records are gone before they were read");
-        }
-        (None, OffsetReset::None) => {
-            return Err(TaskFailure::NoOffset {
-                partition: partition.clone(),
-            }
-            .into());
-        }
-        (None, _) => {}
-    }
-    Ok(if reset == OffsetReset::Latest {
-        range.end
-    } else {
-        range.start
-    })
 }

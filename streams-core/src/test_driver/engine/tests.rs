@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::{Engine, Instance};
 use crate::error::Result;
 use crate::record::TopicPartition;
-use crate::runtime::{Application, Statistics, Worker};
-use crate::transport::Transport;
+use crate::runtime::{Application, RestoreProgress, Statistics, Worker};
+use crate::task::StateLocation;
+use crate::transport::{OffsetRange, Transport};
 
 /// What simulations need to know of an instance.
 pub(super) struct Simulation {
@@ -136,16 +137,52 @@ impl Engine {
         self.start().unwrap();
     }
 
+    /// The restores that are under way.
+    pub(in crate::test_driver) fn restoring(&mut self) -> Vec<RestoreProgress> {
+        self.instance().simulation.app.restores.all()
+    }
+
+    /// Deletes a partition's records before an offset.
+    pub(in crate::test_driver) fn delete_before(&mut self, partition: &TopicPartition, at: i64) {
+        self.admin
+            .delete_records(&[(partition.clone(), at)])
+            .unwrap();
+    }
+
+    /// The names of the tasks that have a state directory.
+    pub(in crate::test_driver) fn task_directories(&mut self) -> Vec<String> {
+        let StateLocation::Directory(directory) = &self.instance().simulation.app.state else {
+            return Vec::new();
+        };
+        let tasks = directory.tasks().unwrap();
+        tasks.iter().map(ToString::to_string).collect()
+    }
+
+    /// Makes a state directory as of a task that was here once.
+    pub(in crate::test_driver) fn leave_directory(&mut self, task: &str) {
+        let StateLocation::Directory(directory) = &self.instance().simulation.app.state else {
+            return;
+        };
+        std::fs::create_dir(directory.path().join(task)).unwrap();
+    }
+
     /// The first offset of each partition of some topics.
     pub(in crate::test_driver) fn starts(&mut self, topics: &[&str]) -> Vec<Vec<i64>> {
+        let ranges = self.ranges(topics).into_iter();
+        ranges
+            .map(|of_topic| of_topic.iter().map(|r| r.start).collect())
+            .collect()
+    }
+
+    /// The offsets of each partition of some topics.
+    pub(in crate::test_driver) fn ranges(&mut self, topics: &[&str]) -> Vec<Vec<OffsetRange>> {
         let infos = self.admin.describe_topics(topics).unwrap();
         let mut all = Vec::new();
         for info in infos.into_iter().flatten() {
             let partitions: Vec<TopicPartition> = (0..info.partitions as i32)
                 .map(|p| TopicPartition::new(info.name.as_str(), p))
                 .collect();
-            let ranges = self.admin.offsets(&partitions).unwrap();
-            all.push(ranges.iter().map(|r| r.start).collect());
+            all.push(self.admin.offsets(&partitions).unwrap());
         }
         all
     }

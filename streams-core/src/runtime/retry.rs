@@ -1,0 +1,46 @@
+//! Layer 6. How long a transient failure is retried: `task.timeout.ms`, with a pause after each attempt.
+
+use std::time::Duration;
+
+use super::application::Application;
+use crate::error::{TaskError, TaskFailure, TaskResult};
+
+/// How long to wait before a transient failure's step is tried again.
+pub(super) const BACKOFF: Duration = Duration::from_millis(50);
+
+/// What was tried and failed, since it last succeeded.
+#[derive(Debug, Default)]
+pub(super) struct Retry {
+    failing: Option<Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    since: Duration,
+    attempts: u32,
+}
+
+impl Retry {
+    /// It went well.
+    pub(super) fn succeeded(&mut self) {
+        self.failing = None;
+    }
+
+    /// After a transient failure of `who`: waits a little, unless it lasts too long already.
+    pub(super) fn failed(&mut self, app: &Application, who: &str, error: TaskError) -> TaskResult {
+        let now = app.clock.elapsed();
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            attempts: 0,
+        });
+        failing.attempts += 1;
+        let after = now.saturating_sub(failing.since);
+        if after >= app.config.task_timeout && failing.attempts > 1 {
+            let last = Box::new(error.into_failure());
+            return Err(TaskFailure::Timeout { after, last }.into());
+        }
+        tracing::debug!(who, attempts = failing.attempts, "will be retried: {error}");
+        app.clock.sleep(BACKOFF);
+        Ok(())
+    }
+}
