@@ -4,13 +4,13 @@
 //! Start with [`prelude`], then the README's word count. The pages under `docs/` explain concepts, the generated program,
 //! configuration and testing.
 
-pub use streams_core::config::{ProcessingGuarantee, StreamsConfig};
+pub use streams_core::config::{ProcessingGuarantee, StateRestoreListener, StreamsConfig};
 pub use streams_core::error::{Error, Result};
 pub use streams_core::generated::Topology;
 pub use streams_core::handles::{GlobalKTable, KStream, KTable};
 pub use streams_core::query::QueryError;
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
-pub use streams_core::runtime::{KafkaStreams, Running, State, Statistics};
+pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, Statistics};
 pub use streams_core::serde::{Json, Serde, SerdeError};
 pub use streams_core::test_driver::{
     self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use streams_core::config::{Log, ProcessingGuarantee, StreamsConfig};
-use streams_core::runtime::{KafkaStreams, State, Statistics};
+use streams_core::runtime::{KafkaStreams, RestoreProgress, State, Statistics};
 use streams_core::topology::TopologyDescriptor;
 use streams_core::transport::Admin;
 use tempfile::TempDir;
@@ -112,6 +112,7 @@ struct Teller {
     output: Output,
     state: Option<State>,
     statistics: Statistics,
+    restoring: Vec<RestoreProgress>,
 }
 
 impl Teller {
@@ -121,12 +122,53 @@ impl Teller {
             self.statistics = statistics;
             self.output.json(&json!({"statistics": statistics}))?;
         }
+        let restoring = streams.restoring();
+        if restoring != self.restoring {
+            let stores: Vec<_> = restoring.iter().map(store_progress).collect();
+            self.output.json(&json!({"restoring": stores}))?;
+            self.restoring = restoring;
+        }
         if self.state != Some(state) {
             self.state = Some(state);
             self.output.json(&json!({"state": state.to_string()}))?;
         }
         self.output.flush()
     }
+}
+
+fn store_progress(of: &RestoreProgress) -> serde_json::Value {
+    json!({
+        "store": of.store,
+        "topic": &*of.partition.topic,
+        "partition": of.partition.partition,
+        "starting_offset": of.starting_offset,
+        "offset": of.offset,
+        "ending_offset": of.ending_offset,
+    })
+}
+
+/// How far all restores together are, for a person; empty where there are none. Each is a store with the offset that it
+/// began at, the one reached, and its end.
+fn restored<'s>(restoring: impl Iterator<Item = (&'s str, [i64; 3])>) -> String {
+    let records = |from: i64, to: i64| u64::try_from(to - from).unwrap_or_default();
+    let (mut done, mut all, mut stores) = (0, 0, Vec::new());
+    for (store, [start, offset, end]) in restoring {
+        done += records(start, offset);
+        all += records(start, end);
+        if !stores.contains(&store) {
+            stores.push(store);
+        }
+    }
+    if stores.is_empty() {
+        return String::new();
+    }
+    let percent = (done * 100).checked_div(all).unwrap_or(100);
+    format!(
+        "restoring {}: {percent} % ({} of {})  ",
+        stores.join(", "),
+        thousands(done),
+        thousands(all)
+    )
 }
 
 enum Ended {
@@ -176,8 +218,9 @@ impl Watcher {
         }
     }
 
-    fn tell(&mut self, state: State, asked: Result<Asked, JoinError>) {
+    fn tell(&mut self, streams: &KafkaStreams, asked: Result<Asked, JoinError>) {
         self.asking = None;
+        let state = streams.state();
         let Ok((admin, done)) = asked else { return };
         self.admin = Some(admin);
         let Ok(done) = done else {
@@ -185,6 +228,11 @@ impl Watcher {
                 .show(&format!("{state}  the log does not answer"));
             return;
         };
+        let restoring = streams.restoring();
+        let restored = restored(restoring.iter().map(|of| {
+            let offsets = [of.starting_offset, of.offset, of.ending_offset];
+            (of.store, offsets)
+        }));
         let now = Instant::now();
         let rate = self
             .last
@@ -193,7 +241,7 @@ impl Watcher {
                 done.processed.saturating_sub(before) as f64 / (now - then).as_secs_f64()
             });
         self.progress.show(&format!(
-            "{state}  {} records processed  {} behind  {} a second",
+            "{state}  {restored}{} records processed  {} behind  {} a second",
             thousands(done.processed),
             thousands(done.behind),
             thousands(rate as u64)
@@ -231,6 +279,7 @@ async fn until_it_ends(streams: KafkaStreams, mut watcher: Watcher) -> Result<En
         output: Output::new(),
         state: None,
         statistics: Statistics::default(),
+        restoring: Vec::new(),
     });
     let mut tick = tokio::time::interval(TICK);
     let mut told_to_stop = false;
@@ -267,7 +316,7 @@ async fn until_it_ends(streams: KafkaStreams, mut watcher: Watcher) -> Result<En
                 }
             }
             asked = answer(&mut watcher.asking), if !told_to_stop => {
-                watcher.tell(streams.state(), asked);
+                watcher.tell(&streams, asked);
             }
         }
     }
@@ -277,5 +326,24 @@ async fn signalled(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn restores_are_summed_up_for_a_person() {
+        assert_eq!(restored(std::iter::empty()), "");
+        let stores = [
+            ("counts", [0, 1_000, 4_000]),
+            ("counts", [500, 500, 500]),
+            ("sums", [10_000, 12_000, 12_000]),
+        ];
+        assert_eq!(
+            restored(stores.into_iter()),
+            "restoring counts, sums: 50 % (3,000 of 6,000)  "
+        );
     }
 }

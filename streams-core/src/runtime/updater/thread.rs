@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Leaving, Updater};
-use crate::error::{ErrorClass, TaskError, TaskFailure, TaskResult};
+use crate::error::{ErrorClass, TaskError, TaskResult};
 use crate::record::TaskId;
 use crate::restore::Done;
 use crate::runtime::retry::Retry;
@@ -102,10 +102,6 @@ impl Handle {
         restored.append(&mut inner.restored);
         if let Some(failure) = inner.failure.take() {
             return Err(failure);
-        }
-        if inner.ended {
-            let text = "the state updater's thread has ended".to_owned();
-            return Err(TaskFailure::Internal(text).into());
         }
         Ok(std::mem::take(&mut inner.records))
     }
