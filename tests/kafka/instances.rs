@@ -125,6 +125,7 @@ pub(crate) fn run(app: &str) -> ExitCode {
         "scale" => until_told(apps::Scale::builder().start(config)),
         "restarted" => until_told(apps::Restarted::builder().start(config)),
         "expired" => until_told(apps::Expired::builder().start(config)),
+        "repeated" => until_told(apps::Repeated::builder().start(config)),
         "cutoff" => until_told(apps::CutOff::builder().start(config)),
         other => panic!("there is no application `{other}`"),
     }

@@ -1,6 +1,6 @@
 //! What goes in and what must come out: every key counted from 1 on, without a gap and without a repetition.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -103,6 +103,31 @@ pub(crate) fn counted_exactly_once(client: &Client, topic: &str, expected: &Coun
         assert_eq!(updates, right, "`{key}` in {topic}");
     }
     assert_eq!(all.len(), wanted, "records in {topic}");
+}
+
+/// Waits until each key's count has reached what went in, and checks that no number of it is missing.
+pub(crate) fn counted_at_least_once(client: &Client, topic: &str, expected: &Counts) {
+    let mut reader = client.reader(topic).expect("it can be read");
+    let mut all = Vec::new();
+    let missing = |all: &[Message]| -> Vec<(String, i64)> {
+        let updates = updates(all);
+        let of_key = |(key, count): (&String, &i64)| {
+            let seen: BTreeSet<i64> = updates.get(key).into_iter().flatten().copied().collect();
+            let missing = (1..=*count).find(|n| !seen.contains(n));
+            missing.map(|n| (key.clone(), n))
+        };
+        expected.iter().filter_map(of_key).collect()
+    };
+    let deadline = Instant::now() + SOON;
+    while !missing(&all).is_empty() && Instant::now() < deadline {
+        let more = reader.poll(Duration::from_millis(500));
+        all.extend(more.expect("it can be read"));
+    }
+    assert_eq!(
+        missing(&all),
+        [],
+        "the first number of each key that {topic} lacks"
+    );
 }
 
 /// Waits until so many records are committed in a topic.

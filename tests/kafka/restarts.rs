@@ -5,13 +5,14 @@ use std::time::Duration;
 use kafka_broker::{Client, Cluster, temp_dir};
 
 use crate::instances::{Instance, eventually, settings};
-use crate::records::{Feed, counted_exactly_once, fresh, wait_for_records};
+use crate::records::{Feed, counted_at_least_once, counted_exactly_once, fresh, wait_for_records};
 use crate::{Cases, shared};
 
 pub(crate) fn cases() -> Cases {
     shared![
         a_killed_instance_takes_its_place_and_its_transaction_is_aborted,
         a_transaction_that_expires_is_done_again,
+        at_least_once_loses_nothing,
     ]
     .into()
 }
@@ -106,5 +107,28 @@ fn a_transaction_that_expires_is_done_again(cluster: &Cluster) {
         log.contains("joining anew") || log.contains("rolling back"),
         "no transaction was open when it stood still:\n{log}"
     );
+    instance.close();
+}
+
+/// Killed between its commits: some updates come twice, none is missing, and no count is too low.
+fn at_least_once_loses_nothing(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    let (input, output) = ("repeated-in", "repeated-out");
+    fresh(&client, "repeated", &[(input, 3), (output, 3)]);
+    let dir = temp_dir().expect("a directory");
+    let more = [
+        ("processing.guarantee", "at_least_once"),
+        ("commit.interval.ms", "300"),
+    ];
+    let settings = settings(&cluster.bootstrap(), &dir.path().join("state"), &more);
+    let mut instance = Instance::start("repeated", dir.path(), &settings);
+    let feed = Feed::start(&client, input);
+    for _ in 0..3 {
+        let so_far = client.read(output).expect("it can be read").len();
+        wait_for_records(&client, output, so_far + 200);
+        instance.process.kill().expect("it can be killed");
+        instance = Instance::start("repeated", dir.path(), &settings);
+    }
+    counted_at_least_once(&client, output, &feed.stop());
     instance.close();
 }
