@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kafka_broker::{Client, Cluster, Right, temp_dir};
+use kafka_broker::{Client, Cluster, Right, ignore, temp_dir};
 use kstreams::Error;
 use kstreams::error::TopologyError;
 
@@ -96,11 +96,14 @@ fn as_user<'a>(bootstrap: &'a str, user: &'a str, password: &'a str) -> Vec<(&'a
     settings
 }
 
+/// The listener that asks who comes.
+fn users_of(cluster: &Cluster) -> String {
+    let bootstrap = cluster.sasl_bootstrap();
+    bootstrap.unwrap_or_else(|| ignore("the cluster of KAFKA_BOOTSTRAP has no users of ours"))
+}
+
 fn wrong_credentials_are_named(cluster: &Cluster) {
-    let Some(bootstrap) = cluster.sasl_bootstrap() else {
-        println!("the cluster of KAFKA_BOOTSTRAP has no users of ours");
-        return;
-    };
+    let bootstrap = users_of(cluster);
     let error = refusal(cluster, &as_user(&bootstrap, "alice", "guessed"));
     let text = error.to_string();
     assert!(text.contains("uthentication"), "{text}");
@@ -108,10 +111,7 @@ fn wrong_credentials_are_named(cluster: &Cluster) {
 }
 
 fn missing_rights_are_named(cluster: &Cluster) {
-    let Some(bootstrap) = cluster.sasl_bootstrap() else {
-        println!("the cluster of KAFKA_BOOTSTRAP has no users of ours");
-        return;
-    };
+    let bootstrap = users_of(cluster);
     let client = Client::new(cluster.bootstrap());
     fresh(
         &client,

@@ -22,7 +22,7 @@ pub use client::{Client, Group, Member, Message, Reader, Writer};
 pub use cluster::{Cluster, Options, Right};
 pub use error::Error;
 pub use process::{Process, Program, temp_dir};
-pub use runner::{Case, main, main_with};
+pub use runner::{Case, ignore, main, main_with};
 
 /// A name for a topic, a group or an application that no other test and no other run has.
 pub fn unique(prefix: &str) -> String {

@@ -1,5 +1,6 @@
 //! Runs the cases of a test file against one broker, or says by name which it could not run and why.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -69,6 +70,17 @@ pub fn main_with(options: Options, cases: Vec<Case>) -> ExitCode {
     conclusion.exit_code()
 }
 
+/// Ends the case that calls it, which is reported as ignored for this reason: what it needs is not there.
+///
+/// # Panics
+///
+/// Always, in a way that [`main`] knows.
+pub fn ignore(reason: &str) -> ! {
+    resume_unwind(Box::new(Ignored(reason.to_owned())))
+}
+
+struct Ignored(String);
+
 struct Shared {
     options: Options,
     cluster: OnceLock<Result<Cluster, Error>>,
@@ -79,18 +91,28 @@ impl Shared {
     fn run(&self, run: Run) -> Result<Completion, Failed> {
         match run {
             Run::Shared(run) => match self.cluster.get_or_init(|| self.options.clone().shared()) {
-                Ok(cluster) => run(cluster),
-                Err(error) => return without(error),
+                Ok(cluster) => unless_ignored(|| run(cluster)),
+                Err(error) => without(error),
             },
             Run::Own(run) => {
                 if let Err(error) = ClassPath::of_brokers() {
                     return without(&error);
                 }
                 let _one_at_a_time = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-                run();
+                unless_ignored(run)
             }
         }
-        Ok(Completion::Completed)
+    }
+}
+
+fn unless_ignored(run: impl FnOnce()) -> Result<Completion, Failed> {
+    // A case that panics is not looked at again.
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(()) => Ok(Completion::Completed),
+        Err(panic) => match panic.downcast::<Ignored>() {
+            Ok(ignored) => Ok(Completion::ignored_with(ignored.0)),
+            Err(panic) => resume_unwind(panic),
+        },
     }
 }
 
