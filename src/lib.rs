@@ -55,4 +55,6 @@ mod documents {
     struct Testing;
     #[doc = include_str!("../docs/program.md")]
     struct Program;
+    #[doc = include_str!("../docs/kafka.md")]
+    struct Kafka;
 }

@@ -165,7 +165,7 @@ impl Plan {
         let _ = writeln!(
             text,
             "\nstate in {path}, removed: {}\n\n\
-             State of other servers is theirs to remove; what was written to sink topics stays.\n",
+             What was written to sink topics stays. Remove the state on other machines too, before they start.\n",
             match state.tasks() {
                 0 => "none".to_owned(),
                 1 => "1 directory".to_owned(),

@@ -478,6 +478,27 @@ const OWNED: &[(&str, &str)] = &[
         "a misspelt topic would be created instead of reported",
     ),
     ("group.id", "it is the application's id"),
+    (
+        "group.instance.id",
+        "it is made of process id and thread, so that a restart takes its place",
+    ),
+    (
+        "partition.assignment.strategy",
+        "only `range` keeps the partitions of joined topics together",
+    ),
+    (
+        "auto.offset.reset",
+        "each source has its own, `#[source(offset_reset = …)]`",
+    ),
+    (
+        "enable.auto.offset.store",
+        "offsets are committed with the state",
+    ),
+    ("enable.partition.eof", "the runtime needs to know the end"),
+    (
+        "bootstrap.servers",
+        "all clients are of one cluster; docs/kafka.md says how to copy from another",
+    ),
     ("group.protocol", "the runtime chooses it"),
     ("isolation.level", "it follows from `processing.guarantee`"),
     ("enable.idempotence", "it is always on"),

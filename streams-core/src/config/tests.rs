@@ -173,6 +173,15 @@ fn keys_of_all_clients_need_no_prefix_and_have_librdkafkas_names() {
     assert!(error("sasl.jaas.config", "x").contains("`sasl.username`"));
     assert!(error("ssl.truststore.location", "x").contains("`ssl.ca.location`"));
     assert!(error("securty.protocol", "x").contains("`security.protocol`"));
+    assert!(error("consumer.auto.offset.reset", "latest").contains("#[source(offset_reset"));
+    assert!(error("producer.bootstrap.servers", "x").contains("one cluster"));
+    assert!(
+        error(
+            "consumer.partition.assignment.strategy",
+            "cooperative-sticky"
+        )
+        .contains("`range`")
+    );
     assert!(error("group.protocol", "streams").contains("`classic`"));
     assert!(error("topic.cleanup.policy", "delete").contains("changelogs are compacted"));
     assert!(error("replication.factor", "0").contains("between 1 and 32767"));
