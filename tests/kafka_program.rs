@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     kafka_broker::main(vec![
         Case::new("commands_work_beside_a_running_program", commands),
         Case::new("examples_do_their_bounded_job", bounded_jobs),
+        Case::new("programs_that_start_at_once_share_the_work", race),
         Case::new("what_does_not_fit_is_told_all_at_once", misfits),
         Case::new("doctor_tells_that_nobody_answers", |_| nobody_answers()),
     ])
@@ -186,6 +187,45 @@ fn commands(cluster: &Cluster) {
     program.produce("lines", "be\n");
     program.counted("be", 1);
     stop(running);
+}
+
+/// Each finds no internal topics, and makes them.
+fn race(cluster: &Cluster) {
+    let (_one, client) = fresh(cluster);
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let bootstrap = cluster.bootstrap();
+    let states: Vec<String> = ["a", "b"].map(|name| state(&dir.path().join(name))).into();
+    let program = |state| Program {
+        path: example("word_count"),
+        at: ["--bootstrap", &bootstrap, "--set", state],
+    };
+    program(&states[0]).ask(&["topics", "create"]).stdout();
+    let args = ["run", "--set", "processing.guarantee=exactly_once_v2"];
+    let both: Vec<Running> = states.iter().map(|s| program(s).start(&args)).collect();
+    eventually("both are members", || {
+        let doctor = program(&states[0]).ask_json(&["doctor", "--json"]);
+        doctor["group"]["members"].as_array().map(Vec::len) == Some(2)
+    });
+    for topic in ["counts-repartition", "counts-changelog"] {
+        let topic = format!("word-count-{topic}");
+        assert_eq!(client.partitions(&topic).expect("metadata"), Some(2));
+    }
+    program(&states[0]).produce("lines", "to be or\nnot to be\n");
+    eventually("every line is counted once", || {
+        let doctor = program(&states[0]).ask_json(&["doctor", "--json"]);
+        let lag = doctor["lag"].as_array().expect("a list");
+        !lag.is_empty() && lag.iter().all(|l| l["behind"] == 0)
+    });
+    let consumed = program(&states[0]).ask(&["consume", "counts", "--from-beginning"]);
+    let consumed = consumed.stdout();
+    for word in ["be\t2", "to\t2", "or\t1", "not\t1"] {
+        assert_eq!(
+            consumed.lines().filter(|l| *l == word).count(),
+            1,
+            "{consumed}"
+        );
+    }
+    both.into_iter().for_each(stop);
 }
 
 fn bounded_jobs(cluster: &Cluster) {

@@ -564,6 +564,26 @@ mod description {
     }
 }
 
+mod settings {
+    use super::*;
+    use kstreams::Topology as _;
+
+    #[topology(application_id = "settings")]
+    struct Settings {
+        #[source(topic = "in")]
+        input: KStream<String, u64>,
+        #[from(input.group_by_key().count())]
+        #[store(changelog_config("min.insync.replicas" = "2", "segment.ms" = "5"))]
+        counts: KTable<String, i64>,
+    }
+
+    #[test]
+    fn a_store_says_how_its_changelog_is_kept() {
+        let expected = [("min.insync.replicas", "2"), ("segment.ms", "5")];
+        assert_eq!(Settings::TOPOLOGY.stores[0].changelog_config, expected);
+    }
+}
+
 mod names {
     use super::*;
 

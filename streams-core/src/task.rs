@@ -284,19 +284,23 @@ impl Task {
     }
 
     /// Makes the topics that its sinks chose freely and that are not there.
-    pub(crate) fn create_chosen_topics(&mut self, admin: &mut dyn Admin) -> TaskResult {
+    pub(crate) fn create_chosen_topics(
+        &mut self,
+        admin: &mut dyn Admin,
+        replication_factor: Option<u16>,
+    ) -> TaskResult {
         let chosen = self.cx.dynamic_topics();
         for name in chosen.iter().skip(self.chosen_topics) {
             if matches!(admin.describe_topics(&[name])?.as_slice(), [Some(_)]) {
                 continue;
             }
             tracing::info!(topic = &**name, "creating a topic that a sink chose");
-            let (name, config) = (name.to_string(), BTreeMap::new());
-            admin.create_topic(&TopicInfo {
-                name,
+            let chosen = TopicInfo {
+                name: name.to_string(),
                 partitions: 1,
-                config,
-            })?;
+                config: BTreeMap::new(),
+            };
+            admin.create_replicated(&chosen, replication_factor)?;
         }
         self.chosen_topics = chosen.len();
         Ok(())

@@ -42,7 +42,8 @@ impl Worker {
                 clients.in_transaction = true;
             }
             if self.app.config.create_topics {
-                task.create_chosen_topics(&mut *clients.admin)?;
+                let copies = self.app.config.replication();
+                task.create_chosen_topics(&mut *clients.admin, copies)?;
             }
             clients
                 .producer

@@ -153,6 +153,36 @@ fn tables_need_no_reader_and_streams_do() {
 }
 
 #[test]
+fn settings_of_a_changelog_need_names_values_and_a_changelog() {
+    for (store, expected) in [
+        (
+            r#"changelog_config("retention.ms")"#,
+            "KS0113 @ changelog_config",
+        ),
+        (
+            "changelog_config(retention = 5)",
+            "KS0113 @ changelog_config",
+        ),
+        ("changelog_config()", "KS0113 @ changelog_config"),
+        (
+            r#"changelog = false, changelog_config("segment.ms" = "5")"#,
+            r#"KS0113 @ "segment.ms""#,
+        ),
+    ] {
+        fails(
+            &format!(
+                r#"#[source(topic = "orders")] #[store({store})] orders: KTable<String, u64>,"#
+            ),
+            &[expected],
+        );
+    }
+    fails(
+        r#"#[source(topic = "rows")] #[store(changelog_config("segment.ms" = "5"))] rows: GlobalKTable<String, u64>,"#,
+        &[r#"KS0405 @ "segment.ms""#],
+    );
+}
+
+#[test]
 fn one_mistake_in_an_attribute_gives_one_error() {
     for (source, expected) in [
         (r#"topc = "orders""#, "KS0110 @ topc"),
