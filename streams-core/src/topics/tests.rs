@@ -101,8 +101,11 @@ const JOIN: TopologyDescriptor = TopologyDescriptor {
     globals: &[],
 };
 
-/// A log with these topics: name, partitions, settings.
-fn log_with(topics: &[(&str, u32, &[(&str, &str)])]) -> Box<dyn Admin> {
+/// Name, partitions, settings.
+type Described<'a> = (&'a str, u32, &'a [(&'a str, &'a str)]);
+
+/// A log with these topics.
+fn log_with(topics: &[Described<'_>]) -> Box<dyn Admin> {
     let mut admin = EmbeddedLog::in_memory().admin().unwrap();
     for (name, partitions, config) in topics {
         let config = config
