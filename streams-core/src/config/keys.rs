@@ -500,7 +500,10 @@ const OWNED: &[(&str, &str)] = &[
         "all clients are of one cluster; docs/kafka.md says how to copy from another",
     ),
     ("group.protocol", "the runtime chooses it"),
-    ("isolation.level", "it follows from `processing.guarantee`"),
+    (
+        "isolation.level",
+        "what a transaction took back, or may still take back, is never read",
+    ),
     ("enable.idempotence", "it is always on"),
     (
         "transactional.id",
@@ -631,8 +634,25 @@ pub(super) fn validate(config: &StreamsConfig) -> Result<(), ConfigError> {
             "a number above 0".to_owned(),
         ));
     }
+    // As in Kafka Streams: otherwise the broker would abort what is about to be committed.
+    let key = "producer.transaction.timeout.ms";
+    let expiry = config.clients.get(key).and_then(|ms| ms.parse().ok());
+    let expiry = Duration::from_millis(expiry.unwrap_or(TRANSACTION_TIMEOUT_MS));
+    if config.guarantee() == ProcessingGuarantee::ExactlyOnceV2
+        && matches!(config.log, Log::Kafka(_))
+        && expiry < config.commit_interval()
+    {
+        let expected = format!(
+            "at least `commit.interval.ms = {}`: a transaction is open between two commits",
+            ms(config.commit_interval())
+        );
+        return Err(invalid(key, &ms(expiry), expected));
+    }
     Ok(())
 }
+
+/// Kafka Streams' `transaction.timeout.ms`.
+const TRANSACTION_TIMEOUT_MS: u64 = 10_000;
 
 fn invalid(key: &str, value: &str, expected: String) -> ConfigError {
     ConfigError::Invalid {

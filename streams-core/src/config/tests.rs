@@ -61,10 +61,7 @@ fn what_would_be_ignored_is_refused_by_name() {
     assert!(
         error("errors.dead.letter.queue.topic.name", "x").contains("not supported in this version")
     );
-    assert!(
-        error("consumer.isolation.level", "read_uncommitted")
-            .contains("follows from `processing.guarantee`")
-    );
+    assert!(error("consumer.isolation.level", "read_uncommitted").contains("is never read"));
 }
 
 #[test]
@@ -210,4 +207,20 @@ fn every_value_says_where_it_comes_from() {
     assert_eq!(of("topic.segment.ms"), ("7", "--set".to_owned()));
     assert_eq!(of("num.stream.threads"), ("3", "program".to_owned()));
     assert_eq!(of("task.timeout.ms"), ("300000", "default".to_owned()));
+}
+
+#[test]
+fn a_transaction_may_be_open_as_long_as_a_commit_takes_to_come() {
+    let config = StreamsConfig::kafka("a:9092")
+        .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
+        .commit_every(Duration::from_secs(11));
+    let refused = config.validate().unwrap_err().to_string();
+    assert!(
+        refused.contains("`producer.transaction.timeout.ms = 10000`"),
+        "{refused}"
+    );
+    let config = config
+        .with("producer.transaction.timeout.ms", "11000")
+        .unwrap();
+    assert_eq!(config.validate(), Ok(()));
 }
