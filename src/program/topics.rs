@@ -66,12 +66,17 @@ pub(super) fn unknown<'a>(
     ProgramError::Usage(format!("unknown {what} `{name}`: {hint}"))
 }
 
+/// A cluster may have thousands of topics, and some of its own.
 fn quoted(names: &[&str]) -> String {
-    names
-        .iter()
-        .map(|n| format!("`{n}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    const SHOWN: usize = 20;
+    let ours = names.iter().filter(|n| !n.starts_with("__"));
+    let mut shown: Vec<String> = ours.map(|n| format!("`{n}`")).collect();
+    let more = shown.len().saturating_sub(SHOWN);
+    shown.truncate(SHOWN);
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
 }
 
 #[cfg(test)]
@@ -84,5 +89,8 @@ mod tests {
         assert_eq!(near, "unknown topic `linse`: did you mean `lines`?");
         let far = unknown("topic", "qqq", ["lines", "counts"]).to_string();
         assert_eq!(far, "unknown topic `qqq`: there are `counts`, `lines`");
+        let many: Vec<String> = (10..40).map(|n| format!("topic-{n}")).collect();
+        let many = unknown("topic", "qqq", many.iter().map(String::as_str)).to_string();
+        assert!(many.ends_with("`topic-29`, and 10 more"), "{many}");
     }
 }
