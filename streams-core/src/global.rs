@@ -10,7 +10,7 @@ use crate::config::{DeserializationHandler, StreamsConfig};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::query::{ByteReader, QueryRegistry};
 use crate::record::TopicPartition;
-use crate::restore::stored_value;
+use crate::restore::{COLLECTED_BYTES, Done, RestoreProgress, Teller, stored_value};
 use crate::store::{StoreError, StoreSettings, StoreSpec, TaskStores};
 use crate::task::{StateLocation, state_error};
 use crate::topics::ResolvedTopology;
@@ -32,6 +32,8 @@ pub(crate) struct GlobalTables {
     handler: DeserializationHandler,
     fetched: Vec<Fetched>,
     dropped_records: u64,
+    teller: Teller,
+    done: Done,
 }
 
 /// A global table.
@@ -51,6 +53,11 @@ struct Position {
     next: i64,
     /// Its end when it was opened.
     end: i64,
+    /// Records taken since then, and those of them that no commit has yet.
+    restored: u64,
+    uncommitted: u64,
+    /// Whether the listener was told of the start and not of the end.
+    told: bool,
 }
 
 impl fmt::Debug for GlobalTables {
@@ -69,6 +76,7 @@ impl GlobalTables {
         state: &StateLocation,
         transport: &dyn Transport,
         client_id: &str,
+        teller: Teller,
     ) -> TaskResult<Option<GlobalTables>> {
         let descriptor = topology.descriptor;
         let tables: Vec<Table> = descriptor
@@ -99,6 +107,9 @@ impl GlobalTables {
                         table,
                         next: 0,
                         end: 0,
+                        restored: 0,
+                        uncommitted: 0,
+                        told: false,
                     },
                 );
             }
@@ -112,6 +123,8 @@ impl GlobalTables {
             handler: config.deserialization_handler,
             fetched: Vec::new(),
             dropped_records: 0,
+            teller,
+            done: Done::default(),
         };
         // Tables in memory begin empty, whatever is remembered of them by those on disk.
         let mut checkpoint = globals.stores.checkpoint().clone();
@@ -142,6 +155,8 @@ impl GlobalTables {
                     .is_some_and(|next| (range.start..=range.end).contains(next))
             });
             if !goes_on {
+                let known = mine.iter().any(|(p, _)| checkpoint.inputs.contains_key(*p));
+                self.done.wiped += u64::from(known);
                 self.stores.clear(table).map_err(state_error)?;
             }
             for (partition, range) in mine {
@@ -153,7 +168,22 @@ impl GlobalTables {
                 let next = stored.unwrap_or(range.start);
                 checkpoint.inputs.insert(partition.clone(), next);
                 if let Some(at) = self.partitions.get_mut(partition) {
+                    let store = self.tables.get(table).map_or("", |t| t.store.name);
+                    if std::mem::take(&mut at.told) {
+                        self.teller.suspended(partition, store, at.restored);
+                    }
                     (at.next, at.end) = (next, range.end);
+                    (at.restored, at.uncommitted, at.told) = (0, 0, next < range.end);
+                    if at.told {
+                        self.teller.started(RestoreProgress {
+                            partition: partition.clone(),
+                            store,
+                            task: None,
+                            starting_offset: next,
+                            offset: next,
+                            ending_offset: range.end,
+                        });
+                    }
                 }
             }
         }
@@ -197,12 +227,10 @@ impl GlobalTables {
             count += batch.records.len();
             self.take(batch)?;
         }
-        if !fetched.is_empty() {
-            let mut checkpoint = self.stores.checkpoint().clone();
-            for (partition, at) in &self.partitions {
-                checkpoint.inputs.insert(partition.clone(), at.next);
-            }
-            self.stores.commit(checkpoint).map_err(state_error)?;
+        // What is there already is written in large parts: LMDB copies every page that a commit touches.
+        let enough = self.is_bootstrapped() || self.stores.uncommitted_bytes() >= COLLECTED_BYTES;
+        if !fetched.is_empty() && enough {
+            self.commit()?;
         }
         match polled {
             Err(TransportError::OffsetOutOfRange { partition, offset }) => {
@@ -212,6 +240,29 @@ impl GlobalTables {
             other => other?,
         }
         Ok(count)
+    }
+
+    fn commit(&mut self) -> TaskResult {
+        let mut checkpoint = self.stores.checkpoint().clone();
+        for (partition, at) in &self.partitions {
+            checkpoint.inputs.insert(partition.clone(), at.next);
+        }
+        self.stores.commit(checkpoint).map_err(state_error)?;
+        for (partition, at) in self.partitions.iter_mut().filter(|(_, at)| at.told) {
+            let store = self.tables.get(at.table).map_or("", |t| t.store.name);
+            let next = at.next.min(at.end);
+            if at.uncommitted > 0 {
+                self.teller.batch(partition, store, next, at.uncommitted);
+                self.done.restored += at.uncommitted;
+                at.restored += at.uncommitted;
+                at.uncommitted = 0;
+            }
+            if at.next >= at.end {
+                at.told = false;
+                self.teller.ended(partition, store, at.restored);
+            }
+        }
+        Ok(())
     }
 
     fn take(&mut self, batch: &Fetched) -> TaskResult {
@@ -244,7 +295,17 @@ impl GlobalTables {
             }
         }
         at.next = batch.next_offset;
+        if at.told {
+            let there = batch.records.iter().filter(|r| r.offset < at.end);
+            at.uncommitted += there.count() as u64;
+            self.teller.reached(&batch.partition, at.next);
+        }
         Ok(())
+    }
+
+    /// What was done to bring the tables up to date.
+    pub(crate) fn done(&self) -> Done {
+        self.done
     }
 
     /// Records that were not taken.

@@ -28,7 +28,7 @@ pub(crate) use progress::{Restores, Teller};
 const RECORDS_PER_STEP: usize = 10_000;
 
 /// Bytes of all stores that are collected before they are written.
-const COLLECTED_BYTES: usize = 64 << 20;
+pub(crate) const COLLECTED_BYTES: usize = 64 << 20;
 
 /// The changelogs that are being applied, for some tasks.
 #[derive(Debug)]

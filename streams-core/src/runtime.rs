@@ -20,11 +20,11 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::config::{ConfigError, Log, StreamsConfig};
-use crate::error::{Error, LifecycleError, Result};
+use crate::error::{Error, ErrorClass, LifecycleError, Result, TaskError, TaskResult};
 use crate::generated::Topology;
 use crate::global::GlobalTables;
 use crate::query::QueryRegistry;
-use crate::restore::Restores;
+use crate::restore::{Restores, Teller};
 use crate::state_dir::StateDirectory;
 use crate::task::{StateLocation, SubTopologies};
 use crate::time::{Clock, SystemClock};
@@ -37,6 +37,7 @@ use crate::transport::kafka::KafkaTransport;
 pub use crate::restore::RestoreProgress;
 pub(crate) use application::Application;
 pub use lifecycle::State;
+use retry::Retry;
 pub(crate) use statistics::Counters;
 pub use statistics::Statistics;
 use threads::Threads;
@@ -164,6 +165,35 @@ impl<A> Running<A> {
     }
 }
 
+/// The global tables, complete: they are before the first record is processed. Brokers that are away are waited for.
+fn bootstrap(
+    open: impl Fn() -> TaskResult<Option<GlobalTables>>,
+    config: &StreamsConfig,
+    clock: &dyn Clock,
+) -> TaskResult<Option<GlobalTables>> {
+    let retried = |retry: &mut Retry, error: TaskError| match error.class() {
+        ErrorClass::Retriable => {
+            retry.failed(clock, config.task_timeout, "GlobalStreamThread", error)
+        }
+        _ => Err(error),
+    };
+    let mut retry = Retry::default();
+    let mut globals = loop {
+        match open() {
+            Ok(Some(globals)) => break globals,
+            Ok(None) => return Ok(None),
+            Err(e) => retried(&mut retry, e)?,
+        }
+    };
+    while !globals.is_bootstrapped() {
+        match globals.step(config.poll) {
+            Ok(_) => retry.succeeded(),
+            Err(e) => retried(&mut retry, e)?,
+        }
+    }
+    Ok(Some(globals))
+}
+
 /// The handle of a running application, whatever its topology. Clones are the same application.
 #[derive(Debug, Clone)]
 pub struct KafkaStreams {
@@ -201,17 +231,21 @@ impl KafkaStreams {
         )?;
         let state = StateLocation::Directory(Arc::new(directory));
         let client_id = format!("{}-{process_id}", descriptor.application_id);
-        let mut globals = GlobalTables::open(&topology, &config, &state, &*transport, &client_id)?;
-        if let Some(globals) = &mut globals {
-            // Before the first record is processed every global table is complete.
-            while !globals.is_bootstrapped() {
-                globals.step(config.poll)?;
-            }
+        let statistics = Arc::new(Counters::default());
+        let restores = Arc::new(Restores::default());
+        let teller = Teller {
+            listener: config.restore_listener(),
+            restores: restores.clone(),
+        };
+        let open = || {
+            let teller = teller.clone();
+            GlobalTables::open(&topology, &config, &state, &*transport, &client_id, teller)
+        };
+        let globals = bootstrap(open, &config, &*clock)?;
+        if let Some(globals) = &globals {
             globals.register(&queries);
         }
         queries.set_running(true);
-        let statistics = Arc::new(Counters::default());
-        let restores = Arc::new(Restores::default());
         let app = Arc::new(Application {
             topology,
             threads: AtomicUsize::new(config.num_stream_threads),

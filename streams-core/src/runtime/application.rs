@@ -9,7 +9,7 @@ use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::TaskResult;
 use crate::query::{ByteReader, QueryRegistry};
 use crate::record::TaskId;
-use crate::restore::Restores;
+use crate::restore::{Restores, Teller};
 use crate::task::{StateLocation, SubTopologies, Task, TaskParts};
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
@@ -65,6 +65,14 @@ impl Application {
     pub(crate) fn cache_share(&self, tasks: usize) -> usize {
         let threads = self.threads.load(Ordering::Relaxed).max(1);
         self.config.cache_max_bytes / threads / tasks.max(1)
+    }
+
+    /// Who tells of the restores.
+    pub(crate) fn teller(&self) -> Teller {
+        Teller {
+            listener: self.config.restore_listener(),
+            restores: self.restores.clone(),
+        }
     }
 
     /// A task as of its last commit, not yet restored.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::application::Application;
 use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::time::Clock;
 
 /// How long to wait before a transient failure's step is tried again.
 pub(super) const BACKOFF: Duration = Duration::from_millis(50);
@@ -26,21 +26,27 @@ impl Retry {
         self.failing = None;
     }
 
-    /// After a transient failure of `who`: waits a little, unless it lasts too long already.
-    pub(super) fn failed(&mut self, app: &Application, who: &str, error: TaskError) -> TaskResult {
-        let now = app.clock.elapsed();
+    /// After a transient failure of `who`: waits a little, unless it has lasted as long as `timeout` already.
+    pub(super) fn failed(
+        &mut self,
+        clock: &dyn Clock,
+        timeout: Duration,
+        who: &str,
+        error: TaskError,
+    ) -> TaskResult {
+        let now = clock.elapsed();
         let failing = self.failing.get_or_insert(Failing {
             since: now,
             attempts: 0,
         });
         failing.attempts += 1;
         let after = now.saturating_sub(failing.since);
-        if after >= app.config.task_timeout && failing.attempts > 1 {
+        if after >= timeout && failing.attempts > 1 {
             let last = Box::new(error.into_failure());
             return Err(TaskFailure::Timeout { after, last }.into());
         }
         tracing::debug!(who, attempts = failing.attempts, "will be retried: {error}");
-        app.clock.sleep(BACKOFF);
+        clock.sleep(BACKOFF);
         Ok(())
     }
 }

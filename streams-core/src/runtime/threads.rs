@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::application::Application;
 use super::lifecycle::Lifecycle;
+use super::retry::Retry;
 use super::statistics::Statistics;
 use super::updater::{self, Updater, Updating};
 use super::worker::{self, Worker};
@@ -300,19 +301,29 @@ impl Threads {
     }
 
     fn run_globals(&self, mut globals: GlobalTables, app: &Application) {
-        let mut since = None;
+        let mut retry = Retry::default();
+        let mut told = Statistics::default();
         let result = loop {
+            let done = Statistics {
+                dropped: globals.dropped_records(),
+                restored: globals.done().restored,
+                wiped: globals.done().wiped,
+                ..Statistics::default()
+            };
+            if done != told {
+                app.statistics.add(&done.since(&told));
+                told = done;
+            }
             if self.lifecycle.state().is_ending() {
                 break globals.close();
             }
             match globals.step(GLOBAL_POLL) {
-                Ok(_) => since = None,
+                Ok(_) => retry.succeeded(),
                 Err(e) if e.class() == ErrorClass::Retriable => {
-                    let now = app.clock.elapsed();
-                    if now.saturating_sub(*since.get_or_insert(now)) >= app.config.task_timeout {
+                    let (clock, timeout) = (&*app.clock, app.config.task_timeout);
+                    if let Err(e) = retry.failed(clock, timeout, "GlobalStreamThread", e) {
                         break Err(e);
                     }
-                    app.clock.sleep(GLOBAL_POLL);
                 }
                 Err(e) => break Err(e),
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::application::Application;
 use crate::error::{ErrorClass, TaskFailure, TaskResult};
 use crate::record::{TaskId, TopicPartition};
-use crate::restore::{Done, Restorer, Teller};
+use crate::restore::{Done, Restorer};
 use crate::task::{StateLocation, Task, metadata};
 use crate::topology::OffsetReset;
 use crate::transport::{Admin, CommittedOffset, Consumer, OffsetRange, TransportError};
@@ -64,18 +64,14 @@ impl std::fmt::Debug for UpdaterClients {
 
 impl Updater {
     pub(super) fn new(app: Arc<Application>, member: &str) -> Self {
-        let teller = Teller {
-            listener: app.config.restore_listener(),
-            restores: app.restores.clone(),
-        };
         Updater {
             client_id: format!("{}-{member}-restore-consumer", app.client_id()),
             last_clean: app.clock.elapsed(),
+            restorer: Restorer::new(app.teller()),
             app,
             clients: None,
             wanted: VecDeque::new(),
             tasks: BTreeMap::new(),
-            restorer: Restorer::new(teller),
             wiped: 0,
         }
     }

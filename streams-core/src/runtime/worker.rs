@@ -180,7 +180,8 @@ impl Worker {
             }
             ErrorClass::Fatal => return Err(error),
         }
-        self.retry.failed(&self.app, &self.member, error)?;
+        let (clock, timeout) = (&*self.app.clock, self.app.config.task_timeout);
+        self.retry.failed(clock, timeout, &self.member, error)?;
         Ok(None)
     }
 

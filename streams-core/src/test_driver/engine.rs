@@ -15,6 +15,7 @@ use crate::global::GlobalTables;
 use crate::outbox::{Outbox, Outgoing};
 use crate::query::QueryRegistry;
 use crate::record::{Headers, Timestamp, TopicPartition};
+use crate::restore::{Restores, Teller};
 use crate::runtime::{Application, Counters, Worker};
 use crate::state_dir::StateDirectory;
 use crate::store::Direction;
@@ -154,8 +155,14 @@ impl Engine {
                 StateLocation::Directory(Arc::new(directory.map_err(|e| state_error(e.into()))?))
             }
         };
+        let restores = Arc::new(Restores::default());
+        let teller = Teller {
+            listener: config.restore_listener(),
+            restores: restores.clone(),
+        };
+        let transport = &*self.transport;
         let globals =
-            GlobalTables::open(&topology, config, &state, &*self.transport, "test-driver")?;
+            GlobalTables::open(&topology, config, &state, transport, "test-driver", teller)?;
         if let Some(globals) = &globals {
             globals.register(&self.queries);
         }
@@ -173,7 +180,7 @@ impl Engine {
                 .unwrap_or_default(),
             process_id: "test".to_owned(),
             threads: AtomicUsize::new(self.options.workers),
-            restores: Arc::default(),
+            restores,
             statistics: Arc::new(Counters::default()),
         });
         let workers = (0..self.options.workers)

@@ -190,7 +190,11 @@ pub(in crate::runtime) fn run(mut updater: Updater, shared: &Shared) {
             }
         };
         let told = match told.class() {
-            ErrorClass::Retriable => retry.failed(updater.app(), "state updater", told),
+            ErrorClass::Retriable => {
+                let app = updater.app();
+                let timeout = app.config.task_timeout;
+                retry.failed(&*app.clock, timeout, "state updater", told)
+            }
             _ => Err(told),
         };
         if let Err(e) = told {
