@@ -14,6 +14,8 @@ mod network;
 mod records;
 #[path = "kafka/restarts.rs"]
 mod restarts;
+#[path = "kafka/restores.rs"]
+mod restores;
 #[path = "kafka/scale.rs"]
 mod scale;
 #[path = "kafka/start_up.rs"]
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let mut cases = Vec::new();
     cases.extend(scale::cases());
     cases.extend(restarts::cases());
+    cases.extend(restores::cases());
     cases.extend(start_up::cases());
     cases.extend(failures::cases());
     cases.extend(network::cases());

@@ -25,6 +25,7 @@ macro_rules! counting {
 counting!(Restarted, "restarted", "restarted-in", "restarted-out");
 counting!(Expired, "expired", "expired-in", "expired-out");
 counting!(Repeated, "repeated", "repeated-in", "repeated-out");
+counting!(Late, "late", "late-in", "late-out");
 counting!(Away, "away", "away-in", "away-out");
 counting!(Gone, "gone", "gone-in", "gone-out");
 counting!(Deleted, "deleted", "deleted-in", "deleted-out");
