@@ -12,6 +12,8 @@ mod instances;
 mod network;
 #[path = "kafka/records.rs"]
 mod records;
+#[path = "kafka/recovery.rs"]
+mod recovery;
 #[path = "kafka/restarts.rs"]
 mod restarts;
 #[path = "kafka/restores.rs"]
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     cases.extend(restores::cases());
     cases.extend(start_up::cases());
     cases.extend(failures::cases());
+    cases.extend(recovery::cases());
     cases.extend(network::cases());
     kafka_broker::main_with(broker(), cases)
 }

@@ -33,6 +33,26 @@ counting!(CutOff, "cutoff", "cutoff-in", "cutoff-out");
 counting!(Forbidden, "forbidden", "forbidden-in", "forbidden-out");
 counting!(Start, "start", "start-in", "start-out");
 
+/// The same where a record may hold the thread up.
+macro_rules! held_up {
+    ($app:ident, $id:tt, $input:tt, $output:tt) => {
+        #[topology(application_id = $id)]
+        pub(crate) struct $app {
+            #[source(topic = $input, partitions = 3)]
+            input: KStream<String, String>,
+            #[from(input.map_values(|text| crate::recovery::hold(text)).group_by_key().count())]
+            #[sink(topic = $output, partitions = 3)]
+            #[store]
+            counts: KTable<String, i64>,
+        }
+    };
+}
+
+held_up!(Outlasted, "outlasted", "outlasted-in", "outlasted-out");
+held_up!(Evicted, "evicted", "evicted-in", "evicted-out");
+counting!(Robbed, "robbed", "robbed-in", "robbed-out");
+counting!(Succeeded, "succeeded", "succeeded-in", "succeeded-out");
+
 /// A join, whose two topics must stay together, and behind a repartition a count.
 #[topology(application_id = "scale")]
 pub(crate) struct Scale {
