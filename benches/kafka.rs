@@ -1,7 +1,8 @@
 //! What a record costs on Kafka: CPU time and peak memory of whole processes, each alone, beside a bare librdkafka loop.
 //!
 //! `cargo bench --bench kafka` measures everything on a broker of its own; `-- count exactly-once` only what is named;
-//! `--records=N` for how many records, `--java` for Kafka Streams beside it, `--perf=DIR` for profiles.
+//! `--records=N` for how many records, `--java` for Kafka Streams beside it, `--perf=DIR` for profiles (the figures are then
+//! the profiler's).
 
 use std::io::Read;
 use std::path::Path;
@@ -159,22 +160,22 @@ impl Bench<'_> {
         let state = kafka_broker::temp_dir()?;
         let bootstrap = self.cluster.bootstrap();
         let records = self.records.to_string();
-        let process = Program::new(std::env::current_exe()?)
+        let program = std::env::current_exe()?;
+        let child = match self.profiles {
+            None => Program::new(program),
+            Some(directory) => Program::new("perf")
+                .args(["record", "-q", "-g", "-F", "997", "-o"])
+                .args([&format!("{directory}/{work}-{guarantee}"), "--"])
+                .arg(program),
+        };
+        let mut process = child
             .args(["--child", &bootstrap, work, guarantee, &records])
             .arg(state.path())
             .start()?;
-        // Ends with the process that it watches.
-        let profiler = self.profiles.map(|directory| {
-            Program::new("perf")
-                .args(["record", "-q", "-F", "997", "-p", &process.id().to_string()])
-                .args(["-o", &format!("{directory}/{work}-{guarantee}")])
-                .start()
-        });
-        let profiler = profiler.transpose()?;
-        let measured = self.watch(process, work, &format!("{guarantee}-{work}"));
-        if let Some(mut profiler) = profiler {
-            profiler.wait(SOON)?;
-        }
+        let measured = self.watch(&mut process, work, &format!("{guarantee}-{work}"));
+        // The end of its input ends it, and then what watches it.
+        drop(process.stdin());
+        process.wait(SOON)?;
         measured
     }
 
@@ -186,7 +187,7 @@ impl Bench<'_> {
             "at-least-once" => "at_least_once",
             _ => "exactly_once_v2",
         };
-        let process = Program::java_machine(class_path::class_path()?, "2g")?
+        let mut process = Program::java_machine(class_path::class_path()?, "2g")?
             .arg("-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
             .arg("Bench")
             .args([&self.cluster.bootstrap(), &group])
@@ -194,11 +195,11 @@ impl Bench<'_> {
             .args([name, work])
             .log_to(&state.path().join("java.log"))?
             .start()?;
-        self.watch(process, work, &group)
+        self.watch(&mut process, work, &group)
     }
 
     /// Waits until a group has committed all of a work's input, and tells what the process used.
-    fn watch(&self, mut process: Process, work: &str, group: &str) -> Result<Measured, Failure> {
+    fn watch(&self, process: &mut Process, work: &str, group: &str) -> Result<Measured, Failure> {
         let began = Instant::now();
         let offsets = Offsets::new(&self.cluster.bootstrap(), group)?;
         let ended = |process: &mut Process| match process.try_wait()? {
@@ -212,7 +213,7 @@ impl Bench<'_> {
         };
         for input in inputs {
             wait_until(group, Duration::from_millis(100), LONG, || {
-                ended(&mut process)?;
+                ended(process)?;
                 Ok(offsets.lag(input)? == 0)
             })?;
         }
@@ -224,12 +225,11 @@ impl Bench<'_> {
                 .ok_or("no repartition topic")?;
             // Behind the last record of each partition may be the marker of its transaction.
             wait_until(group, Duration::from_millis(100), LONG, || {
-                ended(&mut process)?;
+                ended(process)?;
                 Ok(offsets.lag(&repartition)? <= i64::from(support::PARTITIONS))
             })?;
         }
         let (wall, used) = (began.elapsed(), Used::by(process.id())?);
-        process.kill()?;
         let records = match work {
             "words" => self.records / WORDS_PER_LINE,
             _ => self.records,

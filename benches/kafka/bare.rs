@@ -54,7 +54,7 @@ pub(crate) fn run(
         producer.init_transactions(WAIT)?;
         producer.begin_transaction()?;
     }
-    let mut raw = Raw::new(&consumer, &producer, "out")?;
+    let mut raw = Raw::new(&consumer, &producer, "out", transactional)?;
     let (mut seen, mut committed, mut next) = (0, 0, vec![0; PARTITIONS as usize]);
     let mut last = Instant::now();
     while committed < records {
@@ -91,6 +91,7 @@ struct Raw<'a> {
     output: *mut sys::rd_kafka_topic_t,
     fetched: Vec<*mut sys::rd_kafka_message_t>,
     kept: Vec<sys::rd_kafka_message_t>,
+    transactional: bool,
 }
 
 #[expect(unsafe_code, reason = "the batch calls have no safe wrapper")]
@@ -99,6 +100,7 @@ impl<'a> Raw<'a> {
         consumer: &'a BaseConsumer,
         producer: &'a BaseProducer,
         output: &str,
+        transactional: bool,
     ) -> Result<Self, Failure> {
         let name = CString::new(output)?;
         let client = producer.client().native_ptr();
@@ -115,6 +117,7 @@ impl<'a> Raw<'a> {
             output,
             fetched: vec![ptr::null_mut(); BATCH],
             kept: Vec::with_capacity(BATCH),
+            transactional,
         })
     }
 
@@ -152,16 +155,7 @@ impl<'a> Raw<'a> {
             }
             let mut done = 0;
             while done < self.kept.len() {
-                let rest = &mut self.kept[done..];
-                let flags = sys::RD_KAFKA_MSG_F_COPY | sys::RD_KAFKA_MSG_F_PARTITION;
-                let queued = sys::rd_kafka_produce_batch(
-                    self.output,
-                    0,
-                    flags,
-                    rest.as_mut_ptr(),
-                    rest.len() as i32,
-                );
-                done += queued as usize;
+                done += produce(self.output, &mut self.kept[done..], self.transactional);
                 if done < self.kept.len() {
                     // The queue is full.
                     self.producer.poll(Duration::from_millis(5));
@@ -201,4 +195,43 @@ impl Drop for Raw<'_> {
             sys::rd_kafka_topic_destroy(self.output);
         }
     }
+}
+
+/// Queues messages; how many there was room for.
+///
+/// # Safety
+/// The topic and what the messages point to must be valid.
+#[expect(unsafe_code, reason = "the batch calls have no safe wrapper")]
+unsafe fn produce(
+    output: *mut sys::rd_kafka_topic_t,
+    messages: &mut [sys::rd_kafka_message_t],
+    transactional: bool,
+) -> usize {
+    let flags = sys::RD_KAFKA_MSG_F_COPY | sys::RD_KAFKA_MSG_F_PARTITION;
+    if !transactional {
+        // SAFETY: the topic lives; keys and values are copied.
+        let queued = unsafe {
+            let (first, count) = (messages.as_mut_ptr(), messages.len() as i32);
+            sys::rd_kafka_produce_batch(output, 0, flags, first, count)
+        };
+        return usize::try_from(queued).unwrap_or(0);
+    }
+    // The batch call does not add partitions to a transaction.
+    let queued = messages.iter().take_while(|kept| {
+        // SAFETY: as above.
+        let failed = unsafe {
+            sys::rd_kafka_produce(
+                output,
+                kept.partition,
+                sys::RD_KAFKA_MSG_F_COPY,
+                kept.payload,
+                kept.len,
+                kept.key,
+                kept.key_len,
+                ptr::null_mut(),
+            )
+        };
+        failed == 0
+    });
+    queued.count()
 }
