@@ -57,7 +57,7 @@ fn measure(arguments: &[&str]) -> Result<(), Failure> {
     let all = !arguments.contains(&"rust") && !arguments.contains(&"java");
     let cluster = support::broker()?;
     println!(
-        "{:<14}{:>10}{:>12}{:>16}{:>22}{:>16}{:>10}",
+        "{:<14}{:>10}{:>12}{:>17}{:>24}{:>16}{:>10}",
         "application",
         "keys",
         "logged",
@@ -122,7 +122,7 @@ fn recover(bootstrap: &str, side: &'static str, keys: u64) -> Result<(), Failure
     let logged = offsets.end(&format!("{group}-counts-changelog"))?;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!(
-        "{side:<14}{keys:>10}{logged:>12}{:>16.2}{restored:>22}{:>16.1}{:>10.0}",
+        "{side:<14}{keys:>10}{logged:>12}{:>17.2}{restored:>24}{:>16.1}{:>10.0}",
         first.as_secs_f64(),
         mib(received),
         mib(used.peak)

@@ -61,10 +61,21 @@ impl Application {
         id.unwrap_or_else(|| format!("{}-{}", self.id(), self.process_id))
     }
 
-    /// One thread's share of the record cache, divided by its tasks.
-    pub(crate) fn cache_share(&self, tasks: usize) -> usize {
+    /// How many of a thread's tasks have a store before which the record cache lies.
+    pub(crate) fn caching(&self, tasks: impl IntoIterator<Item = TaskId>) -> usize {
+        let descriptor = self.topology.descriptor;
+        let caches = |store: &usize| descriptor.stores.get(*store).is_some_and(|s| s.cache);
+        let of = |id: &TaskId| self.topology.subtopology(id.subtopology);
+        tasks
+            .into_iter()
+            .filter(|id| of(id).is_some_and(|s| s.stores.iter().any(caches)))
+            .count()
+    }
+
+    /// One thread's share of the record cache, divided by those of its tasks that have a use for it.
+    pub(crate) fn cache_share(&self, caching: usize) -> usize {
         let threads = self.threads.load(Ordering::Relaxed).max(1);
-        self.config.cache_max_bytes / threads / tasks.max(1)
+        self.config.cache_max_bytes / threads / caching.max(1)
     }
 
     /// Who tells of the restores.
@@ -76,7 +87,7 @@ impl Application {
     }
 
     /// A task as of its last commit, not yet restored.
-    pub(crate) fn task(&self, id: TaskId, tasks: usize) -> TaskResult<Task> {
+    pub(crate) fn task(&self, id: TaskId, caching: usize) -> TaskResult<Task> {
         Task::open(TaskParts {
             id,
             topology: &self.topology,
@@ -84,7 +95,7 @@ impl Application {
             state: &self.state,
             config: &self.config,
             globals: self.globals.clone(),
-            cache_max_bytes: self.cache_share(tasks),
+            cache_max_bytes: self.cache_share(caching),
         })
         .map_err(|e| e.in_task(id))
     }

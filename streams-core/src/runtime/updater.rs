@@ -76,7 +76,7 @@ impl Updater {
         }
     }
 
-    /// Takes tasks that are to be opened and restored; `count` is how many the thread has then.
+    /// Takes tasks that are to be opened and restored; `count` is how many of the thread's then share its record cache.
     pub(super) fn add(&mut self, tasks: impl IntoIterator<Item = TaskId>, count: usize) {
         self.wanted
             .extend(tasks.into_iter().map(|task| (task, count)));
@@ -171,8 +171,9 @@ impl Updater {
 
     /// Every task again, from its last commit.
     fn start_over(&mut self) {
-        let count = self.tasks.len();
-        for id in self.tasks.keys().copied().collect::<Vec<_>>() {
+        let ids: Vec<TaskId> = self.tasks.keys().copied().collect();
+        let count = self.app.caching(ids.iter().copied());
+        for id in ids {
             let consumer = self.clients.as_mut().map(|c| &mut *c.consumer);
             self.restorer.cancel(id, consumer);
             self.tasks.remove(&id);
@@ -348,7 +349,7 @@ impl Updating {
         self.tasks.iter().copied().collect()
     }
 
-    /// Gives it tasks; `count` is how many the worker has then.
+    /// Gives it tasks; `count` is how many of the worker's then share its record cache.
     pub(super) fn add(&mut self, tasks: Vec<TaskId>, count: usize) {
         self.tasks.extend(tasks.iter().copied());
         match &mut self.by {

@@ -38,16 +38,23 @@ impl Worker {
     fn assign(&mut self, tasks: &[TaskId]) {
         let here = |id: &TaskId| self.tasks.contains_key(id) || self.updating.has(*id);
         let new: Vec<TaskId> = tasks.iter().copied().filter(|id| !here(id)).collect();
-        let count = self.tasks.len() + self.updating.len() + new.len();
-        self.share_cache(count);
+        let caching = self.caching() + self.app.caching(new.iter().copied());
+        self.share_cache(caching);
         if !new.is_empty() {
-            self.updating.add(new, count);
+            self.updating.add(new, caching);
         }
         self.joined = true;
     }
 
-    fn share_cache(&mut self, tasks: usize) {
-        let share = self.app.cache_share(tasks);
+    /// How many of its tasks share the record cache.
+    fn caching(&self) -> usize {
+        let restoring = self.updating.tasks();
+        self.app
+            .caching(self.tasks.keys().copied().chain(restoring))
+    }
+
+    fn share_cache(&mut self, caching: usize) {
+        let share = self.app.cache_share(caching);
         for task in self.tasks.values_mut() {
             task.set_cache_max_bytes(share);
         }
@@ -55,7 +62,7 @@ impl Worker {
 
     /// Begins with the tasks that are restored: their stores may be queried and their partitions read.
     pub(super) fn begin_processing_restored(&mut self) -> TaskResult {
-        let count = self.tasks.len() + self.updating.len();
+        let caching = self.caching();
         for (id, task) in self.tasks.iter_mut().filter(|(_, t)| !t.is_processing()) {
             let Some(clients) = &mut self.clients else {
                 return Ok(());
@@ -68,7 +75,7 @@ impl Worker {
             for (partition, _) in positions {
                 self.readers.insert(partition, *id);
             }
-            task.set_cache_max_bytes(self.app.cache_share(count));
+            task.set_cache_max_bytes(self.app.cache_share(caching));
             task.register(&self.app.queries);
             task.set_processing();
             tracing::info!(task = %id, "processing");

@@ -82,7 +82,9 @@ impl Role {
                 // The default, a second, is how long fetching stops once the queue is full.
                 ("fetch.queue.backoff.ms", "5"),
                 ("fetch.wait.max.ms", "50"),
-                ("queued.max.messages.kbytes", "16384"),
+                // A queue for each partition may hold as much, and a full one costs nothing: fetching goes on soon enough.
+                ("queued.min.messages", "10000"),
+                ("queued.max.messages.kbytes", "4096"),
             ],
             Role::Producer => &[
                 ("enable.idempotence", "true"),
