@@ -322,7 +322,7 @@ fn topics_that_do_not_fit_are_refused_before_the_first_record() {
     };
     let missing = start();
     assert!(
-        missing.starts_with("topic `lines`, read by `lines`, does not exist"),
+        missing.contains("topic `lines`, read by `lines`, does not exist"),
         "{missing}"
     );
     assert!(
@@ -365,15 +365,9 @@ fn a_log_must_be_named() {
         .start(StreamsConfig::new())
         .unwrap_err()
         .to_string();
-    assert!(unset.contains("embedded.dir"), "{unset}");
-    let mut kafka = StreamsConfig::new();
-    kafka.set("bootstrap.servers", "localhost:9092").unwrap();
     assert!(
-        Words::builder()
-            .start(kafka)
-            .unwrap_err()
-            .to_string()
-            .contains("no transport to a Kafka cluster yet")
+        unset.contains("StreamsConfig::kafka") && unset.contains("StreamsConfig::embedded"),
+        "{unset}"
     );
 }
 
