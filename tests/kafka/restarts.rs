@@ -110,7 +110,7 @@ fn a_transaction_that_expires_is_done_again(cluster: &Cluster) {
     instance.close();
 }
 
-/// Killed between its commits: some updates come twice, none is missing, and no count is too low.
+/// Killed between its commits: some records are counted twice, none is left out.
 fn at_least_once_loses_nothing(cluster: &Cluster) {
     let client = Client::new(cluster.bootstrap());
     let (input, output) = ("repeated-in", "repeated-out");
