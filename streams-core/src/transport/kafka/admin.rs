@@ -11,7 +11,9 @@ use std::time::Duration;
 use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
 };
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::errors;
@@ -43,6 +45,10 @@ const DECIDE_LOSS: &[&str] = &[
 /// An administrator of a Kafka cluster.
 pub(super) struct KafkaAdmin {
     client: AdminClient<Context>,
+    /// A client for each group whose offsets were asked for. `ListConsumerGroupOffsets` of librdkafka 2.12 would do with one for
+    /// all, but ends the process by a null pointer or an assertion where the group's coordinator dies meanwhile.
+    groups: BTreeMap<String, BaseConsumer<Context>>,
+    settings: Arc<Settings>,
     clock: SystemClock,
     timeout: Duration,
 }
@@ -54,6 +60,8 @@ impl KafkaAdmin {
         let client = client.map_err(|e| errors::client("making an admin client", &e))?;
         Ok(KafkaAdmin {
             client,
+            groups: BTreeMap::new(),
+            settings: Arc::clone(settings),
             clock: SystemClock::new(),
             timeout: settings.request_timeout(),
         })
@@ -72,6 +80,34 @@ impl KafkaAdmin {
     fn requests(&self) -> Requests {
         // SAFETY: used within a call of this value, which has the client.
         unsafe { Requests::new(self.client.inner().native_ptr(), self.timeout) }
+    }
+
+    /// What a group has committed, when no transaction on these offsets is open any more.
+    fn committed_of(
+        &mut self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> std::result::Result<TopicPartitionList, KafkaError> {
+        let mut asked = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            asked.add_partition(&partition.topic, partition.partition);
+        }
+        if let Some(client) = self.groups.get(group) {
+            // Nobody polls for what the connections say; it must not pile up.
+            while client.poll(Duration::ZERO).is_some() {}
+            return client.committed_offsets(asked, COORDINATOR_PATIENCE);
+        }
+        let id = self.settings.admin_client_id();
+        let mut config = self.settings.client_config(Role::Admin, &id);
+        config
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            // Offsets of open transactions are waited for.
+            .set("isolation.level", "read_committed");
+        let client: BaseConsumer<Context> = config.create_with_context(Context::default())?;
+        let committed = client.committed_offsets(asked, COORDINATOR_PATIENCE);
+        self.groups.insert(group.to_owned(), client);
+        committed
     }
 
     /// An error, with what the client was told last: that time ran out says little.
@@ -278,6 +314,24 @@ fn pairs(partitions: &[TopicPartition]) -> Vec<(&str, i32)> {
         .collect()
 }
 
+fn answer_of(element: &TopicPartitionListElem<'_>) -> PartitionAnswer {
+    let error = match element.error() {
+        Err(KafkaError::OffsetFetch(code)) => Some(code),
+        Err(e) => e.rdkafka_error_code(),
+        Ok(()) => None,
+    };
+    PartitionAnswer {
+        topic: element.topic().to_owned(),
+        partition: element.partition(),
+        offset: match element.offset() {
+            Offset::Offset(offset) => offset,
+            _ => -1,
+        },
+        metadata: element.metadata().to_owned(),
+        error,
+    }
+}
+
 /// The answer for each partition, in the order of the question.
 fn in_order(
     partitions: &[TopicPartition],
@@ -438,12 +492,24 @@ impl Admin for KafkaAdmin {
             return Ok(Vec::new());
         }
         let what = format!("asking for the offsets of group `{group}`");
-        let answers = self.patiently(|| {
-            let answers = self.requests().committed(group, &pairs(partitions));
-            let answers = answers.map_err(|e| self.refused(&what, &e))?;
-            self.known(&what, &answers)?;
-            Ok(answers)
-        })?;
+        let begun = self.clock.elapsed();
+        let answers = loop {
+            let found = self.committed_of(group, partitions);
+            let found = found.map_err(|e| self.failed(&what, &e)).and_then(|list| {
+                let answers = list.elements().iter().map(answer_of).collect::<Vec<_>>();
+                self.known(&what, &answers)?;
+                Ok(answers)
+            });
+            match found {
+                Err(TransportError::Retriable(told))
+                    if self.clock.elapsed().saturating_sub(begun) < COORDINATOR_PATIENCE =>
+                {
+                    tracing::debug!("asking again: {told}");
+                    self.clock.sleep(BETWEEN);
+                }
+                answered => break answered?,
+            }
+        };
         let committed = in_order(partitions, answers).into_iter().map(|answer| {
             answer.filter(|a| a.offset >= 0).map(|a| CommittedOffset {
                 offset: a.offset,

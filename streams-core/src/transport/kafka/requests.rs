@@ -172,57 +172,6 @@ impl Requests {
         Ok(answers)
     }
 
-    /// What a group has committed, when no transaction on these offsets is open any more.
-    pub(super) fn committed(
-        self,
-        group: &str,
-        partitions: &[(&str, i32)],
-    ) -> Result<Vec<PartitionAnswer>> {
-        let name = text(group)?;
-        let list = list(partitions.iter().map(|(t, p)| (*t, *p, None)));
-        let options = Options::new(
-            self.client,
-            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS,
-            self.timeout,
-        );
-        // SAFETY: options are valid for this request.
-        unsafe {
-            free(sys::rd_kafka_AdminOptions_set_require_stable_offsets(
-                options.0, 1,
-            ));
-        }
-        // SAFETY: name and list are valid and copied.
-        let request =
-            unsafe { sys::rd_kafka_ListConsumerGroupOffsets_new(name.as_ptr(), list.ptr()) };
-        let event = self.ask(|queue| {
-            let mut requests = [request];
-            // SAFETY: one request, valid until it is destroyed below.
-            unsafe {
-                sys::rd_kafka_ListConsumerGroupOffsets(
-                    self.client,
-                    requests.as_mut_ptr(),
-                    1,
-                    options.0,
-                    queue,
-                );
-            }
-        });
-        // SAFETY: made above, and not used afterwards.
-        unsafe { sys::rd_kafka_ListConsumerGroupOffsets_destroy(request) };
-        let event = event?;
-        // SAFETY: the event is of this kind and outlives what is read of it.
-        unsafe {
-            let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.0);
-            if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
-            }
-            let mut count = 0;
-            let groups =
-                sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count);
-            group_partitions(groups, count)
-        }
-    }
-
     /// Sets what a group without members has committed.
     pub(super) fn alter_committed(
         self,
