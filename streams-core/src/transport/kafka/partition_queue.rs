@@ -154,17 +154,22 @@ impl PartitionQueue {
         let mut arena = BytesMut::with_capacity(size);
         batch.records.reserve(self.messages.len());
         for message in &self.messages {
-            // SAFETY: as above; an error's payload is a text and is not read.
-            let message = unsafe { &**message };
-            if message.err.is_error() {
-                match RDKafkaErrorCode::from(message.err) {
-                    RDKafkaErrorCode::PartitionEOF => batch.end = Some(message.offset),
-                    error => batch.error = Some(error),
-                }
-            } else {
+            // SAFETY: as above. The code is read as a number: a broker may answer one that the enum does not have.
+            let code = unsafe { (&raw const (**message).err).cast::<i32>().read() };
+            if code == 0 {
+                // SAFETY: as above; the code is one of the enum's.
+                let message = unsafe { &**message };
                 // More came after an end.
                 batch.end = None;
                 batch.records.push(record(message, &mut arena));
+            } else {
+                // SAFETY: as above.
+                let offset = unsafe { (**message).offset };
+                let known = sys::rd_kafka_resp_err_t::try_from(code);
+                match known.map_or(RDKafkaErrorCode::Unknown, Into::into) {
+                    RDKafkaErrorCode::PartitionEOF => batch.end = Some(offset),
+                    error => batch.error = Some(error),
+                }
             }
         }
         for message in self.messages.drain(..) {
