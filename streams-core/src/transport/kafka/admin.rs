@@ -8,11 +8,9 @@ use std::task::{Context as TaskContext, Poll, Wake};
 use std::thread::Thread;
 use std::time::Duration;
 
-use rdkafka::admin::{
-    AdminClient, AdminOptions, ConfigSource, NewTopic, ResourceSpecifier, TopicReplication,
-};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigSource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -31,6 +29,8 @@ type Result<T = ()> = std::result::Result<T, TransportError>;
 /// How often a broker is asked whether a topic has come or gone.
 const PATIENCE: usize = 100;
 const BETWEEN: Duration = Duration::from_millis(50);
+/// How often it is looked at what goes wrong while an answer is waited for.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a coordinator that puts off is asked again, before the caller decides.
 const COORDINATOR_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -77,9 +77,12 @@ impl KafkaAdmin {
         unsafe_code,
         reason = "the requests hold the client's pointer; see SAFETY"
     )]
-    fn requests(&self) -> Requests {
+    fn requests(&self) -> Requests<'_> {
         // SAFETY: used within a call of this value, which has the client.
-        unsafe { Requests::new(self.client.inner().native_ptr(), self.timeout) }
+        unsafe {
+            let client = self.client.inner();
+            Requests::new(client.native_ptr(), client.context(), self.timeout)
+        }
     }
 
     /// What a group has committed, when no transaction on these offsets is open any more.
@@ -112,8 +115,8 @@ impl KafkaAdmin {
 
     /// An error, with what the client was told last: that time ran out says little.
     fn explained(&self, error: TransportError) -> TransportError {
-        let last = self.requests().last_error();
-        errors::with_reason(error, last.map(|refused| refused.reason))
+        self.requests().listen();
+        errors::because(error, self.client.inner().context().last_error())
     }
 
     fn failed(&self, what: &str, error: &KafkaError) -> TransportError {
@@ -171,11 +174,10 @@ impl KafkaAdmin {
         if resources.is_empty() {
             return Ok(Vec::new());
         }
-        let described = wait(
-            self.client
-                .describe_configs(resources.iter(), &self.options()),
-        );
-        let described = described.map_err(|e| self.failed("reading topics' settings", &e))?;
+        let asked = self
+            .client
+            .describe_configs(resources.iter(), &self.options());
+        let described = self.wait("reading topics' settings", asked)?;
         counts
             .into_iter()
             .zip(described)
@@ -196,7 +198,8 @@ impl KafkaAdmin {
                         | RDKafkaErrorCode::ClusterAuthorizationFailed,
                     ) => BTreeMap::new(),
                     Err(code) => {
-                        return Err(errors::of_topic("reading the settings", &name, code));
+                        let failed = errors::of_topic("reading the settings", &name, code);
+                        return Err(self.explained(failed));
                     }
                 };
                 Ok(TopicInfo {
@@ -253,7 +256,8 @@ impl KafkaAdmin {
     /// settings it has tells as much.
     fn version(&self, broker: i32) -> Option<String> {
         let asked = [ResourceSpecifier::Broker(broker)];
-        let described = wait(self.client.describe_configs(&asked, &self.options()));
+        let described = self.client.describe_configs(&asked, &self.options());
+        let described = self.wait("reading a broker's settings", described);
         let settings = described.ok()?.into_iter().next()?.ok()?;
         let setting = |name: &str| settings.entries.iter().find(|e| e.name == name);
         if let Some(protocol) = setting("inter.broker.protocol.version") {
@@ -372,18 +376,11 @@ impl Admin for KafkaAdmin {
                 reason: format!("{} partitions are too many", topic.partitions),
             })?;
         let replication = replication_factor.map_or(-1, i32::from);
-        let mut new = NewTopic::new(
-            &topic.name,
-            partitions,
-            TopicReplication::Fixed(replication),
-        );
-        for (key, value) in &topic.config {
-            new = new.set(key, value);
-        }
-        let created = wait(self.client.create_topics([&new], &self.options()));
-        let created = created.map_err(|e| self.failed("creating a topic", &e))?;
-        match created.into_iter().next() {
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
+        let created = self
+            .requests()
+            .create(&topic.name, partitions, replication, &topic.config);
+        match created {
+            Err(refused) if refused.code == RDKafkaErrorCode::TopicAlreadyExists => {
                 let there = self.partition_counts(&[&topic.name])?;
                 match there.get(&topic.name) {
                     Some(count) if *count != topic.partitions => {
@@ -398,10 +395,13 @@ impl Admin for KafkaAdmin {
                     _ => self.until(&topic.name, Some(topic.partitions)),
                 }
             }
-            Some(Err((_, code))) => {
-                Err(self.explained(errors::of_topic("creating it", &topic.name, code)))
-            }
-            Some(Ok(_)) | None => self.until(&topic.name, Some(topic.partitions)),
+            Err(refused) => Err(self.explained(errors::of_topic_told(
+                "creating it",
+                &topic.name,
+                refused.code,
+                &refused.reason,
+            ))),
+            Ok(()) => self.until(&topic.name, Some(topic.partitions)),
         }
     }
 
@@ -409,8 +409,8 @@ impl Admin for KafkaAdmin {
         if names.is_empty() {
             return Ok(());
         }
-        let deleted = wait(self.client.delete_topics(names, &self.options()));
-        let deleted = deleted.map_err(|e| self.failed("deleting topics", &e))?;
+        let asked = self.client.delete_topics(names, &self.options());
+        let deleted = self.wait("deleting topics", asked)?;
         for result in deleted {
             match result {
                 Ok(_)
@@ -441,8 +441,8 @@ impl Admin for KafkaAdmin {
             )
             .map_err(|e| self.failed("deleting records", &e))?;
         }
-        let deleted = wait(self.client.delete_records(&list, &self.options()));
-        let deleted = deleted.map_err(|e| self.failed("deleting records", &e))?;
+        let asked = self.client.delete_records(&list, &self.options());
+        let deleted = self.wait("deleting records", asked)?;
         for element in deleted.elements() {
             if let Err(error) = element.error() {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
@@ -633,24 +633,33 @@ impl KafkaAdmin {
     }
 }
 
+impl KafkaAdmin {
+    /// Waits for an answer that librdkafka's thread will bring. Needs no runtime, so it may be called from within one. A client
+    /// that is not let in does not wait for a connection all the request's time.
+    fn wait<T>(&self, what: &str, asked: impl Future<Output = KafkaResult<T>>) -> Result<T> {
+        let waker = Arc::new(Unpark(std::thread::current())).into();
+        let mut context = TaskContext::from_waker(&waker);
+        let mut asked = pin!(asked);
+        loop {
+            if let Poll::Ready(answered) = asked.as_mut().poll(&mut context) {
+                if answered.is_ok() {
+                    self.client.inner().context().forget_error();
+                }
+                return answered.map_err(|e| self.failed(what, &e));
+            }
+            if let Some(never) = self.requests().listen() {
+                return Err(self.explained(errors::of(what, never.code)));
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+}
+
 /// Wakes the thread that waits.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
-    }
-}
-
-/// Waits for an answer that librdkafka's thread will bring. Needs no runtime, so it may be called from within one.
-fn wait<F: Future>(future: F) -> F::Output {
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut context = TaskContext::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(done) => return done,
-            Poll::Pending => std::thread::park(),
-        }
     }
 }

@@ -10,10 +10,11 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::errors;
+use super::errors::{self, Told};
 use super::partition_queue::{Bell, PartitionQueue};
 use super::settings::{Context, Role, Settings};
 use crate::record::TopicPartition;
+use crate::time::{Clock as _, SystemClock};
 use crate::transport::{Consumer, Fetched, TransportError};
 
 type Result<T = ()> = std::result::Result<T, TransportError>;
@@ -22,6 +23,10 @@ type Result<T = ()> = std::result::Result<T, TransportError>;
 const TURN: usize = 1_000;
 /// The longest that a wait goes without a look at the queues, whatever the bell says.
 const SLICE: Duration = Duration::from_millis(20);
+/// How long a broker may take to answer before it is asked again.
+const PIECE: Duration = Duration::from_secs(2);
+/// How often it is asked for a topic or partition that seems not to be there.
+const ATTEMPTS: usize = 25;
 
 impl ConsumerContext for Context {}
 
@@ -35,6 +40,7 @@ pub(super) struct KafkaConsumer {
     bell: Arc<Bell>,
     /// Partition counts of topics that were looked up.
     topics: BTreeMap<Arc<str>, i32>,
+    clock: SystemClock,
     client: Client,
 }
 
@@ -68,27 +74,39 @@ impl KafkaConsumer {
             turn: 0,
             bell: Arc::default(),
             topics: BTreeMap::new(),
+            clock: SystemClock::new(),
             client: Client(Arc::new(client)),
         })
     }
 
+    /// That a partition is there, so that a misspelt topic is no reader that waits for ever.
     fn check(&mut self, partition: &TopicPartition) -> Result {
-        let count = match self.topics.get(&partition.topic) {
-            Some(count) => *count,
-            None => {
-                let count = partition_count(
-                    &self.client.0,
-                    &partition.topic,
-                    self.settings.request_timeout(),
-                )?;
-                self.topics.insert(partition.topic.clone(), count);
-                count
+        let is_there = |count: i32| (0..count).contains(&partition.partition);
+        if let Some(count) = self.topics.get(&partition.topic)
+            && is_there(*count)
+        {
+            return Ok(());
+        }
+        // Brokers hear of new topics and partitions one after the other, and another one was asked when it was made.
+        let mut attempt = 1;
+        loop {
+            let timeout = self.settings.request_timeout();
+            let missing = match partition_count(&self.client.0, &partition.topic, timeout) {
+                Ok(count) => {
+                    self.topics.insert(partition.topic.clone(), count);
+                    if is_there(count) {
+                        return Ok(());
+                    }
+                    TransportError::UnknownPartition(partition.clone())
+                }
+                Err(missing @ TransportError::UnknownTopic(_)) => missing,
+                Err(other) => return Err(other),
+            };
+            if attempt == ATTEMPTS {
+                return Err(missing);
             }
-        };
-        if (0..count).contains(&partition.partition) {
-            Ok(())
-        } else {
-            Err(TransportError::UnknownPartition(partition.clone()))
+            attempt += 1;
+            self.clock.sleep(SLICE);
         }
     }
 
@@ -138,18 +156,37 @@ impl KafkaConsumer {
         })
     }
 
+    /// Looks whether what is read is still there. Where no broker answers, it is.
+    fn verify(&mut self) {
+        let mut counts = BTreeMap::new();
+        for assigned in &mut self.partitions {
+            let topic = &assigned.partition.topic;
+            let count = counts
+                .entry(topic.clone())
+                .or_insert_with(|| partition_count(&self.client.0, topic, PIECE));
+            match count {
+                Ok(count) if (0..*count).contains(&assigned.partition.partition) => {}
+                Ok(_) => assigned.failed = Some(RDKafkaErrorCode::UnknownPartition),
+                Err(TransportError::UnknownTopic(_)) => {
+                    self.topics.remove(topic);
+                    assigned.failed = Some(RDKafkaErrorCode::UnknownTopic);
+                }
+                Err(error) => tracing::debug!("looking whether it is still there: {error}"),
+            }
+        }
+    }
+
     /// What librdkafka has to say about the client as a whole. A broker that is away is no error here: fetching goes on when
     /// it is back, and whoever has to commit meanwhile finds out.
     fn listen(&self) -> Result {
         while let Some(event) = self.client.0.poll(Duration::ZERO) {
             let Err(error) = event else { continue };
-            let failed = errors::client("reading", &error);
-            match (failed, self.client.0.context().last_error()) {
-                (TransportError::Unauthorized(told), Some(reason)) => {
-                    return Err(TransportError::Unauthorized(format!("{told}: {reason}")));
-                }
-                (failed @ TransportError::Unauthorized(_), None) => return Err(failed),
-                (failed, _) => tracing::debug!("{failed}"),
+            match errors::because(
+                errors::client("reading", &error),
+                self.client.0.context().last_error(),
+            ) {
+                failed @ TransportError::Unauthorized(_) => return Err(failed),
+                failed => tracing::debug!("{failed}"),
             }
         }
         Ok(())
@@ -206,13 +243,27 @@ fn lasts(code: RDKafkaErrorCode) -> bool {
 
 /// How many partitions a topic has, asked of a broker.
 fn partition_count(client: &BaseConsumer<Context>, topic: &str, timeout: Duration) -> Result<i32> {
-    let metadata = client.fetch_metadata(Some(topic), timeout).map_err(|e| {
-        let failed = match &e {
-            KafkaError::MetadataFetch(code) => errors::of_topic("looking up", topic, *code),
-            other => errors::client("looking up a topic", other),
+    let context = client.context();
+    context.forget_error();
+    let mut left = timeout;
+    let metadata = loop {
+        // In pieces: a client that is not let in hears of it between them only.
+        let piece = left.min(PIECE);
+        left = left.saturating_sub(piece);
+        let error = match client.fetch_metadata(Some(topic), piece) {
+            Ok(metadata) => break metadata,
+            Err(error) => error,
         };
-        errors::with_reason(failed, client.context().last_error())
-    })?;
+        while client.poll(Duration::ZERO).is_some() {}
+        let told = context.last_error();
+        if left.is_zero() || told.as_ref().is_some_and(Told::is_final) {
+            let failed = match &error {
+                KafkaError::MetadataFetch(code) => errors::of_topic("looking up", topic, *code),
+                other => errors::client("looking up a topic", other),
+            };
+            return Err(errors::because(failed, told));
+        }
+    };
     let found = metadata.topics().iter().find(|t| t.name() == topic);
     let Some(found) = found else {
         return Err(TransportError::UnknownTopic(topic.to_owned()));
@@ -229,6 +280,8 @@ impl Consumer for KafkaConsumer {
             self.check(partition)?;
         }
         for (partition, offset) in partitions {
+            let there = self.partitions.iter().find(|a| a.partition == *partition);
+            let paused = there.is_some_and(|a| a.paused);
             // The old one ends before the new one begins: librdkafka fetches a partition only once.
             self.unassign(std::slice::from_ref(partition));
             let queue = PartitionQueue::start(
@@ -244,7 +297,7 @@ impl Consumer for KafkaConsumer {
                 partition: partition.clone(),
                 queue,
                 position: *offset,
-                paused: false,
+                paused,
                 failed: None,
             });
         }
@@ -270,6 +323,9 @@ impl Consumer for KafkaConsumer {
         loop {
             self.bell.silence();
             self.fetch(max_records, into);
+            if self.client.0.context().doubts() {
+                self.verify();
+            }
             self.failure()?;
             if into.len() > before {
                 return Ok(());

@@ -34,14 +34,48 @@ pub(super) fn transaction(what: &str, error: &RDKafkaError) -> TransportError {
     classify(error.code(), told)
 }
 
-/// The same error with what the client was last told, where the code alone does not say much.
-pub(super) fn with_reason(error: TransportError, reason: Option<String>) -> TransportError {
-    match (error, reason) {
-        (TransportError::Retriable(told), Some(reason)) => {
-            TransportError::Retriable(format!("{told}; {reason}"))
+/// What a client was told last, about no call in particular: a connection that failed, a log-in that was refused.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) reason: String,
+}
+
+impl Told {
+    /// Whether no broker will ever let this client in.
+    pub(super) fn is_final(&self) -> bool {
+        use RDKafkaErrorCode as Code;
+        matches!(
+            self.code,
+            Code::Authentication
+                | Code::SaslAuthenticationFailed
+                | Code::UnsupportedSASLMechanism
+                | Code::IllegalSASLState
+        )
+    }
+
+    /// Takes the later one's place, unless that says only that no broker is left, which is no reason.
+    pub(super) fn after(self, earlier: Option<Told>) -> Told {
+        match earlier {
+            Some(earlier) if earlier.is_final() && !self.is_final() => earlier,
+            Some(earlier) if self.code == RDKafkaErrorCode::AllBrokersDown => earlier,
+            _ => self,
         }
-        (TransportError::Unauthorized(told), Some(reason)) => {
-            TransportError::Unauthorized(format!("{told}; {reason}"))
+    }
+}
+
+/// The same error with what the client was told last, where the code alone does not say much. That it is not let in, a client
+/// hears only there.
+pub(super) fn because(error: TransportError, told: Option<Told>) -> TransportError {
+    match (error, told) {
+        (TransportError::Retriable(what), Some(told)) if told.is_final() => {
+            classify(told.code, format!("{what}; {}", told.reason))
+        }
+        (TransportError::Retriable(what), Some(told)) => {
+            TransportError::Retriable(format!("{what}; {}", told.reason))
+        }
+        (TransportError::Unauthorized(what), Some(told)) => {
+            TransportError::Unauthorized(format!("{what}; {}", told.reason))
         }
         (error, _) => error,
     }
@@ -54,6 +88,16 @@ pub(super) fn of(what: &str, code: RDKafkaErrorCode) -> TransportError {
 
 /// An error code of a call about a topic.
 pub(super) fn of_topic(what: &str, topic: &str, code: RDKafkaErrorCode) -> TransportError {
+    of_topic_told(what, topic, code, &code.to_string())
+}
+
+/// The same in the broker's words.
+pub(super) fn of_topic_told(
+    what: &str,
+    topic: &str,
+    code: RDKafkaErrorCode,
+    reason: &str,
+) -> TransportError {
     use RDKafkaErrorCode as Code;
     match code {
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId => {
@@ -67,9 +111,12 @@ pub(super) fn of_topic(what: &str, topic: &str, code: RDKafkaErrorCode) -> Trans
         | Code::PolicyViolation
         | Code::TopicDeletionDisabled => TransportError::InvalidTopic {
             topic: topic.to_owned(),
-            reason: format!("{what}: {code}"),
+            reason: format!("{what}: {reason}"),
         },
-        _ => classify(code, format!("{what}, topic `{topic}`: {code} ({code:?})")),
+        _ => classify(
+            code,
+            format!("{what}, topic `{topic}`: {reason} ({code:?})"),
+        ),
     }
 }
 

@@ -9,9 +9,14 @@ use rdkafka::error::{IsError, RDKafkaErrorCode};
 use rdkafka::types::{RDKafka, RDKafkaAdminOptions, RDKafkaEvent, RDKafkaQueue};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::errors::Told;
+use super::settings::Context;
 use crate::transport::Operation;
 
 type Result<T> = std::result::Result<T, Refused>;
+
+/// Milliseconds from one look at what goes wrong meanwhile to the next.
+const SLICE: i32 = 100;
 
 /// What a broker, or the client on its way there, answered.
 #[derive(Debug)]
@@ -83,8 +88,9 @@ pub(super) enum End {
 
 /// A client that requests are sent with, and how long one may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Requests {
+pub(super) struct Requests<'a> {
     client: *mut RDKafka,
+    context: &'a Context,
     timeout: Duration,
 }
 
@@ -92,15 +98,24 @@ pub(super) struct Requests {
     unsafe_code,
     reason = "every function calls librdkafka; each block says why it may"
 )]
-impl Requests {
+impl<'a> Requests<'a> {
     /// # Safety
     /// The client must be alive as long as this is used.
-    pub(super) unsafe fn new(client: *mut RDKafka, timeout: Duration) -> Self {
-        Requests { client, timeout }
+    pub(super) unsafe fn new(
+        client: *mut RDKafka,
+        context: &'a Context,
+        timeout: Duration,
+    ) -> Self {
+        Requests {
+            client,
+            context,
+            timeout,
+        }
     }
 
-    /// The last error of the client as a whole since this was asked last: nobody polls an admin client for it.
-    pub(super) fn last_error(self) -> Option<Refused> {
+    /// Hears what goes wrong with the client as a whole, which nobody polls for it, and tells what shows that it will never be
+    /// let in.
+    pub(super) fn listen(self) -> Option<Told> {
         // SAFETY: the client is valid; the queue is given back.
         let queue = Queue(unsafe { sys::rd_kafka_queue_get_main(self.client) });
         let mut last = None;
@@ -117,8 +132,84 @@ impl Requests {
             };
             if code.is_error() {
                 let code = code.into();
-                last = Some(Refused { code, reason });
+                let told = Told { code, reason };
+                self.context.remember(told.clone());
+                if told.is_final() {
+                    last = Some(told);
+                }
             }
+        }
+    }
+
+    /// Creates a topic; a replication of -1 is the broker's.
+    pub(super) fn create(
+        self,
+        topic: &str,
+        partitions: i32,
+        replication: i32,
+        config: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let name = text(topic)?;
+        let settings = config
+            .iter()
+            .map(|(key, value)| Ok((text(key)?, text(value)?)))
+            .collect::<Result<Vec<(CString, CString)>>>()?;
+        let options = Options::new(
+            self.client,
+            sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_CREATETOPICS,
+            self.timeout,
+        );
+        let mut reason: [c_char; 256] = [0; 256];
+        // SAFETY: the name is copied; the place for a reason is as long as told.
+        let new = unsafe {
+            sys::rd_kafka_NewTopic_new(
+                name.as_ptr(),
+                partitions,
+                replication,
+                reason.as_mut_ptr(),
+                reason.len(),
+            )
+        };
+        if new.is_null() {
+            return Err(Refused {
+                code: RDKafkaErrorCode::InvalidPartitions,
+                // SAFETY: the reason ends with a zero.
+                reason: unsafe { owned(reason.as_ptr()) },
+            });
+        }
+        for (key, value) in &settings {
+            // SAFETY: the topic is valid, key and value are copied.
+            unsafe { sys::rd_kafka_NewTopic_set_config(new, key.as_ptr(), value.as_ptr()) };
+        }
+        let event = self.ask(|queue| {
+            let mut topics = [new];
+            // SAFETY: one topic, valid until it is destroyed below.
+            unsafe {
+                sys::rd_kafka_CreateTopics(self.client, topics.as_mut_ptr(), 1, options.0, queue);
+            }
+        });
+        // SAFETY: made above, and not used afterwards.
+        unsafe { sys::rd_kafka_NewTopic_destroy(new) };
+        let event = event?;
+        // SAFETY: the event is of this kind and outlives what is read of it.
+        unsafe {
+            let result = sys::rd_kafka_event_CreateTopics_result(event.0);
+            let mut count = 0;
+            if result.is_null() {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let topics = sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
+            if count == 0 {
+                return Err(RDKafkaErrorCode::Fail.into());
+            }
+            let code = sys::rd_kafka_topic_result_error(*topics);
+            if !code.is_error() {
+                return Ok(());
+            }
+            Err(Refused {
+                code: code.into(),
+                reason: owned(sys::rd_kafka_topic_result_error_string(*topics)),
+            })
         }
     }
 
@@ -386,25 +477,32 @@ impl Requests {
         // SAFETY: the client is alive, as `new` was promised.
         let queue = Queue(unsafe { sys::rd_kafka_queue_new(self.client) });
         send(queue.0);
-        // The request has its own time-out; this one is only for an answer that never comes.
+        // The request has its own time-out; this end is only for an answer that never comes.
         let patience = self.timeout + Duration::from_secs(5);
-        let millis = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue is valid.
-        let event = Event(unsafe { sys::rd_kafka_queue_poll(queue.0, millis) });
-        if event.0.is_null() {
-            return Err(RDKafkaErrorCode::OperationTimedOut.into());
-        }
-        // SAFETY: the event is valid.
-        let code = unsafe { sys::rd_kafka_event_error(event.0) };
-        if code.is_error() {
-            // SAFETY: the text lives as long as the event.
-            let reason = unsafe { owned(sys::rd_kafka_event_error_string(event.0)) };
+        for _ in 0..patience.as_millis() / u128::from(SLICE.unsigned_abs()) {
+            // SAFETY: the queue is valid.
+            let event = Event(unsafe { sys::rd_kafka_queue_poll(queue.0, SLICE) });
+            let never = self.listen();
+            if event.0.is_null() {
+                match never {
+                    // The request would wait for a connection all its time.
+                    Some(told) => return Err(told.code.into()),
+                    None => continue,
+                }
+            }
+            // SAFETY: the event is valid.
+            let code = unsafe { sys::rd_kafka_event_error(event.0) };
+            if !code.is_error() {
+                self.context.forget_error();
+                return Ok(event);
+            }
             return Err(Refused {
                 code: code.into(),
-                reason,
+                // SAFETY: the text lives as long as the event.
+                reason: unsafe { owned(sys::rd_kafka_event_error_string(event.0)) },
             });
         }
-        Ok(event)
+        Err(RDKafkaErrorCode::OperationTimedOut.into())
     }
 }
 

@@ -2,15 +2,16 @@
 //! forbids to change.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::errors;
+use super::errors::{self, Told};
 use crate::config::{Log, StreamsConfig};
 use crate::transport::TransportError;
 
@@ -181,14 +182,32 @@ impl Settings {
 /// What librdkafka tells besides the answers to calls: its log, and errors of the client as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    last_error: Mutex<Option<String>>,
+    told: Mutex<Option<Told>>,
+    doubted: AtomicBool,
 }
 
 impl Context {
     /// The last error of the client as a whole, for the text of one that says only that time ran out.
-    pub(super) fn last_error(&self) -> Option<String> {
-        let last = self.last_error.lock();
-        last.unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn last_error(&self) -> Option<Told> {
+        let told = self.told.lock();
+        told.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps it, unless what was told before says more.
+    pub(super) fn remember(&self, now: Told) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        *told = Some(now.after(told.take()));
+    }
+
+    /// Forgets it, as all is well again.
+    pub(super) fn forget_error(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether a topic or partition seems to have gone since this was asked last. librdkafka tells a reader without a group
+    /// nothing of it, but its log.
+    pub(super) fn doubts(&self) -> bool {
+        self.doubted.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -198,7 +217,13 @@ impl ClientContext for Context {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => tracing::warn!(target: "librdkafka", "{fac}: {message}"),
+            | RDKafkaLogLevel::Error => {
+                tracing::warn!(target: "librdkafka", "{fac}: {message}");
+                let gone = ["Unknown topic", "Unknown partition", "does not exist"];
+                if gone.iter().any(|words| message.contains(words)) {
+                    self.doubted.store(true, Ordering::Relaxed);
+                }
+            }
             RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::info!(target: "librdkafka", "{fac}: {message}");
             }
@@ -208,10 +233,9 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::info!(target: "librdkafka", "{error}: {reason}");
-        let mut last = self
-            .last_error
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *last = Some(reason.to_owned());
+        self.remember(Told {
+            code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
+            reason: reason.to_owned(),
+        });
     }
 }
