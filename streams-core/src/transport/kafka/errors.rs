@@ -11,6 +11,8 @@ pub(super) fn client(what: &str, error: &KafkaError) -> TransportError {
         KafkaError::ClientConfig(_, reason, key, value) => TransportError::Fatal(format!(
             "the client setting `{key} = {value}` is refused: {reason}. The keys are librdkafka's; see docs/kafka.md"
         )),
+        // rdkafka keeps this one's code to itself.
+        KafkaError::AdminOp(code) => of(what, *code),
         _ => match error.rdkafka_error_code() {
             Some(code) => of(what, code),
             None => TransportError::Fatal(format!("{what}: {error}")),
@@ -200,5 +202,25 @@ pub(super) fn classify(code: RDKafkaErrorCode, told: String) -> TransportError {
         | Code::UnknownTopicOrPartition
         | Code::UnknownTopicId => TransportError::Retriable(told),
         _ => TransportError::Fatal(told),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_administrators_error_is_what_its_code_is() {
+        let slow = client(
+            "asking",
+            &KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut),
+        );
+        assert!(matches!(slow, TransportError::Retriable(_)), "{slow:?}");
+        let code = RDKafkaErrorCode::ClusterAuthorizationFailed;
+        let forbidden = client("asking", &KafkaError::AdminOp(code));
+        assert!(
+            matches!(forbidden, TransportError::Unauthorized(_)),
+            "{forbidden:?}"
+        );
     }
 }
