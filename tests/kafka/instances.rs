@@ -15,7 +15,7 @@ pub(crate) const APP: &str = "KAFKA_TEST_APP";
 /// Its settings, `key=value` a line.
 const SETTINGS: &str = "KAFKA_TEST_SETTINGS";
 /// Nothing here takes that long unless it hangs.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(120);
 
 pub(crate) type Settings = Vec<(String, String)>;
 
@@ -31,7 +31,7 @@ pub(crate) fn settings(bootstrap: &str, state: &Path, more: &[(&str, &str)]) -> 
         ("statestore.cache.max.bytes", "0"),
         ("poll.ms", "20"),
         ("consumer.heartbeat.interval.ms", "200"),
-        ("consumer.session.timeout.ms", "120000"),
+        ("consumer.session.timeout.ms", "300000"),
     ];
     let all = common.iter().chain(more);
     all.map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
@@ -57,6 +57,8 @@ pub(crate) fn here(cluster: &Cluster, state: &Path, more: &[(&str, &str)]) -> St
 pub(crate) struct Instance {
     pub(crate) process: Process,
     log: PathBuf,
+    /// How long the log was when it was started.
+    begun: usize,
 }
 
 impl Instance {
@@ -65,6 +67,7 @@ impl Instance {
         let this = std::env::current_exe().expect("a test has a path");
         let lines: Vec<String> = settings.iter().map(|(k, v)| format!("{k}={v}")).collect();
         let log = dir.join("log");
+        let begun = fs::read(&log).map_or(0, |before| before.len());
         let program = match prefix {
             [] => Program::new(this),
             [first, rest @ ..] => Program::new(first).args(rest).arg(this),
@@ -76,7 +79,11 @@ impl Instance {
             .log_to(&log)
             .and_then(Program::start)
             .unwrap_or_else(|error| panic!("{error}"));
-        Instance { process, log }
+        Instance {
+            process,
+            log,
+            begun,
+        }
     }
 
     pub(crate) fn start(app: &str, dir: &Path, settings: &Settings) -> Self {
@@ -90,15 +97,15 @@ impl Instance {
 
     /// The states that it has been in, in order, over all its starts.
     pub(crate) fn states(&self) -> Vec<String> {
-        let log = self.log();
-        let states = log.lines().filter_map(|l| l.strip_prefix("state "));
-        states.map(str::to_owned).collect()
+        states(&self.log())
     }
 
-    /// Waits until it is in a state.
+    /// Waits until this start of it is in a state; it listens to signals then.
     pub(crate) fn wait_for(&mut self, state: &str) {
         eventually(&format!("an instance is {state}"), || {
-            let there = self.states().last().is_some_and(|s| s == state);
+            let log = self.log();
+            let own = states(log.get(self.begun..).unwrap_or_default());
+            let there = own.last().is_some_and(|s| s == state);
             let ended = self.process.try_wait().expect("it can be waited for");
             assert!(there || ended.is_none(), "it ended:\n{}", self.log());
             there
@@ -110,6 +117,11 @@ impl Instance {
         let status = self.process.stop(SOON).expect("it can be stopped");
         assert!(status.success(), "{status}:\n{}", self.log());
     }
+}
+
+fn states(log: &str) -> Vec<String> {
+    let states = log.lines().filter_map(|l| l.strip_prefix("state "));
+    states.map(str::to_owned).collect()
 }
 
 /// The process itself: prints each state, ends when it is told to.
