@@ -148,6 +148,9 @@ impl Settings {
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
             .set("client.id", client_id)
+            // Kafka Streams' own; librdkafka would leave a broker that is back alone for up to 10 s.
+            .set("reconnect.backoff.ms", "50")
+            .set("reconnect.backoff.max.ms", "1000")
             .set_log_level(RDKafkaLogLevel::Info);
         for (key, value) in role.defaults() {
             config.set(*key, *value);
