@@ -511,6 +511,7 @@ pub fn transport_class(e: &TransportError) -> ErrorClass {
         | TransportError::RecordTooLarge { .. }
         | TransportError::OffsetOutOfRange { .. }
         | TransportError::Unauthorized(_)
+        | TransportError::Unauthenticated(_)
         | TransportError::Fatal(_) => ErrorClass::Fatal,
     }
 }

@@ -132,7 +132,9 @@ pub(crate) fn resolve(
         return Err(TopologyError::Empty.into());
     }
     let unreachable = |error: TransportError| match error {
-        TransportError::Retriable(reason) => TopologyError::Unreachable { reason }.into(),
+        TransportError::Retriable(reason) | TransportError::Unauthenticated(reason) => {
+            TopologyError::Unreachable { reason }.into()
+        }
         other => Error::from(other),
     };
     let checked = match check::check(descriptor, config, overrides, admin) {

@@ -50,6 +50,9 @@ pub enum TransportError {
     /// The log's rights forbid it. The text says what to whom, and what to do.
     #[error("not authorized: {0}")]
     Unauthorized(String),
+    /// The log does not let this client in: its credentials are wrong, or of a kind that it does not take.
+    #[error("not let in: {0}")]
+    Unauthenticated(String),
     /// A record exceeds the topic's `max.message.bytes`. Nothing of its outbox was queued.
     #[error("a record of {size} bytes for topic `{topic}` exceeds its max.message.bytes = {limit}")]
     RecordTooLarge {

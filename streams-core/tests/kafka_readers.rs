@@ -403,7 +403,7 @@ fn wrong_credentials() {
         consumer.assign(&[(at(&topic, 0), 0)]).unwrap_err(),
     ] {
         assert!(
-            matches!(error, TransportError::Unauthorized(_)),
+            matches!(error, TransportError::Unauthenticated(_)),
             "{error:?}"
         );
         assert!(error.to_string().contains("uthentication"), "{error}");

@@ -185,7 +185,9 @@ impl KafkaConsumer {
                 errors::client("reading", &error),
                 self.client.0.context().last_error(),
             ) {
-                failed @ TransportError::Unauthorized(_) => return Err(failed),
+                failed @ (TransportError::Unauthorized(_) | TransportError::Unauthenticated(_)) => {
+                    return Err(failed);
+                }
                 failed => tracing::debug!("{failed}"),
             }
         }

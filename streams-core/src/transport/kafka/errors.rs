@@ -79,6 +79,9 @@ pub(super) fn because(error: TransportError, told: Option<Told>) -> TransportErr
         (TransportError::Unauthorized(what), Some(told)) => {
             TransportError::Unauthorized(format!("{what}; {}", told.reason))
         }
+        (TransportError::Unauthenticated(what), Some(told)) => {
+            TransportError::Unauthenticated(format!("{what}; {}", told.reason))
+        }
         (error, _) => error,
     }
 }
@@ -149,11 +152,11 @@ pub(super) fn classify(code: RDKafkaErrorCode, told: String) -> TransportError {
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed
-        | Code::DelegationTokenAuthorizationFailed
-        | Code::Authentication
+        | Code::DelegationTokenAuthorizationFailed => TransportError::Unauthorized(told),
+        Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::UnsupportedSASLMechanism
-        | Code::IllegalSASLState => TransportError::Unauthorized(told),
+        | Code::IllegalSASLState => TransportError::Unauthenticated(told),
         Code::BrokerTransportFailure
         | Code::Resolve
         | Code::AllBrokersDown

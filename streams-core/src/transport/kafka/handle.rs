@@ -90,7 +90,10 @@ impl Failure {
         self.is(Code::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
             || self.is(Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
             || self.is(Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
-            || matches!(self.class(String::new()), TransportError::Unauthorized(_))
+            || matches!(
+                self.class(String::new()),
+                TransportError::Unauthorized(_) | TransportError::Unauthenticated(_)
+            )
     }
 
     /// Whether brokers do not know a topic.
