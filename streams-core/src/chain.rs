@@ -73,13 +73,19 @@ impl<CK, CV> TableChain<CK, CV> {
     {
         let Record {
             key,
-            value: Change { new, old },
+            value:
+                Change {
+                    new,
+                    old,
+                    is_latest,
+                },
             timestamp,
             headers,
         } = self.0;
         let value = Change {
             new: new.map(V::of).filter(|v| !v.is_null()),
             old: old.map(V::of).filter(|v| !v.is_null()),
+            is_latest,
         };
         Record {
             key: K::of(key),
@@ -112,7 +118,7 @@ impl<K, V> TableChain<K, Option<V>> {
     #[inline(always)]
     #[must_use]
     pub fn present(mut self) -> Record<K, Change<Option<V>>> {
-        let Change { new, old } = &mut self.0.value;
+        let Change { new, old, .. } = &mut self.0.value;
         new.take_if(|value| value.is_none());
         old.take_if(|value| value.is_none());
         self.0

@@ -255,10 +255,7 @@ pub fn to_table<K, V>(record: Record<K, Option<V>>) -> Record<K, Change<V>> {
     } = record;
     Record {
         key,
-        value: Change {
-            new: value,
-            old: None,
-        },
+        value: Change::new(value, None),
         timestamp,
         headers,
     }
@@ -269,7 +266,7 @@ pub fn to_table<K, V>(record: Record<K, Option<V>>) -> Record<K, Change<V>> {
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some(2), old: Some(1) }, 0);
+/// let update = Record::new("a", Change::new(Some(2), Some(1)), 0);
 /// assert_eq!(ops::to_stream(update).value, Some(2));
 /// ```
 #[inline(always)]
@@ -282,7 +279,7 @@ pub fn to_stream<K, V>(record: Record<K, Change<V>>) -> Record<K, Option<V>> {
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some(2), old: Some(1) }, 0);
+/// let update = Record::new("a", Change::new(Some(2), Some(1)), 0);
 /// assert_eq!(ops::to_stream_present(update), Some(Record::new("a", 2, 0)));
 /// ```
 #[inline(always)]
@@ -306,7 +303,7 @@ pub fn to_stream_present<K, V>(record: Record<K, Change<V>>) -> Option<Record<K,
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some(2), old: None }, 0);
+/// let update = Record::new("a", Change::new(Some(2), None), 0);
 /// assert_eq!(ops::table_filter(update, |_, n| *n > 3).value.new, None);
 /// ```
 #[inline(always)]
@@ -317,6 +314,7 @@ pub fn table_filter<K, V>(
     map_values_with_key(record, |key, change| Change {
         new: change.new.filter(|value| predicate(key, value)),
         old: change.old.filter(|value| predicate(key, value)),
+        is_latest: change.is_latest,
     })
 }
 
@@ -325,7 +323,7 @@ pub fn table_filter<K, V>(
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some(2), old: None }, 0);
+/// let update = Record::new("a", Change::new(Some(2), None), 0);
 /// assert_eq!(ops::table_filter_not(update, |_, n| *n > 3).value.new, Some(2));
 /// ```
 #[inline(always)]
@@ -341,7 +339,7 @@ pub fn table_filter_not<K, V>(
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some(2), old: Some(1) }, 0);
+/// let update = Record::new("a", Change::new(Some(2), Some(1)), 0);
 /// assert_eq!(ops::new_only(update).value.old, None);
 /// ```
 #[inline(always)]
@@ -356,14 +354,14 @@ pub fn new_only<K, V>(mut record: Record<K, Change<V>>) -> Record<K, Change<V>> 
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = |old, new| ops::table_filter(Record::new("a", Change { new, old }, 0), |_, n| *n > 3);
+/// let update = |old, new| ops::table_filter(Record::new("a", Change::new(new, old), 0), |_, n| *n > 3);
 /// assert!(ops::not_absent(update(None, Some(2))).is_none());
 /// assert!(ops::not_absent(update(Some(1), Some(2))).is_none());
 /// assert!(ops::not_absent(update(Some(4), Some(2))).is_some());
 /// ```
 #[inline(always)]
 pub fn not_absent<K, V>(record: Record<K, Change<V>>) -> Option<Record<K, Change<V>>> {
-    let Change { new, old } = &record.value;
+    let Change { new, old, .. } = &record.value;
     if new.is_none() && old.is_none() {
         None
     } else {
@@ -376,7 +374,7 @@ pub fn not_absent<K, V>(record: Record<K, Change<V>>) -> Option<Record<K, Change
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some("xy"), old: None }, 0);
+/// let update = Record::new("a", Change::new(Some("xy"), None), 0);
 /// assert_eq!(ops::table_map_values(update, str::len).value.new, Some(2));
 /// ```
 #[inline(always)]
@@ -392,7 +390,7 @@ pub fn table_map_values<K, V, V2>(
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// let update = Record::new("a", Change { new: Some("xy"), old: None }, 0);
+/// let update = Record::new("a", Change::new(Some("xy"), None), 0);
 /// let r = ops::table_map_values_with_key(update, |key, value| format!("{key}:{value}"));
 /// assert_eq!(r.value.new.as_deref(), Some("a:xy"));
 /// ```
@@ -404,5 +402,6 @@ pub fn table_map_values_with_key<K, V, V2>(
     map_values_with_key(record, |key, change| Change {
         new: change.new.map(|value| mapper(key, value)),
         old: change.old.map(|value| mapper(key, value)),
+        is_latest: change.is_latest,
     })
 }

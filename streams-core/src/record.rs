@@ -143,6 +143,20 @@ pub struct Change<V> {
     pub new: Option<V>,
     /// The value until now; `None` also where no consumer of the table asked for old values.
     pub old: Option<V>,
+    /// Whether the table has no later value of the key. Only versioned tables have others: updates of the past.
+    pub is_latest: bool,
+}
+
+impl<V> Change<V> {
+    /// An update to the key's latest value, as all are but those of versioned tables.
+    #[inline(always)]
+    pub const fn new(new: Option<V>, old: Option<V>) -> Self {
+        Change {
+            new,
+            old,
+            is_latest: true,
+        }
+    }
 }
 
 /// A record's bytes as a source hands them to a task.

@@ -201,7 +201,7 @@ impl<K, V> TableStore<K, V> {
         };
         Ok(Record {
             key,
-            value: Change { new, old },
+            value: Change::new(new, old),
             timestamp: entry.timestamp,
             headers: entry.headers.clone(),
         })
@@ -433,7 +433,7 @@ impl<CK, CV, K, V> Grouped<CK, CV, K, V> {
         let new = new.map(declared).filter(|v| !v.is_null());
         Ok(Some(Record {
             key,
-            value: Change { new, old },
+            value: Change::new(new, old),
             timestamp,
             headers,
         }))
