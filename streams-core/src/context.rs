@@ -15,11 +15,14 @@ use crate::record::{
 };
 use crate::serde::{Serde, SerdeError};
 use crate::store::TaskStores;
+use crate::time::Clock;
 use crate::topology::{SourceDescriptor, TopologyDescriptor};
 
 mod state;
+mod times;
 pub(crate) use state::{Forward, Put};
 use state::{State, StoreSlot};
+use times::Times;
 
 /// What a [`TaskContext`] is made of.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct TaskContextParts {
     pub globals: Vec<Arc<dyn ByteReader>>,
     /// What becomes of records that cannot be read.
     pub deserialization_handler: DeserializationHandler,
+    /// The clock whose wall time operators see.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Everything that processing a record may touch.
@@ -53,6 +58,8 @@ pub struct TaskContext {
     deserialization_handler: DeserializationHandler,
     sources: &'static [SourceDescriptor],
     state: State,
+    times: Times,
+    clock: Arc<dyn Clock>,
     outbox: Outbox,
     /// Names that sinks' closures returned and the topology does not list; their indexes follow the topology's topics.
     dynamic_topics: Vec<Arc<str>>,
@@ -96,6 +103,8 @@ impl TaskContext {
             deserialization_handler: parts.deserialization_handler,
             sources: subtopology.sources,
             state: State::new(slots, parts.stores, parts.cache_max_bytes),
+            times: Times::new(subtopology.times),
+            clock: parts.clock,
             outbox: Outbox::default(),
             dynamic_topics: Vec::new(),
             metadata: RecordMetadata::default(),

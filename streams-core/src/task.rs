@@ -17,6 +17,7 @@ use crate::query::{ByteReader, QueryRegistry};
 use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition};
 use crate::state_dir::{Found, StateDirectory};
 use crate::store::{Direction, StoreError, StoreSettings, StoreSpec, TaskStores};
+use crate::time::Clock;
 use crate::topics::ResolvedTopology;
 use crate::topology::{Changelog, StoreBackend, StoreDescriptor, TopicRole};
 use crate::transport::{Admin, CommittedOffset, Fetched, TopicInfo};
@@ -49,6 +50,7 @@ pub(crate) struct TaskParts<'a> {
     /// A reader for each global table.
     pub(crate) globals: Vec<Arc<dyn ByteReader>>,
     pub(crate) cache_max_bytes: usize,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A task that this worker has.
@@ -134,7 +136,8 @@ impl Task {
             })
             .collect();
         let (opened, wiped) = open_stores(parts.state, id, &specs, config)?;
-        let cx = TaskContext::new(TaskContextParts {
+        let stream_times = opened.checkpoint().stream_times.clone();
+        let mut cx = TaskContext::new(TaskContextParts {
             topology: topology.descriptor,
             task: id,
             topics: topology.names.clone(),
@@ -143,7 +146,11 @@ impl Task {
             deserialization_handler: config.deserialization_handler,
             stores: opened,
             cache_max_bytes: parts.cache_max_bytes,
+            clock: parts.clock,
         })?;
+        for (name, time) in &stream_times {
+            cx.restore_time(name, *time);
+        }
         Ok(Task {
             id,
             phase: Phase::New,
@@ -201,6 +208,19 @@ impl Task {
     /// Where a source's reading begins.
     pub(crate) fn start_at(&mut self, source: usize, offset: i64, partition_time: Timestamp) {
         self.group.start(source, offset, partition_time);
+    }
+
+    /// Sets its operators' times to those that the group committed with the offsets, under these names; the later one where
+    /// partitions disagree. What they do not say stays as the state has it.
+    pub(crate) fn restore_times(&mut self, committed: &[metadata::Metadata]) {
+        let mut times: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for (name, time) in committed.iter().flat_map(|m| &m.times) {
+            let latest = times.entry(name).or_insert(*time);
+            *latest = (*latest).max(*time);
+        }
+        for (name, time) in times {
+            self.cx.restore_time(name, time);
+        }
     }
 
     /// Takes what was fetched into its buffers.
@@ -323,15 +343,18 @@ impl Task {
 
     /// What a commit tells the group.
     pub(crate) fn offsets(&self) -> impl Iterator<Item = (TopicPartition, CommittedOffset)> {
-        self.group.positions().map(|(partition, offset, time)| {
-            (
-                partition.clone(),
-                CommittedOffset {
-                    offset,
-                    metadata: metadata::encode(time),
-                },
-            )
-        })
+        let times: Vec<_> = self.cx.times().collect();
+        self.group
+            .positions()
+            .map(move |(partition, offset, time)| {
+                (
+                    partition.clone(),
+                    CommittedOffset {
+                        offset,
+                        metadata: metadata::encode(time, &times),
+                    },
+                )
+            })
     }
 
     /// Remembers the next offsets of the partitions that a flush or commit wrote.
@@ -356,6 +379,8 @@ impl Task {
                 .positions()
                 .map(|(p, offset, _)| (p.clone(), offset))
                 .collect();
+            let times = self.cx.times().map(|(name, time)| (name.into(), time));
+            checkpoint.stream_times.extend(times);
             for (local, store) in self.stores.iter().enumerate() {
                 let next = match store.descriptor.changelog {
                     Changelog::Internal(_) => store.logged,
@@ -374,6 +399,7 @@ impl Task {
                 .commit(checkpoint)
                 .map_err(state_error)?;
         }
+        self.cx.commit_times();
         self.state_is_behind = false;
         Ok(())
     }

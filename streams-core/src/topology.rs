@@ -33,6 +33,9 @@ pub struct SubtopologyDescriptor {
     pub nodes: &'static [NodeDescriptor],
     /// Groups of topics that must have equal partition counts.
     pub copartitioned: &'static [&'static [usize]],
+    /// Its operators' times, by name: `TaskContext::time` counts them in this order. A committed offset's metadata has them under
+    /// these names.
+    pub times: &'static [&'static str],
 }
 
 /// A source of a sub-topology.

@@ -156,6 +156,7 @@ static SHOP: TopologyDescriptor = TopologyDescriptor {
             },
         ],
         copartitioned: &[],
+        times: &[],
     }],
     globals: &[GlobalDescriptor {
         node: "products",
@@ -323,6 +324,7 @@ impl Described {
                 stores: &[],
                 nodes: leak_all(nodes.collect()),
                 copartitioned: &[],
+                times: &[],
             });
         }
         let descriptor = TopologyDescriptor {

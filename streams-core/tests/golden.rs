@@ -95,6 +95,7 @@ impl Task {
             cache_max_bytes: 0,
             globals,
             deserialization_handler: DeserializationHandler::Fail,
+            clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
         };
         let code = T::subtopology(app, subtopology).unwrap();
         Task {

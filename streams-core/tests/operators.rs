@@ -123,6 +123,7 @@ fn topology(scenario: &Scenario, changelog: bool) -> &'static TopologyDescriptor
             stores: leak((0..scenario.stores.len()).collect()),
             nodes: &[],
             copartitioned: &[],
+            times: &[],
         }]),
         globals: leak(globals.into_iter().collect()),
     }))
@@ -255,6 +256,7 @@ fn replay(scenario: &Scenario, process: Process) {
             .map(|_| Arc::clone(&global) as Arc<dyn ByteReader>)
             .collect(),
         deserialization_handler: DeserializationHandler::Fail,
+        clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
     })
     .unwrap();
 

@@ -53,6 +53,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
         stores: &[0],
         nodes: &[],
         copartitioned: &[],
+        times: &[],
     }],
     globals: &[],
 };
@@ -117,6 +118,7 @@ impl Task {
             cache_max_bytes,
             globals: vec![],
             deserialization_handler: DeserializationHandler::Fail,
+            clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
         };
         Task {
             code: Table(table),

@@ -157,10 +157,11 @@ impl TaskContext {
         &mut self.state.cache
     }
 
-    /// Drops everything since the last commit: the record cache, uncommitted puts, and what was to be written.
+    /// Drops everything since the last commit: the record cache, uncommitted puts, operators' times, and what was to be written.
     pub fn abort(&mut self) {
         self.state.cache.clear();
         self.state.stores.abort();
+        self.times.abort();
         self.outbox.clear();
     }
 

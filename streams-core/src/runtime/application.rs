@@ -96,6 +96,7 @@ impl Application {
             config: &self.config,
             globals: self.globals.clone(),
             cache_max_bytes: self.cache_share(caching),
+            clock: self.clock.clone(),
         })
         .map_err(|e| e.in_task(id))
     }

@@ -243,7 +243,7 @@ fn start_reading(
         .inputs()
         .map(|(source, p)| (source, p.clone()))
         .collect();
-    let mut of_task = Vec::new();
+    let (mut of_task, mut times) = (Vec::new(), Vec::new());
     for (source, partition) in inputs {
         let reset = sources
             .get(source)
@@ -253,12 +253,13 @@ fn start_reading(
             return Err(TransportError::UnknownPartition(partition).into());
         };
         let offset = starting_offset(&partition, committed.as_ref(), *range, reset)?;
-        let time = committed
-            .as_ref()
-            .map_or(metadata::UNKNOWN, |c| metadata::decode(&c.metadata));
-        task.start_at(source, offset, time);
+        let metadata = committed.as_ref().map(|c| metadata::decode(&c.metadata));
+        let metadata = metadata.unwrap_or_default();
+        task.start_at(source, offset, metadata.partition_time);
+        times.push(metadata);
         of_task.push((partition, committed));
     }
+    task.restore_times(&times);
     Ok(of_task)
 }
 

@@ -10,23 +10,84 @@ pub(crate) const UNKNOWN: Timestamp = -1;
 const MAGIC: u8 = 2;
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The text for a partition whose highest processed timestamp is `partition_time`.
-pub(crate) fn encode(partition_time: Timestamp) -> String {
+/// What brokers take unless they are told otherwise (`offset.metadata.max.bytes`).
+const MAX_LENGTH: usize = 4096;
+
+/// What a text says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Metadata {
+    /// The highest timestamp that was processed of the partition.
+    pub(crate) partition_time: Timestamp,
+    /// Operators' times by name (Kafka Streams' `ProcessorMetadata`).
+    pub(crate) times: Vec<(String, Timestamp)>,
+}
+
+impl Default for Metadata {
+    fn default() -> Self {
+        Metadata {
+            partition_time: UNKNOWN,
+            times: Vec::new(),
+        }
+    }
+}
+
+/// The text for a partition whose highest processed timestamp is `partition_time`, and a task with these operators' times. Of too
+/// many operators the text says nothing; the state's checkpoint has their times too.
+pub(crate) fn encode(partition_time: Timestamp, times: &[(&str, Timestamp)]) -> String {
     let mut bytes = vec![MAGIC];
     bytes.extend_from_slice(&partition_time.to_be_bytes());
+    let without = bytes.len();
+    if !times.is_empty() {
+        length(&mut bytes, times.len());
+        for (name, time) in times {
+            length(&mut bytes, name.len());
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(&time.to_be_bytes());
+        }
+        if bytes.len().div_ceil(3) * 4 > MAX_LENGTH {
+            bytes.truncate(without);
+        }
+    }
     base64(&bytes)
 }
 
-/// The partition time in a text; unknown where it was written by something else.
-pub(crate) fn decode(text: &str) -> Timestamp {
+fn length(out: &mut Vec<u8>, n: usize) {
+    // What is that long does not fit into a text and is left out.
+    out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes());
+}
+
+/// What a text says; nothing where it was written by something else.
+pub(crate) fn decode(text: &str) -> Metadata {
     // Version 1 had the time alone; both begin alike.
-    let time = from_base64(text).and_then(|bytes| match bytes.split_first() {
-        Some((1 | 2, rest)) => rest
-            .first_chunk::<8>()
-            .map(|time| Timestamp::from_be_bytes(*time)),
-        _ => None,
-    });
-    time.unwrap_or(UNKNOWN)
+    let bytes = from_base64(text).unwrap_or_default();
+    let Some((&(1 | MAGIC), rest)) = bytes.split_first() else {
+        return Metadata::default();
+    };
+    let Some((time, mut rest)) = rest.split_first_chunk::<8>() else {
+        return Metadata::default();
+    };
+    Metadata {
+        partition_time: Timestamp::from_be_bytes(*time),
+        times: operators(&mut rest).unwrap_or_default(),
+    }
+}
+
+fn operators(input: &mut &[u8]) -> Option<Vec<(String, Timestamp)>> {
+    let mut times = Vec::new();
+    for _ in 0..u32::from_be_bytes(take(input)?) {
+        let length = u32::from_be_bytes(take(input)?) as usize;
+        let (name, rest) = input.split_at_checked(length)?;
+        *input = rest;
+        let name = std::str::from_utf8(name).ok()?.to_owned();
+        times.push((name, Timestamp::from_be_bytes(take(input)?)));
+    }
+    Some(times)
+}
+
+fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
+    let (head, rest) = input.split_first_chunk::<N>()?;
+    *input = rest;
+    Some(*head)
 }
 
 /// Base64 with padding (RFC 4648 §4). Thirty lines here spare a dependency.
@@ -79,20 +140,44 @@ mod tests {
     #[test]
     fn the_format_is_kafka_streams() {
         // Magic 2, time 1 700 000 000 000, no processor metadata.
-        assert_eq!(encode(1_700_000_000_000), "AgAAAYvP5WgA");
-        assert_eq!(decode("AgAAAYvP5WgA"), 1_700_000_000_000);
-        assert_eq!(
-            decode(&base64(&[1, 0, 0, 0, 0, 0, 0, 0, 9])),
-            9,
-            "version 1"
-        );
-        assert_eq!(
-            decode(&(encode(7) + &base64(&[0, 0, 0]))),
-            7,
-            "with processor metadata"
-        );
+        assert_eq!(encode(1_700_000_000_000, &[]), "AgAAAYvP5WgA");
+        assert_eq!(decode("AgAAAYvP5WgA").partition_time, 1_700_000_000_000);
+        let version_1 = decode(&base64(&[1, 0, 0, 0, 0, 0, 0, 0, 9]));
+        assert_eq!(version_1.partition_time, 9);
         for foreign in ["", "hello", "AgAA", "\u{fc}", "A"] {
-            assert_eq!(decode(foreign), UNKNOWN);
+            assert_eq!(decode(foreign), Metadata::default());
         }
+    }
+
+    #[test]
+    fn operators_times_are_kafka_streams_processor_metadata() {
+        let text = encode(7, &[("counts", 258), ("w", -1)]);
+        let bytes = [
+            &[2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 2, 0, 0, 0, 6][..],
+            b"counts",
+            &[0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 1],
+            b"w",
+            &[255; 8],
+        ];
+        assert_eq!(text, STANDARD.encode(bytes.concat()));
+        let decoded = decode(&text);
+        assert_eq!(decoded.partition_time, 7);
+        let times = [("counts".to_owned(), 258), ("w".to_owned(), -1)];
+        assert_eq!(decoded.times, times);
+        let bytes = bytes.concat();
+        for cut in 0..bytes.len() {
+            let torn = decode(&base64(&bytes[..cut]));
+            assert!(torn.times.is_empty(), "what is torn says nothing");
+        }
+    }
+
+    #[test]
+    fn more_times_than_a_broker_takes_are_left_out() {
+        let name = "n".repeat(249);
+        let times = vec![(name.as_str(), 1); 11];
+        assert!(encode(7, &times).len() <= MAX_LENGTH);
+        assert_eq!(decode(&encode(7, &times)).times.len(), 11);
+        let times = vec![(name.as_str(), 1); 12];
+        assert_eq!(encode(7, &times), encode(7, &[]));
     }
 }

@@ -75,6 +75,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
                 parents: &[],
             }],
             copartitioned: &[],
+            times: &[],
         },
         SubtopologyDescriptor {
             sources: &[SourceDescriptor {
@@ -85,6 +86,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
             stores: &[0],
             nodes: &[],
             copartitioned: &[],
+            times: &[],
         },
     ],
     globals: &[],
@@ -387,6 +389,7 @@ static MERGED: TopologyDescriptor = TopologyDescriptor {
         stores: &[],
         nodes: &[],
         copartitioned: &[],
+        times: &[],
     }],
     globals: &[],
 };

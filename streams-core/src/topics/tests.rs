@@ -72,12 +72,14 @@ static REKEYED_JOIN: TopologyDescriptor = TopologyDescriptor {
             stores: &[],
             nodes: &[sink(2)],
             copartitioned: &[],
+            times: &[],
         },
         SubtopologyDescriptor {
             sources: &[source(2), source(1)],
             stores: &[0],
             nodes: &[],
             copartitioned: &[&[2, 1]],
+            times: &[],
         },
     ],
     globals: &[],
@@ -97,6 +99,7 @@ const JOIN: TopologyDescriptor = TopologyDescriptor {
         stores: &[],
         nodes: &[],
         copartitioned: &[&[0, 1]],
+        times: &[],
     }],
     globals: &[],
 };
@@ -257,6 +260,7 @@ fn everything_that_does_not_fit_is_told_at_once() {
             stores: &[0],
             nodes: &[sink(2)],
             copartitioned: &[&[0, 1]],
+            times: &[],
         }],
         ..JOIN
     };
@@ -311,6 +315,7 @@ fn the_stores_own_settings_win_over_the_configuration_and_that_over_the_library(
             stores: &[0],
             nodes: &[sink(2)],
             copartitioned: &[],
+            times: &[],
         }],
         ..JOIN
     };

@@ -365,6 +365,7 @@ const _: () = {
                     },
                 ],
                 copartitioned: &[&[0, 1]],
+                times: &[],
             },
             __s::SubtopologyDescriptor {
                 sources: &[__s::SourceDescriptor {
@@ -399,6 +400,7 @@ const _: () = {
                     },
                 ],
                 copartitioned: &[],
+                times: &[],
             },
         ],
         globals: &[__s::GlobalDescriptor {

@@ -132,6 +132,7 @@ const _: () = {
                     },
                 ],
                 copartitioned: &[],
+                times: &[],
             },
             __s::SubtopologyDescriptor {
                 sources: &[__s::SourceDescriptor {
@@ -166,6 +167,7 @@ const _: () = {
                     },
                 ],
                 copartitioned: &[],
+                times: &[],
             },
         ],
         globals: &[],

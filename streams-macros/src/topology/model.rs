@@ -9,6 +9,7 @@ use super::parse::{
     self, Declared, FieldSyntax, Opt, OptValue, OriginSyntax, Partitions, Sink, Source,
     StoreOptions, Syntax, TopologyArgs,
 };
+use super::windows::{self, Emits, Windows};
 use crate::ctxt::Ctxt;
 
 /// Index into `Topology::nodes`.
@@ -93,6 +94,10 @@ pub(crate) struct Op {
     pub(crate) other: Option<(Ident, Option<NodeId>)>,
     /// The partition count of `repartition`.
     pub(crate) partitions: Option<Partitions>,
+    /// What `windowed_by` takes.
+    pub(crate) windows: Option<Windows>,
+    /// What `emit` takes.
+    pub(crate) emits: Option<Emits>,
 }
 
 /// What an operator's name means where it stands.
@@ -361,6 +366,10 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             _ => None,
         };
         let partitions = repartition_count(cx, &syntax);
+        let windows = syntax.args.first().filter(|_| syntax.name == "windowed_by");
+        let windows = windows.and_then(|arg| windows::windows(cx, arg));
+        let emits = syntax.args.first().filter(|_| syntax.name == "emit");
+        let emits = emits.and_then(|arg| windows::emits(cx, arg));
         ops.push(Op {
             name: syntax.name,
             parens: syntax.parens,
@@ -369,6 +378,8 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             options: syntax.options,
             other,
             partitions,
+            windows,
+            emits,
         });
     }
     Chain {

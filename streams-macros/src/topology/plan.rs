@@ -6,6 +6,7 @@ mod describe;
 mod dump;
 pub(crate) mod facts;
 pub(crate) mod old_values;
+mod times;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use super::model::{Node, NodeId, Origin, Topology};
 use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
 
 pub(crate) use self::describe::{DescribedKind, DescribedNode};
+pub(crate) use self::times::{TimeRole, TimeSlot};
 
 /// How a topology runs.
 #[derive(Debug)]
@@ -84,6 +86,8 @@ pub(crate) struct Subtopology {
     pub(crate) nodes: Vec<DescribedNode>,
     /// Topics that must have equal partition counts.
     pub(crate) copartitioned: Vec<Vec<usize>>,
+    /// The times of its operators; a time's place here is its local index.
+    pub(crate) times: Vec<TimeSlot>,
 }
 
 /// A topic that a sub-topology reads, and where its records go.
@@ -260,6 +264,7 @@ pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
     stores(&mut plan);
     entries(&mut plan);
     copartitioned(&mut plan, &internal);
+    times::slots(&mut plan, &internal);
     describe::nodes(&mut plan, &internal);
     plan
 }

@@ -106,6 +106,7 @@ fn subtopology(sub: &Subtopology) -> TokenStream {
     let sources = sub.sources.iter().map(source);
     let stores = numbers(&sub.stores);
     let nodes = sub.nodes.iter().map(node);
+    let times = sub.times.iter().map(|time| &time.name);
     let groups = sub.copartitioned.iter().map(|group| {
         let group = numbers(group);
         mixed!(&[#(#group),*])
@@ -116,6 +117,7 @@ fn subtopology(sub: &Subtopology) -> TokenStream {
             stores: &[#(#stores),*],
             nodes: &[#(#nodes),*],
             copartitioned: &[#(#groups),*],
+            times: &[#(#times),*],
         }
     }
 }

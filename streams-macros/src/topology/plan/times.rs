@@ -1,0 +1,81 @@
+//! Operators' times: which operators keep one, in which sub-topology, and under which name it is committed.
+
+use super::super::kinds::Shape;
+use super::super::model::{Node, NodeId};
+use super::super::windows;
+use super::{Internal, Plan, facts};
+
+/// What an operator keeps a time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeRole {
+    /// The highest timestamp that the operator saw.
+    Stream,
+    /// Up to where windows were emitted when they closed.
+    Emitted,
+}
+
+/// An operator's time.
+#[derive(Debug, Clone)]
+pub(crate) struct TimeSlot {
+    pub(crate) node: NodeId,
+    pub(crate) role: TimeRole,
+    /// The name that it is committed under.
+    pub(crate) name: String,
+}
+
+impl Plan<'_> {
+    /// The local index of a node's time in its sub-topology.
+    pub(crate) fn time(&self, node: NodeId, role: TimeRole) -> Option<usize> {
+        let mut all = self.subtopologies.iter();
+        all.find_map(|sub| {
+            let is = |time: &TimeSlot| time.node == node && time.role == role;
+            sub.times.iter().position(is)
+        })
+    }
+}
+
+/// Gives each sub-topology the times of its operators.
+pub(super) fn slots(plan: &mut Plan<'_>, internal: &Internal) {
+    let topology = plan.topology;
+    for node in &topology.nodes {
+        for (position, role) in asked(node) {
+            let part = facts::part_at(internal, node.id, position);
+            let sub = plan.node(node.id).parts.get(part).copied();
+            let Some(sub) = sub.and_then(|sub| plan.subtopologies.get_mut(sub)) else {
+                continue;
+            };
+            sub.times.push(TimeSlot {
+                node: node.id,
+                role,
+                name: name(node, role),
+            });
+        }
+    }
+}
+
+/// The times that a node's operators keep, each with the operator's position.
+fn asked(node: &Node) -> Vec<(usize, TimeRole)> {
+    let Some(chain) = node.chain() else {
+        return Vec::new();
+    };
+    let mut times = Vec::new();
+    for (position, op) in chain.ops.iter().enumerate() {
+        let Some(row) = op.known() else { continue };
+        if row.on == Shape::WindowedStream && row.yields == Shape::Table {
+            times.push((position, TimeRole::Stream));
+            if windows::emits_on_close(chain) {
+                times.push((position, TimeRole::Emitted));
+            }
+        }
+    }
+    times
+}
+
+/// The name of a time. That of the last emission is the store's name, as in Kafka Streams, which writes it likewise; no store has a
+/// colon in its name.
+fn name(node: &Node, role: TimeRole) -> String {
+    match role {
+        TimeRole::Stream => format!("{}:stream-time", facts::plain(&node.name)),
+        TimeRole::Emitted => facts::store_name(node),
+    }
+}
