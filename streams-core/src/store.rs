@@ -37,7 +37,9 @@ pub use merge::MergedRange;
 pub use reader::{
     CommittedRange, OwnedEntry, PAGE, PagedRange, SingleStoreReader, StoreReader, StoreSnapshot,
 };
-pub use versioned::{Found, History, LATEST_PREFIX, Placed, ReadRow, Validity, VersionedRows};
+pub use versioned::{
+    Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedReader, VersionedRows, key_of_row,
+};
 
 /// A store of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]

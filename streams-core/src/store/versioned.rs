@@ -7,10 +7,13 @@
 use std::ops::Range;
 
 use super::{StoreError, TaskStores};
-use crate::record::Timestamp;
+use crate::query::VisitVersion;
+use crate::record::{Timestamp, Validity};
 
+mod reader;
 mod row;
 
+pub use reader::VersionedReader;
 use row::Row;
 
 /// How long a versioned store keeps the past.
@@ -48,15 +51,6 @@ pub enum Placed {
     Latest,
     /// It was valid until that time.
     Until(Timestamp),
-}
-
-/// When a version is valid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Validity {
-    /// The first moment, in milliseconds.
-    pub from: Timestamp,
-    /// The first moment at which it is not any more; `None` while it is the latest.
-    pub to: Option<Timestamp>,
 }
 
 /// A version that was found. Its value lies in [`VersionedRows::value`] until the next call.
@@ -180,6 +174,22 @@ impl VersionedRows {
     #[must_use]
     pub fn value(&self, found: &Found) -> &[u8] {
         self.bytes.get(found.at.clone()).unwrap_or_default()
+    }
+
+    /// The latest value of a key as it is stored: eight bytes of its time, then itself.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn latest_stored<'s>(
+        &mut self,
+        stores: &'s mut TaskStores,
+        store: usize,
+        key: &[u8],
+    ) -> Result<Option<&'s [u8]>, StoreError> {
+        self.key.clear();
+        self.key.push(LATEST);
+        self.key.extend_from_slice(key);
+        stores.get(store, &self.key)
     }
 
     /// Puts a version; `None` ends the one before at its time.
@@ -369,6 +379,21 @@ impl VersionedRows {
         self.find_as_of(&mut Of { stores, store }, key, time)
     }
 
+    /// Shows every version of a key that is there, the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn all(
+        &mut self,
+        stores: &mut TaskStores,
+        store: usize,
+        key: &[u8],
+        visit: VisitVersion<'_>,
+    ) -> Result<(), StoreError> {
+        let mut of = Of { stores, store };
+        self.find_all(&mut of, key, Timestamp::MIN, Timestamp::MAX, visit)
+    }
+
     /// [`VersionedRows::latest`] of whatever rows.
     ///
     /// # Errors
@@ -455,7 +480,7 @@ impl VersionedRows {
         key: &[u8],
         from: Timestamp,
         to: Timestamp,
-        visit: &mut dyn FnMut(Validity, &[u8]),
+        visit: VisitVersion<'_>,
     ) -> Result<(), R::Error> {
         if let Some(found) = self.find_latest(rows, key)?
             && found.validity.from <= to
@@ -553,6 +578,16 @@ impl VersionedRows {
 const MALFORMED: StoreError = StoreError::Malformed {
     what: "a row of a versioned store",
 };
+
+/// The key of a row: of a latest value, or of the past.
+#[must_use]
+pub fn key_of_row(row: &[u8]) -> Option<&[u8]> {
+    match row.split_first() {
+        Some((&LATEST, key)) => Some(key),
+        Some((..=0x7f, _)) => row.get(8..),
+        _ => None,
+    }
+}
 
 #[cfg(test)]
 mod tests;
