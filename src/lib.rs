@@ -8,6 +8,12 @@ pub use streams_core::config::{ProcessingGuarantee, StateRestoreListener, Stream
 pub use streams_core::error::{Error, Result};
 pub use streams_core::generated::Topology;
 pub use streams_core::handles::{GlobalKTable, KStream, KTable};
+pub use streams_core::processor::{
+    self, Context, Entries, FixedKeyProcessor, FixedKeyRecord, InitContext, KeyValueStore,
+    ProcessingError, ProcessingResult, Processor, ProcessorContext, ProcessorTest, Punctuation,
+    Punctuator, ReadOnlyKeyValueStore, SourceMetadata, TimestampedKeyValueStore, ValueAndTimestamp,
+    ValueTransformer,
+};
 pub use streams_core::query::QueryError;
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
 pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, Statistics};
@@ -15,7 +21,7 @@ pub use streams_core::serde::{Json, Serde, SerdeError};
 pub use streams_core::test_driver::{
     self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
 };
-pub use streams_macros::{Json, topology};
+pub use streams_macros::{Json, processor, topology};
 
 mod progress;
 
@@ -34,8 +40,11 @@ pub use streams_core::{
 /// Everything that a topology needs: `use kstreams::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        GlobalKTable, Headers, Json, KStream, KTable, ProcessingGuarantee, Record, Serde,
-        StreamsConfig, topology,
+        Context, FixedKeyProcessor, FixedKeyRecord, GlobalKTable, Headers, InitContext, Json,
+        KStream, KTable, KeyValueStore, ProcessingError, ProcessingGuarantee, ProcessingResult,
+        Processor, ProcessorTest, Punctuation, Punctuator, ReadOnlyKeyValueStore, Record, Serde,
+        StreamsConfig, Timestamp, TimestampedKeyValueStore, ValueAndTimestamp, ValueTransformer,
+        processor, topology,
     };
 }
 

@@ -111,6 +111,7 @@ const CONFINED: &[Confined] = &[
 const GENERATORS: &[&str] = &[
     "streams-macros/src/json.rs",
     "streams-macros/src/topology/emit",
+    "streams-macros/src/processor/emit.rs",
     "streams-macros/src/topology/obligations",
     "streams-macros/src/topology/fallback",
     "streams-macros/src/json",

@@ -22,13 +22,20 @@ pub use crate::edge::edge;
 pub use crate::error::Error;
 pub use crate::error::{TaskError, TaskResult};
 pub use crate::generated::{
-    Bound, Flushed, SubTopology, TaskOf, Topology, unknown_source, unknown_store,
-    unknown_subtopology,
+    Bound, Flushed, SubTopology, TaskOf, Topology, unknown_processor, unknown_source,
+    unknown_store, unknown_subtopology,
 };
 pub use crate::global_table::GlobalTable;
 pub use crate::handles::{GlobalKTable, KStream, KTable};
 pub use crate::obligations::copartitioned;
 pub use crate::ops;
+pub use crate::processor::{
+    Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyValueStore, Named, NoOutput,
+    OldValue, Output, ProcessingResult, ProcessorDefinition, ProcessorSlot, ProcessorStore,
+    Punctuation, Punctuator, ReadOnlyKeyValueStore, SharedAs, SharesStore, StorePlace,
+    TimestampedKeyValueStore, joined, outputs_are_read, process, process_values, punctuate,
+    shared_stores_are_given, shared_with, stateful_is_partitioned, stores_differ, transform_values,
+};
 pub use crate::query::QueryRegistry;
 pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 pub use crate::runtime::{Running, start};

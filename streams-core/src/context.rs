@@ -18,8 +18,13 @@ use crate::store::TaskStores;
 use crate::time::Clock;
 use crate::topology::{SourceDescriptor, TopologyDescriptor};
 
+mod processing;
+mod punctuation;
 mod state;
 mod times;
+pub(crate) use processing::Access;
+pub use punctuation::PunctuationType;
+pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
 pub(crate) use state::{Forward, Put};
 use state::{State, StoreSlot};
 use times::Times;
@@ -67,6 +72,11 @@ pub struct TaskContext {
     source: usize,
     skipped: bool,
     dropped_records: u64,
+    /// The highest timestamp of the task's records so far, the one being processed included; -1 before the first.
+    stream_time: Timestamp,
+    pub(crate) punctuations: Punctuations,
+    /// Whether a processor asked for a commit.
+    commit_requested: bool,
     pub(crate) scratch: Scratch,
 }
 
@@ -111,6 +121,9 @@ impl TaskContext {
             source: 0,
             skipped: false,
             dropped_records: 0,
+            stream_time: -1,
+            punctuations: Punctuations::default(),
+            commit_requested: false,
             scratch: Scratch::default(),
         })
     }

@@ -33,6 +33,28 @@ pub trait SubTopology: Send {
     /// # Errors
     /// What stops the task.
     fn flushed(&mut self, store: usize, entry: Flushed<'_>, cx: &mut TaskContext) -> TaskResult;
+    /// The task's state is restored: its processors get ready.
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn init(&mut self, _cx: &mut TaskContext) -> TaskResult {
+        Ok(())
+    }
+    /// A punctuator is due: `processor` counts the sub-topology's processors, `function` what this one has scheduled.
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn punctuate(
+        &mut self,
+        processor: usize,
+        _function: usize,
+        _now: Timestamp,
+        _cx: &mut TaskContext,
+    ) -> TaskResult {
+        Err(unknown_processor(processor))
+    }
+    /// The task ends: so do its processors.
+    fn close(&mut self) {}
 }
 
 /// What generated code implements for a sub-topology's task struct.
@@ -59,6 +81,29 @@ pub trait TaskOf<A>: Send {
         entry: Flushed<'_>,
         cx: &mut TaskContext,
     ) -> TaskResult;
+    /// As [`SubTopology::init`].
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn init(&mut self, _app: &A, _cx: &mut TaskContext) -> TaskResult {
+        Ok(())
+    }
+    /// As [`SubTopology::punctuate`].
+    ///
+    /// # Errors
+    /// What stops the task.
+    fn punctuate(
+        &mut self,
+        _app: &A,
+        processor: usize,
+        _function: usize,
+        _now: Timestamp,
+        _cx: &mut TaskContext,
+    ) -> TaskResult {
+        Err(unknown_processor(processor))
+    }
+    /// As [`SubTopology::close`].
+    fn close(&mut self) {}
 }
 
 /// A task struct together with the application that its closures see as `self`; so no record costs a clone of the `Arc`.
@@ -81,6 +126,21 @@ impl<A: Send + Sync, T: TaskOf<A>> SubTopology for Bound<A, T> {
     }
     fn flushed(&mut self, store: usize, entry: Flushed<'_>, cx: &mut TaskContext) -> TaskResult {
         self.task.flushed(&self.app, store, entry, cx)
+    }
+    fn init(&mut self, cx: &mut TaskContext) -> TaskResult {
+        self.task.init(&self.app, cx)
+    }
+    fn punctuate(
+        &mut self,
+        processor: usize,
+        function: usize,
+        now: Timestamp,
+        cx: &mut TaskContext,
+    ) -> TaskResult {
+        self.task.punctuate(&self.app, processor, function, now, cx)
+    }
+    fn close(&mut self) {
+        self.task.close();
     }
 }
 
@@ -113,6 +173,13 @@ pub fn unknown_source(source: usize) -> TaskError {
 #[must_use]
 pub fn unknown_store(store: usize) -> TaskError {
     TaskFailure::Internal(format!("the sub-topology has no store {store}")).into()
+}
+
+/// The error of generated code that was asked for a processor that it does not have.
+#[cold]
+#[must_use]
+pub fn unknown_processor(processor: usize) -> TaskError {
+    TaskFailure::Internal(format!("the sub-topology has no processor {processor}")).into()
 }
 
 /// The error of generated code that was asked for a sub-topology that it does not have.

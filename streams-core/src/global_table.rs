@@ -40,6 +40,11 @@ impl<K, V> GlobalTable<K, V> {
         }
     }
 
+    /// The table's index in the topology's.
+    pub(crate) const fn index(self) -> usize {
+        self.index
+    }
+
     /// A stream's record to join with this table.
     #[inline(always)]
     pub fn joining<CK, CV>(self, record: Record<CK, CV>) -> GlobalJoining<CK, CV, K, V, (), ()> {

@@ -17,6 +17,7 @@ pub mod obligations;
 pub mod ops;
 pub mod outbox;
 pub mod partitioner;
+pub mod processor;
 pub mod query;
 pub mod record;
 mod restore;

@@ -190,21 +190,26 @@ pub const fn copartitioned(
     assert!(first_count == second_count, "{}", message.as_str());
 }
 
+/// Stops the compiler with this text.
+pub(crate) const fn refuse(message: &Message) {
+    assert!(message.length == 0, "{}", message.as_str());
+}
+
 /// Text put together at compile time; what does not fit is left out.
-struct Message {
+pub(crate) struct Message {
     bytes: [u8; 512],
     length: usize,
 }
 
 impl Message {
-    const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Message {
             bytes: [0; 512],
             length: 0,
         }
     }
 
-    const fn text(mut self, text: &str) -> Self {
+    pub(crate) const fn text(mut self, text: &str) -> Self {
         let bytes = text.as_bytes();
         let mut i = 0;
         while i < bytes.len() && self.length < self.bytes.len() {
@@ -224,7 +229,7 @@ impl Message {
         }
     }
 
-    const fn as_str(&self) -> &str {
+    pub(crate) const fn as_str(&self) -> &str {
         match std::str::from_utf8(self.bytes.split_at(self.length).0) {
             Ok(text) => text,
             Err(_) => "partition counts differ [KS0301]",

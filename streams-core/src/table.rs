@@ -74,6 +74,11 @@ impl<K, V> TableStore<K, V> {
         self
     }
 
+    /// The store's index in the sub-topology.
+    pub(crate) const fn index(self) -> usize {
+        self.index
+    }
+
     /// A record to aggregate into this table.
     #[inline(always)]
     pub fn grouped<CK, CV>(self, record: Record<CK, CV>) -> Grouped<CK, CV, K, V> {
@@ -140,10 +145,11 @@ impl<K, V> TableStore<K, V> {
             &record.headers,
             cx,
         )?;
-        Ok(forward.now().map(|is_latest| {
-            record.value.is_latest = is_latest;
-            record
-        }))
+        Ok(if forward == Forward::Now {
+            Some(record)
+        } else {
+            None
+        })
     }
 
     /// An update of a filtered table that has a store of its own, where the table before it sends old values or one after
@@ -235,21 +241,6 @@ impl<K, V> TableStore<K, V> {
         }
     }
 
-    /// What a versioned store had under `scratch.key` at a time.
-    fn get_as_of<T: Serde>(self, time: Timestamp, cx: &mut TaskContext) -> TaskResult<Option<T>>
-    where
-        K: Serde,
-        V: Serde,
-    {
-        let Some(stored) = cx.versioned_get(self.index, time)? else {
-            return Ok(None);
-        };
-        match T::deserialize(stored) {
-            Ok(found) => Ok(Some(found)),
-            Err(e) => Err(self.corrupt(e, cx)),
-        }
-    }
-
     /// Puts a value under `scratch.key`. A tombstone's changelog record has the timestamp of the record that caused it.
     #[inline]
     fn put<T: Serde>(
@@ -272,7 +263,7 @@ impl<K, V> TableStore<K, V> {
             Err(reason) => return Err(self.unwritable(RecordPart::Value, reason, cx)),
         };
         let put = if null {
-            Put::Tombstone(timestamp)
+            Put::Tombstone
         } else {
             Put::Scratch(timestamp)
         };
@@ -441,17 +432,13 @@ impl<CK, CV, K, V> Grouped<CK, CV, K, V> {
         let forward = self
             .store
             .put(new.as_ref(), timestamp, record_timestamp, &headers, cx)?;
-        let Some(is_latest) = forward.now() else {
+        if forward == Forward::Later {
             return Ok(None);
-        };
+        }
         let new = new.map(declared).filter(|v| !v.is_null());
         Ok(Some(Record {
             key,
-            value: Change {
-                new,
-                old,
-                is_latest,
-            },
+            value: Change::new(new, old),
             timestamp,
             headers,
         }))
@@ -665,9 +652,6 @@ impl<CK, CV, K, V, Node, Table> Joining<CK, CV, K, V, Node, Table> {
             return Ok(None);
         };
         self.store.set_key(key, cx)?;
-        if cx.is_versioned(self.store.index) {
-            return self.store.get_as_of(self.record.timestamp, cx);
-        }
         Ok(self.store.get(cx)?.map(|(_, value)| value))
     }
 }

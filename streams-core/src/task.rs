@@ -1,28 +1,25 @@
 //! Layer 5. A task: one partition of one sub-topology, with its input buffers, its generated code, its state, and what it
 //! wants written. It processes and commits; when, the worker decides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::StreamsConfig;
-use crate::context::{TaskContext, TaskContextParts};
+use crate::context::{PunctuationType, TaskContext, TaskContextParts};
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::SubTopology;
 use crate::lmdb::LmdbError;
 use crate::outbox::Outbox;
 use crate::query::{ByteReader, QueryRegistry};
-use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition, Validity};
+use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition};
 use crate::state_dir::{Found, StateDirectory};
-use crate::store::{
-    Direction, History, LATEST_PREFIX, StoreError, StoreSettings, StoreSpec, TaskStores,
-    VersionedReader, VersionedRows, key_of_row,
-};
+use crate::store::{Direction, StoreError, StoreSettings, StoreSpec, TaskStores};
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
-use crate::topology::{Changelog, StoreBackend, StoreDescriptor, StoreKind, TopicRole};
+use crate::topology::{Changelog, StoreBackend, StoreDescriptor, TopicRole};
 use crate::transport::{Admin, CommittedOffset, Fetched, TopicInfo};
 
 pub(crate) mod metadata;
@@ -188,9 +185,19 @@ impl Task {
         self.phase = Phase::Restoring;
     }
 
-    /// Says that it is restored.
-    pub(crate) fn set_processing(&mut self) {
+    /// Says that it is restored: its processors get ready.
+    pub(crate) fn set_processing(&mut self) -> TaskResult {
+        self.cx.set_stream_time(self.group.stream_time());
+        self.cx.init(&mut *self.subtopology)?;
         self.phase = Phase::Processing;
+        Ok(())
+    }
+
+    /// Says that it ends, whether or not its work is committed.
+    pub(crate) fn close_processors(&mut self) {
+        if std::mem::replace(&mut self.phase, Phase::New) == Phase::Processing {
+            self.subtopology.close();
+        }
     }
 
     /// Its stores, in the sub-topology's order.
@@ -269,6 +276,9 @@ impl Task {
         };
         self.commit_is_needed = true;
         self.state_is_behind = true;
+        // Processors see the time with this record; one that turns out to be unreadable leaves it where it was.
+        let before = self.group.stream_time();
+        self.cx.set_stream_time(before.max(record.timestamp));
         let raw = RawRecord {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
@@ -280,7 +290,35 @@ impl Task {
         if !self.cx.has_skipped_record() {
             self.group.passed(source, record.timestamp);
         }
+        let stream_time = self.group.stream_time();
+        self.cx.set_stream_time(stream_time);
+        if stream_time != metadata::UNKNOWN {
+            self.punctuate(PunctuationType::StreamTime, stream_time)?;
+        }
         Ok(())
+    }
+
+    /// Calls the punctuators that the wall clock has reached. Tells how many.
+    pub(crate) fn punctuate_wall_clock(&mut self) -> TaskResult<usize> {
+        let now = self.cx.system_time_ms();
+        self.punctuate(PunctuationType::WallClockTime, now)
+    }
+
+    /// When the wall clock reaches the next punctuator, if there is one.
+    pub(crate) fn next_punctuation(&self) -> Option<Timestamp> {
+        self.cx.punctuations.next_wall_clock()
+    }
+
+    fn punctuate(&mut self, of: PunctuationType, now: Timestamp) -> TaskResult<usize> {
+        let mut count = 0;
+        while let Some(due) = self.cx.punctuations.pop(of, now) {
+            self.commit_is_needed = true;
+            self.state_is_behind = true;
+            self.cx.punctuate(&mut *self.subtopology, due, now)?;
+            self.cx.punctuations.called(of, due, now);
+            count += 1;
+        }
+        Ok(count)
     }
 
     /// Passes on what the record cache holds back.
@@ -334,9 +372,9 @@ impl Task {
         self.commit_is_needed
     }
 
-    /// Whether its write buffer is full.
+    /// Whether its write buffer is full, or a processor asked for a commit.
     pub(crate) fn wants_commit(&self) -> bool {
-        self.cx.stores().is_full()
+        self.cx.stores().is_full() || self.cx.is_commit_requested()
     }
 
     /// Next offset and partition time of each partition.
@@ -410,6 +448,7 @@ impl Task {
     /// Everything up to here is committed.
     pub(crate) fn committed(&mut self) {
         self.commit_is_needed = false;
+        self.cx.set_committed();
     }
 
     /// Repartition topics' records that are processed and committed, and may be deleted.
@@ -441,13 +480,7 @@ impl Task {
         let reader = self.cx.stores().reader();
         for (local, store) in self.stores.iter().enumerate() {
             let reader = reader.single(local);
-            let reader: Arc<dyn ByteReader> = match store.descriptor.kind {
-                StoreKind::Versioned { retention } => {
-                    Arc::new(VersionedReader::new(reader, History { retention }))
-                }
-                _ => Arc::new(reader),
-            };
-            queries.register(store.index, self.id.partition, reader);
+            queries.register(store.index, self.id.partition, Arc::new(reader));
         }
     }
 
@@ -463,39 +496,21 @@ impl Task {
         if let Some((_, cached)) = self.cx.cache().dirty(store).find(|(k, _)| *k == key) {
             return Ok(cached.map(<[u8]>::to_vec));
         }
-        let versioned = self.history(store).map(|_| [LATEST_PREFIX, key].concat());
-        let key = versioned.as_deref().unwrap_or(key);
         let found = self.cx.stores_mut().get(store, key).map_err(state_error)?;
         Ok(found.map(<[u8]>::to_vec))
-    }
-
-    /// The history that a store keeps, if it is a versioned one.
-    fn history(&self, store: usize) -> Option<History> {
-        match self.stores.get(store)?.descriptor.kind {
-            StoreKind::Versioned { retention } => Some(History { retention }),
-            _ => None,
-        }
     }
 
     /// Everything in a store, record cache and write buffer included, in the order of the keys.
     pub(crate) fn read_all(&mut self, store: usize) -> TaskResult<BTreeMap<Vec<u8>, Vec<u8>>> {
         let mut all = BTreeMap::new();
-        let latest = self.history(store).map(|_| LATEST_PREFIX);
-        let (from, to) = (
-            latest.map_or(Bound::Unbounded, Bound::Included),
-            Bound::Unbounded,
-        );
-        let prefix = latest.map_or(0, <[u8]>::len);
+        let (from, to) = (Bound::Unbounded, Bound::Unbounded);
         let stored = self
             .cx
             .stores_mut()
             .range(store, from, to, Direction::Forward);
         for entry in stored.map_err(state_error)? {
             let (key, value) = entry.map_err(state_error)?;
-            all.insert(
-                key.get(prefix..).unwrap_or_default().to_vec(),
-                value.to_vec(),
-            );
+            all.insert(key.to_vec(), value.to_vec());
         }
         for (key, value) in self.cx.cache().dirty(store) {
             match value {
@@ -506,45 +521,11 @@ impl Task {
         Ok(all)
     }
 
-    /// Everything in a versioned store, the past included, in the order of the keys; the oldest version of each first.
-    pub(crate) fn read_versions(&mut self, store: usize) -> TaskResult<Vec<Versions>> {
-        let Some(history) = self.history(store) else {
-            return Ok(Vec::new());
-        };
-        let stores = self.cx.stores_mut();
-        let mut keys = BTreeSet::new();
-        let rows = stores.range(
-            store,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-        );
-        for row in rows.map_err(state_error)? {
-            let (row, _) = row.map_err(state_error)?;
-            keys.extend(key_of_row(row).map(<[u8]>::to_vec));
-        }
-        let mut rows = VersionedRows::new(history);
-        let mut all = Vec::new();
-        for key in keys {
-            let mut versions = Vec::new();
-            rows.all(stores, store, &key, &mut |validity, value| {
-                versions.push((validity, value.to_vec()));
-            })
-            .map_err(state_error)?;
-            versions.reverse();
-            all.push((key, versions));
-        }
-        Ok(all)
-    }
-
     /// Closes its state cleanly. What is uncommitted is dropped.
     pub(crate) fn close(self) -> TaskResult {
         self.cx.into_stores().close().map_err(state_error)
     }
 }
-
-/// A key, and its versions.
-pub(crate) type Versions = (Vec<u8>, Vec<(Validity, Vec<u8>)>);
 
 /// The stores, and how many of them were damaged and are empty now.
 fn open_stores(

@@ -72,7 +72,7 @@ pub struct GlobalDescriptor {
 }
 
 /// A topic.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct TopicDescriptor {
     /// The full name for external topics; for internal ones the part after `<application.id>-`.
     pub name: &'static str,
@@ -84,6 +84,34 @@ pub struct TopicDescriptor {
     pub key: TypeDescriptor,
     /// The value's type.
     pub value: TypeDescriptor,
+}
+
+impl TopicDescriptor {
+    /// No topic: what a list of topics is made of before it is filled.
+    #[doc(hidden)]
+    pub const NONE: TopicDescriptor = TopicDescriptor {
+        name: "",
+        role: TopicRole::Changelog,
+        partitions: None,
+        key: TypeDescriptor::inferred(),
+        value: TypeDescriptor::inferred(),
+    };
+}
+
+impl StoreDescriptor {
+    /// No store: what a list of stores is made of before it is filled.
+    #[doc(hidden)]
+    pub const NONE: StoreDescriptor = StoreDescriptor {
+        name: "",
+        node: "",
+        kind: StoreKind::KeyValue,
+        backend: StoreBackend::Lmdb,
+        cache: false,
+        changelog: Changelog::None,
+        changelog_config: &[],
+        key: TypeDescriptor::inferred(),
+        value: TypeDescriptor::inferred(),
+    };
 }
 
 /// What a topic is for.
@@ -110,7 +138,7 @@ impl TopicRole {
 }
 
 /// A state store.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct StoreDescriptor {
     /// The store's name: the field's, or `#[store(name = …)]`.
     pub name: &'static str,
@@ -139,11 +167,6 @@ pub enum StoreKind {
     KeyValue,
     /// `timestamp:8 + value` by key: every DSL table.
     TimestampedKeyValue,
-    /// The latest value of each key, and those before it for a time.
-    Versioned {
-        /// For how long the past is kept, in milliseconds.
-        retention: i64,
-    },
 }
 
 /// Where a store holds its entries.

@@ -8,6 +8,7 @@
 mod ctxt;
 mod json;
 mod paths;
+mod processor;
 mod topology;
 
 /// Makes a struct a topology: each field is a node, or a parameter of the app.
@@ -43,6 +44,39 @@ pub fn topology(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     topology::expand(args.into(), item.into()).into()
+}
+
+/// Makes a struct a processor of the Processor API.
+///
+/// ```text
+/// #[processor(out = (CustomerId, Alert), punctuate(wall_clock = "30s", call = flush))]
+/// struct FraudAlerts {
+///     /// A plain field is a parameter of `FraudAlerts::new`.
+///     limit: u64,
+///     /// Begins as its default.
+///     #[default]
+///     seen_by_now: u64,
+///     /// A store of its own, named `<node>-seen`.
+///     #[store]
+///     seen: KeyValueStore<CustomerId, u64>,
+///     /// One that its topology gives: `process(FraudAlerts::new(…), stores(customers))`.
+///     #[store]
+///     customers: ReadOnlyKeyValueStore<CustomerId, Customer>,
+///     /// A punctuator that is to be cancelled.
+///     #[punctuate(stream_time = "1m", call = tick)]
+///     ticker: Punctuator,
+/// }
+/// ```
+///
+/// `out = (K, V)` says what it forwards, `out(large = (K, V), small = (K, V))` what its outputs are, where there are several;
+/// `fixed_key` belongs to a `FixedKeyProcessor`. It writes `new`; the trait (`Processor`, `FixedKeyProcessor`,
+/// `ValueTransformer`) is yours. `docs/processors.md` is the guide.
+#[proc_macro_attribute]
+pub fn processor(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    processor::expand(args.into(), item.into()).into()
 }
 
 /// Gives a type the wire format JSON: compact, its fields in their order. It needs serde's `Serialize` and `Deserialize`.

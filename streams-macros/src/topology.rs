@@ -1,7 +1,7 @@
 //! `#[topology]`: the pipeline in one function.
 
 pub(crate) mod check;
-mod emit;
+pub(crate) mod emit;
 mod fallback;
 #[cfg(test)]
 mod generated;

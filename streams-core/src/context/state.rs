@@ -8,14 +8,10 @@ use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::{Flushed, SubTopology, unknown_store};
 use crate::outbox::{Outbox, Outgoing};
 use crate::record::{Headers, TaskId, Timestamp};
-use crate::store::{
-    CacheContext, CacheEntry, History, RecordCache, StoreError, TaskStores, VersionedRows,
-};
+use crate::store::{CacheContext, CacheEntry, RecordCache, StoreError, TaskStores};
 use crate::topology::{Changelog, StoreDescriptor, StoreKind};
 
-mod versioned;
-
-const NO_HEADERS: &Headers = &Headers::new();
+pub(super) const NO_HEADERS: &Headers = &Headers::new();
 
 /// Stores, cache, and what is known of each store.
 #[derive(Debug)]
@@ -32,6 +28,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct StoreSlot {
     name: &'static str,
+    kind: StoreKind,
     /// The changelog's topic.
     changelog: Option<usize>,
     cached: bool,
@@ -39,14 +36,13 @@ pub(super) struct StoreSlot {
     sends_old: bool,
     /// Whether the cache got anything since it was last asked to make room.
     grown: bool,
-    /// How a versioned store's rows are read and written.
-    versions: Option<Box<VersionedRows>>,
 }
 
 impl StoreSlot {
     pub(super) fn new(store: &StoreDescriptor) -> Self {
         StoreSlot {
             name: store.name,
+            kind: store.kind,
             changelog: match store.changelog {
                 Changelog::Internal(topic) => Some(topic),
                 Changelog::Source(_) | Changelog::None => None,
@@ -54,12 +50,6 @@ impl StoreSlot {
             cached: store.cache,
             sends_old: false,
             grown: false,
-            versions: match store.kind {
-                StoreKind::Versioned { retention } => {
-                    Some(Box::new(VersionedRows::new(History { retention })))
-                }
-                _ => None,
-            },
         }
     }
 }
@@ -69,8 +59,8 @@ impl StoreSlot {
 pub(crate) enum Put {
     /// `scratch.value`, which begins with this timestamp.
     Scratch(Timestamp),
-    /// Nothing: the key is deleted, at this time where the store keeps times of it.
-    Tombstone(Timestamp),
+    /// Nothing: the key is deleted.
+    Tombstone,
 }
 
 /// What becomes of an update.
@@ -80,28 +70,13 @@ pub(crate) enum Forward {
     Now,
     /// The record cache holds it back.
     Later,
-    /// It goes on at once, as one of the past: a versioned table has a later value of the key.
-    Past,
-    /// A versioned table does not keep what is so long ago.
-    TooOld,
-}
-
-impl Forward {
-    /// Whether the update goes on, and whether it is the latest of its key.
-    pub(crate) fn now(self) -> Option<bool> {
-        match self {
-            Forward::Now => Some(true),
-            Forward::Past => Some(false),
-            Forward::Later | Forward::TooOld => None,
-        }
-    }
 }
 
 impl State {
     pub(super) fn new(slots: Vec<StoreSlot>, stores: TaskStores, cache_max_bytes: usize) -> Self {
         let cache = RecordCache::new(cache_max_bytes, slots.len());
         let slots = slots.into_iter().map(|slot| StoreSlot {
-            cached: slot.cached && slot.versions.is_none() && cache.is_enabled(),
+            cached: slot.cached && cache.is_enabled(),
             ..slot
         });
         State {
@@ -111,6 +86,16 @@ impl State {
             leaving: Vec::new(),
             old: Vec::new(),
         }
+    }
+
+    /// The topic that logs a store's changes.
+    pub(super) fn changelog(&self, store: usize) -> Option<usize> {
+        self.slots.get(store)?.changelog
+    }
+
+    /// The stores, and what the record cache holds back of them.
+    pub(super) fn parts(&mut self) -> (&mut TaskStores, &RecordCache) {
+        (&mut self.stores, &self.cache)
     }
 
     #[cold]
@@ -189,11 +174,6 @@ impl TaskContext {
         self.state.cache.clear();
         self.state.stores.abort();
         self.times.abort();
-        for slot in &mut self.state.slots {
-            if let Some(versions) = &mut slot.versions {
-                versions.forget();
-            }
-        }
         self.outbox.clear();
     }
 
@@ -307,9 +287,6 @@ impl TaskContext {
                 reason: Box::new(reason),
             })
         };
-        if let Some(versions) = &mut slot.versions {
-            return versions.latest_stored(stores, store, key).map_err(failed);
-        }
         if !slot.cached {
             return stores.get(store, key).map_err(failed);
         }
@@ -340,14 +317,11 @@ impl TaskContext {
     ) -> TaskResult<Forward> {
         let (stored, timestamp) = match put {
             Put::Scratch(timestamp) => (Some(self.scratch.value.as_slice()), timestamp),
-            Put::Tombstone(_) => (None, record_timestamp),
+            Put::Tombstone => (None, record_timestamp),
         };
         let Some(slot) = self.state.slots.get_mut(store) else {
             return Err(unknown_store(store));
         };
-        if slot.versions.is_some() {
-            return self.versioned_put(store, put);
-        }
         if !slot.cached {
             let key = &self.scratch.key;
             self.state
@@ -365,6 +339,11 @@ impl TaskContext {
             .cache
             .put(store, &self.scratch.key, stored, &context);
         Ok(Forward::Later)
+    }
+
+    pub(crate) fn store_kind(&self, store: usize) -> StoreKind {
+        let slot = self.state.slots.get(store);
+        slot.map_or(StoreKind::KeyValue, |s| s.kind)
     }
 
     pub(crate) fn store_name(&self, store: usize) -> &'static str {

@@ -67,6 +67,7 @@ pub(crate) struct Progress {
     pub(crate) restoring: usize,
     pub(crate) fetched: usize,
     pub(crate) processed: usize,
+    pub(crate) punctuated: usize,
     pub(crate) flushed: bool,
     pub(crate) committed: bool,
     pub(crate) recovered: bool,
@@ -199,14 +200,15 @@ impl Worker {
         progress.restored = self.restore()?;
         progress.restoring = self.updating.len();
         let wait = if progress.is_idle() && !self.has_work() {
-            self.until_next_commit(wait)
+            self.until_next_commit(self.until_next_punctuation(wait))
         } else if progress.restoring > 0 && self.updating.is_on_thread() && !self.has_work() {
-            self.until_next_commit(wait.min(RESTORING_WAIT))
+            self.until_next_commit(self.until_next_punctuation(wait.min(RESTORING_WAIT)))
         } else {
             Duration::ZERO
         };
         progress.fetched = self.poll(wait)?;
         progress.processed = self.process(RECORDS_PER_STEP)?;
+        progress.punctuated = self.punctuate_wall_clock()?;
         progress.flushed = self.hand_over(progress.processed == 0)?;
         if self.commit_is_due() {
             progress.committed |= self.commit()?;
@@ -298,6 +300,23 @@ impl Worker {
         }
         self.stats.processed += processed as u64;
         Ok(processed)
+    }
+
+    /// Calls the punctuators that the wall clock has reached. Tells how many.
+    pub(crate) fn punctuate_wall_clock(&mut self) -> TaskResult<usize> {
+        let mut count = 0;
+        for (id, task) in self.tasks.iter_mut().filter(|(_, t)| t.is_processing()) {
+            count += task.punctuate_wall_clock().map_err(|e| e.in_task(*id))?;
+        }
+        Ok(count)
+    }
+
+    /// How long the worker may wait for records before a punctuator is due.
+    fn until_next_punctuation(&self, wait: Duration) -> Duration {
+        let next = self.tasks.values().filter_map(Task::next_punctuation).min();
+        let Some(next) = next else { return wait };
+        let left = next.saturating_sub(self.app.clock.now_ms());
+        wait.min(Duration::from_millis(u64::try_from(left).unwrap_or(0)))
     }
 
     /// Whether it has joined, and each of its tasks is processing.

@@ -150,6 +150,11 @@ impl PartitionGroup {
         Some(Next { source, record })
     }
 
+    /// The highest timestamp of the records that were processed so far; -1 before the first.
+    pub(crate) fn stream_time(&self) -> Timestamp {
+        self.stream_time
+    }
+
     /// A source's record was processed, not skipped: time is now at least its timestamp.
     pub(crate) fn passed(&mut self, source: usize, timestamp: Timestamp) {
         if let Some(queue) = self.queues.iter_mut().find(|q| q.source == source) {

@@ -193,7 +193,7 @@ impl Emit<'_> {
 }
 
 /// The user's location with the macro's hygiene: errors point at the user's word, locals stay ours.
-pub(super) fn at(span: Span) -> Span {
+pub(crate) fn at(span: Span) -> Span {
     Span::mixed_site().located_at(span)
 }
 
@@ -215,7 +215,7 @@ fn camel(name: &str) -> String {
 }
 
 /// A type as a person writes it: `Windowed<CustomerId>`.
-pub(super) fn type_text(ty: &Type) -> String {
+pub(crate) fn type_text(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (spaced, tight) in [
         (" :: ", "::"),

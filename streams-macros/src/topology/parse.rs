@@ -391,7 +391,7 @@ fn declared(ty: &Type) -> Option<Declared> {
     }
 }
 
-fn two_types(arguments: &syn::PathArguments) -> Option<(Type, Type)> {
+pub(crate) fn two_types(arguments: &syn::PathArguments) -> Option<(Type, Type)> {
     let syn::PathArguments::AngleBracketed(arguments) = arguments else {
         return None;
     };

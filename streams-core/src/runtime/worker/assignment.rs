@@ -77,7 +77,7 @@ impl Worker {
             }
             task.set_cache_max_bytes(self.app.cache_share(caching));
             task.register(&self.app.queries);
-            task.set_processing();
+            task.set_processing().map_err(|e| e.in_task(*id))?;
             tracing::info!(task = %id, "processing");
         }
         Ok(())
@@ -176,7 +176,8 @@ impl Worker {
     }
 
     fn take_task(&mut self, id: TaskId) -> Option<crate::task::Task> {
-        let task = self.tasks.remove(&id)?;
+        let mut task = self.tasks.remove(&id)?;
+        task.close_processors();
         task.unregister(&self.app.queries);
         self.readers.retain(|_, reader| *reader != id);
         if let Some(clients) = &mut self.clients {

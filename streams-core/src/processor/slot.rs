@@ -1,0 +1,356 @@
+//! A processor in its task. While it works it is out of its slot, so that the nodes behind it may have the task.
+
+use std::fmt;
+
+use super::{
+    Context, FixedKeyProcessor, FixedKeyRecord, Functions, InitContext, NoOutput, ProcessingResult,
+    Processor, ProcessorContext, ProcessorDefinition, ValueTransformer,
+};
+use crate::context::TaskContext;
+use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::record::{Change, Record, Timestamp};
+
+/// A processor of a task.
+pub struct ProcessorSlot<P: ProcessorDefinition> {
+    node: &'static str,
+    /// Its place among the sub-topology's processors.
+    index: usize,
+    /// `None` while it works. Boxed, as it is moved for each record.
+    working: Option<Box<Working<P>>>,
+}
+
+struct Working<P: ProcessorDefinition> {
+    processor: P,
+    functions: Functions<P>,
+}
+
+impl<P: ProcessorDefinition> fmt::Debug for ProcessorSlot<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProcessorSlot").field(&self.node).finish()
+    }
+}
+
+impl<P: ProcessorDefinition> ProcessorSlot<P> {
+    /// The processor of a node. `index` counts the sub-topology's processors, `stores` is the index of its first own store there.
+    #[must_use]
+    pub fn new(node: &'static str, index: usize, stores: usize, mut processor: P) -> Self {
+        processor.bind(stores);
+        let functions = Vec::new();
+        ProcessorSlot {
+            node,
+            index,
+            working: Some(Box::new(Working {
+                processor,
+                functions,
+            })),
+        }
+    }
+
+    /// The task begins.
+    ///
+    /// # Errors
+    /// What its `init` returns.
+    pub fn init<K, V>(&mut self, cx: &mut TaskContext) -> TaskResult
+    where
+        P: Processor<K, V>,
+    {
+        self.begin(cx, Processor::init)
+    }
+
+    /// The task begins, for a processor that keeps keys.
+    ///
+    /// # Errors
+    /// What its `init` returns.
+    pub fn init_values<K, V>(&mut self, cx: &mut TaskContext) -> TaskResult
+    where
+        P: FixedKeyProcessor<K, V>,
+    {
+        self.begin(cx, FixedKeyProcessor::init)
+    }
+
+    /// The task begins, for a transformer of a table's values.
+    ///
+    /// # Errors
+    /// What its `init` returns.
+    pub fn init_transformer<K, V>(&mut self, cx: &mut TaskContext) -> TaskResult
+    where
+        P: ValueTransformer<K, V>,
+    {
+        self.begin(cx, ValueTransformer::init)
+    }
+
+    fn begin(
+        &mut self,
+        cx: &mut TaskContext,
+        init: impl FnOnce(&mut P, &mut InitContext<'_, P>) -> ProcessingResult,
+    ) -> TaskResult {
+        let node = self.node;
+        let Some(working) = &mut self.working else {
+            return Err(missing(node));
+        };
+        // What was scheduled by an attempt that failed is gone with the task that it was for.
+        working.functions.clear();
+        let timestamp = cx.system_time_ms();
+        let mut cx = InitContext {
+            common: ProcessorContext {
+                task: cx,
+                node,
+                timestamp,
+            },
+            functions: &mut working.functions,
+            processor: self.index,
+        };
+        let processor = &mut working.processor;
+        processor
+            .schedule(&mut cx)
+            .and_then(|()| init(processor, &mut cx))
+            .map_err(|e| e.in_node(node))
+    }
+
+    /// The task ends.
+    pub fn close<K, V>(&mut self)
+    where
+        P: Processor<K, V>,
+    {
+        if let Some(working) = &mut self.working {
+            working.processor.close();
+        }
+    }
+
+    /// The task ends, for a processor that keeps keys.
+    pub fn close_values<K, V>(&mut self)
+    where
+        P: FixedKeyProcessor<K, V>,
+    {
+        if let Some(working) = &mut self.working {
+            working.processor.close();
+        }
+    }
+
+    /// The task ends, for a transformer of a table's values.
+    pub fn close_transformer<K, V>(&mut self)
+    where
+        P: ValueTransformer<K, V>,
+    {
+        if let Some(working) = &mut self.working {
+            working.processor.close();
+        }
+    }
+
+    /// The processor itself, to look at.
+    pub(super) fn processor(&mut self) -> Option<&mut P> {
+        self.working.as_mut().map(|working| &mut working.processor)
+    }
+}
+
+#[cold]
+fn missing(node: &'static str) -> TaskError {
+    let text = format!("the processor `{node}` is at work already");
+    TaskFailure::Internal(text).into()
+}
+
+/// Lets a processor work: out of its slot, which `slot` finds in the task, and back.
+#[inline]
+fn work<T, P: ProcessorDefinition, O>(
+    task: &mut T,
+    slot: fn(&mut T) -> &mut ProcessorSlot<P>,
+    timestamp: Timestamp,
+    cx: &mut TaskContext,
+    mut forward: impl FnMut(&mut T, P::Out, &mut TaskContext) -> TaskResult,
+    call: impl FnOnce(&mut P, &mut Context<'_, P>) -> ProcessingResult<O>,
+) -> TaskResult<O> {
+    let ProcessorSlot {
+        node,
+        index,
+        working,
+    } = slot(task);
+    let (node, processor) = (*node, *index);
+    let Some(mut working) = working.take() else {
+        return Err(missing(node));
+    };
+    let mut forward = |record, cx: &mut TaskContext| forward(task, record, cx);
+    let Working {
+        processor: own,
+        functions,
+    } = &mut *working;
+    let mut cx = Context {
+        common: ProcessorContext {
+            task: cx,
+            node,
+            timestamp,
+        },
+        functions,
+        processor,
+        forward: &mut forward,
+    };
+    let result = call(own, &mut cx);
+    slot(task).working = Some(working);
+    result.map_err(|e| e.in_node(node))
+}
+
+/// Hands a record to a processor.
+///
+/// # Errors
+/// What it returns.
+#[inline]
+pub fn process<T, P, K, V>(
+    task: &mut T,
+    slot: fn(&mut T) -> &mut ProcessorSlot<P>,
+    record: Record<K, V>,
+    cx: &mut TaskContext,
+    forward: impl FnMut(&mut T, P::Out, &mut TaskContext) -> TaskResult,
+) -> TaskResult
+where
+    P: Processor<K, V>,
+{
+    let timestamp = record.timestamp;
+    work(task, slot, timestamp, cx, forward, |processor, cx| {
+        processor.process(record, cx)
+    })
+}
+
+/// Hands a record to a processor that keeps keys.
+///
+/// # Errors
+/// What it returns.
+#[inline]
+pub fn process_values<T, P, K, V>(
+    task: &mut T,
+    slot: fn(&mut T) -> &mut ProcessorSlot<P>,
+    record: Record<K, V>,
+    cx: &mut TaskContext,
+    forward: impl FnMut(&mut T, P::Out, &mut TaskContext) -> TaskResult,
+) -> TaskResult
+where
+    P: FixedKeyProcessor<K, V>,
+{
+    let timestamp = record.timestamp;
+    work(task, slot, timestamp, cx, forward, |processor, cx| {
+        processor.process(FixedKeyRecord::of(record), cx)
+    })
+}
+
+/// Hands a table's update to a transformer of its values; the old value, too, where there is one to tell.
+///
+/// # Errors
+/// What it returns.
+#[inline]
+pub fn transform_values<T, P, K, V>(
+    task: &mut T,
+    slot: fn(&mut T) -> &mut ProcessorSlot<P>,
+    record: Record<K, Change<V>>,
+    tells_old: OldValue,
+    cx: &mut TaskContext,
+) -> TaskResult<Record<K, Change<P::Value>>>
+where
+    P: ValueTransformer<K, V>,
+{
+    let Record {
+        key,
+        value: Change {
+            new,
+            old,
+            is_latest,
+        },
+        timestamp,
+        headers,
+    } = record;
+    let value = work(
+        task,
+        slot,
+        timestamp,
+        cx,
+        nothing_behind::<T, P>,
+        |processor, cx| {
+            let new = processor.transform(&key, new, cx)?;
+            let old = match tells_old {
+                OldValue::Told => processor.transform(&key, old, cx)?,
+                OldValue::Unasked => None,
+            };
+            Ok(Change {
+                new,
+                old,
+                is_latest,
+            })
+        },
+    )?;
+    Ok(Record {
+        key,
+        value,
+        timestamp,
+        headers,
+    })
+}
+
+/// Whether a transformed update says the old value: it is transformed anew then, even where there is none, as in Kafka Streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OldValue {
+    /// Somebody after it asks, and the table before it knows.
+    Told,
+    /// Nobody asks.
+    Unasked,
+}
+
+fn nothing_behind<T, P: ProcessorDefinition>(
+    _: &mut T,
+    _: P::Out,
+    _: &mut TaskContext,
+) -> TaskResult {
+    Ok(())
+}
+
+/// Calls a function that a processor has scheduled.
+///
+/// # Errors
+/// What it returns.
+pub fn punctuate<T, P: ProcessorDefinition>(
+    task: &mut T,
+    slot: fn(&mut T) -> &mut ProcessorSlot<P>,
+    function: usize,
+    now: Timestamp,
+    cx: &mut TaskContext,
+    forward: impl FnMut(&mut T, P::Out, &mut TaskContext) -> TaskResult,
+) -> TaskResult {
+    work(task, slot, now, cx, forward, |processor, cx| {
+        match cx.functions.get(function).copied() {
+            Some(call) => call(processor, now, cx),
+            None => Ok(()),
+        }
+    })
+}
+
+/// What a processor forwards, as the record that the chain goes on with.
+pub trait IntoOutput {
+    /// The record's key.
+    type Key;
+    /// The record's value.
+    type Value;
+    /// The record.
+    fn into_output(self) -> Record<Self::Key, Self::Value>;
+}
+
+impl<K, V> IntoOutput for Record<K, V> {
+    type Key = K;
+    type Value = V;
+    #[inline(always)]
+    fn into_output(self) -> Record<K, V> {
+        self
+    }
+}
+
+impl<K, V> IntoOutput for FixedKeyRecord<K, V> {
+    type Key = K;
+    type Value = V;
+    #[inline(always)]
+    fn into_output(self) -> Record<K, V> {
+        self.into_record()
+    }
+}
+
+impl IntoOutput for NoOutput {
+    type Key = ();
+    type Value = ();
+    fn into_output(self) -> Record<(), ()> {
+        match self {}
+    }
+}

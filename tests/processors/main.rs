@@ -1,0 +1,3 @@
+//! The Processor API: processors alone, then in topologies.
+
+mod alone;
