@@ -8,7 +8,7 @@ use serde_json::json;
 use streams_core::config::{Log, StreamsConfig};
 use streams_core::query::ByteReader;
 use streams_core::record::Timestamp;
-use streams_core::store::ExternalStore;
+use streams_core::store::{ExternalStore, History, VersionedReader};
 use streams_core::topology::{
     StoreBackend, StoreDescriptor, StoreKind, TopologyDescriptor, TypeDescriptor,
 };
@@ -113,7 +113,13 @@ fn read(
     for task in tasks.map_err(|e| failed(&e))? {
         let from = from.as_ref().map(Vec::as_slice);
         let to = to.as_ref().map(Vec::as_slice);
-        let read = task.reader.range(from, to, &mut |key, value| {
+        let reader: &dyn ByteReader = match store.kind {
+            StoreKind::Versioned { retention } => {
+                &VersionedReader::new(task.reader.clone(), History { retention })
+            }
+            _ => &task.reader,
+        };
+        let read = reader.range(from, to, &mut |key, value| {
             entries.insert(key.into(), value.into());
             ControlFlow::Continue(())
         });
@@ -137,10 +143,12 @@ fn print(
     };
     let (timestamp, value): (Option<Timestamp>, &[u8]) = match store.kind {
         StoreKind::KeyValue => (None, stored),
-        StoreKind::TimestampedKeyValue => match stored.split_first_chunk() {
-            Some((timestamp, value)) => (Some(Timestamp::from_be_bytes(*timestamp)), value),
-            None => return Err(unreadable("an entry", &"it is shorter than a timestamp")),
-        },
+        StoreKind::TimestampedKeyValue | StoreKind::Versioned { .. } => {
+            match stored.split_first_chunk() {
+                Some((timestamp, value)) => (Some(Timestamp::from_be_bytes(*timestamp)), value),
+                None => return Err(unreadable("an entry", &"it is shorter than a timestamp")),
+            }
+        }
     };
     let key = (store.key.to_json)(Some(key)).map_err(|e| unreadable("a key", &e))?;
     let value = (store.value.to_json)(Some(value)).map_err(|e| unreadable("a value", &e))?;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 
 use crate::query::{QueryError, QueryRegistry, StoreQuery};
+use crate::record::{Timestamp, VersionedRecord};
 use crate::serde::Serde;
 
 /// A stream: an endless sequence of records, each a fact of its own.
@@ -89,4 +90,43 @@ table! {
 table! {
     /// A table of which every instance holds all partitions; a stream joins it by any key.
     GlobalKTable
+}
+
+/// What a table with `#[store(versioned = "…")]` answers besides. Other tables answer with an error.
+impl<K: Serde, V: Serde> KTable<K, V> {
+    /// The value that a key had at a time, as of the last commit. Of times that are longer ago than the store keeps its history
+    /// only a value is told that is still the latest.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when the table is not versioned.
+    pub fn get_as_of(
+        &self,
+        key: &K,
+        time: Timestamp,
+    ) -> Result<Option<VersionedRecord<V>>, QueryError> {
+        self.query.as_of(key, time)
+    }
+
+    /// The values that a key had at any time of a range, the latest first, as of the last commit. What is longer ago than
+    /// the store keeps its history may be there or not.
+    ///
+    /// # Errors
+    /// As [`get_as_of`](Self::get_as_of).
+    pub fn get_versions(
+        &self,
+        key: &K,
+        times: impl RangeBounds<Timestamp>,
+    ) -> Result<Vec<VersionedRecord<V>>, QueryError> {
+        let from = match times.start_bound() {
+            Bound::Included(time) => *time,
+            Bound::Excluded(time) => time.saturating_add(1),
+            Bound::Unbounded => Timestamp::MIN,
+        };
+        let to = match times.end_bound() {
+            Bound::Included(time) => *time,
+            Bound::Excluded(time) => time.saturating_sub(1),
+            Bound::Unbounded => Timestamp::MAX,
+        };
+        self.query.versions(key, from, to)
+    }
 }

@@ -9,6 +9,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use crate::record::{Timestamp, Validity, VersionedRecord};
 use crate::serde::{Serde, SerdeError};
 
 /// What a store's reader fails with.
@@ -16,6 +17,9 @@ pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Is shown an entry's key and value; breaks to end a scan.
 pub type Visit<'a> = &'a mut (dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a);
+
+/// Is shown when a version was valid, and its value.
+pub type VisitVersion<'a> = &'a mut (dyn FnMut(Validity, &[u8]) + 'a);
 
 /// Reads a store's bytes as of its last commit, from any thread.
 pub trait ByteReader: Send + Sync {
@@ -35,7 +39,39 @@ pub trait ByteReader: Send + Sync {
         to: Bound<&[u8]>,
         visit: Visit<'_>,
     ) -> Result<(), ReadError>;
+
+    /// Appends the value that `key` had at a time to `value`, and tells when it was valid; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or keeps no versions.
+    fn as_of(
+        &self,
+        _key: &[u8],
+        _time: Timestamp,
+        _value: &mut Vec<u8>,
+    ) -> Result<Option<Validity>, ReadError> {
+        Err(NotVersioned.into())
+    }
+
+    /// Shows the versions of `key` that were valid at any moment between two (both included), the latest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or keeps no versions.
+    fn versions(
+        &self,
+        _key: &[u8],
+        _from: Timestamp,
+        _to: Timestamp,
+        _visit: VisitVersion<'_>,
+    ) -> Result<(), ReadError> {
+        Err(NotVersioned.into())
+    }
 }
+
+/// A store that keeps only the latest values was asked for others.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the store keeps only latest values: add `versioned = \"…\"` to its `#[store]`")]
+pub struct NotVersioned;
 
 impl fmt::Debug for dyn ByteReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,6 +245,64 @@ impl StoreQuery {
             }
         }
         Ok(None)
+    }
+
+    /// The value that a key had at a time.
+    pub(crate) fn as_of<K: Serde, V: Serde>(
+        &self,
+        key: &K,
+        time: Timestamp,
+    ) -> Result<Option<VersionedRecord<V>>, QueryError> {
+        let readers = self.readers()?;
+        let key = self.key_bytes(key)?;
+        let mut value = Vec::new();
+        for (_, reader) in readers {
+            let found = reader.as_of(&key, time, &mut value);
+            if let Some(validity) = found.map_err(|reason| self.unreadable(reason))? {
+                return self.version(validity, &value).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The values that a key had between two times, both included, the latest first.
+    pub(crate) fn versions<K: Serde, V: Serde>(
+        &self,
+        key: &K,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<VersionedRecord<V>>, QueryError> {
+        let readers = self.readers()?;
+        let key = self.key_bytes(key)?;
+        let mut all: Vec<(Validity, Vec<u8>)> = Vec::new();
+        for (_, reader) in readers {
+            let read = reader.versions(&key, from, to, &mut |validity, value| {
+                all.push((validity, value.to_vec()));
+            });
+            read.map_err(|reason| self.unreadable(reason))?;
+        }
+        all.iter()
+            .map(|(validity, value)| self.version(*validity, value))
+            .collect()
+    }
+
+    fn version<V: Serde>(
+        &self,
+        validity: Validity,
+        value: &[u8],
+    ) -> Result<VersionedRecord<V>, QueryError> {
+        Ok(VersionedRecord {
+            value: self.deserialize(value)?,
+            valid_from: validity.from,
+            valid_to: validity.to,
+        })
+    }
+
+    fn unreadable(&self, reason: ReadError) -> QueryError {
+        QueryError::Store {
+            node: self.node,
+            reason,
+        }
     }
 
     /// Entries between two keys, merged over the partitions in the order of the keys' bytes.

@@ -159,6 +159,26 @@ impl<V> Change<V> {
     }
 }
 
+/// When a value was valid: a versioned store keeps the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Validity {
+    /// The first moment, in milliseconds since the Unix epoch.
+    pub from: Timestamp,
+    /// The first moment at which it is not valid any more; `None` while it is the latest.
+    pub to: Option<Timestamp>,
+}
+
+/// A value of a versioned store, and when it was valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionedRecord<V> {
+    /// The value.
+    pub value: V,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub valid_from: Timestamp,
+    /// Until when (at that moment it is not valid any more); `None` while it is the latest.
+    pub valid_to: Option<Timestamp>,
+}
+
 /// A record's bytes as a source hands them to a task.
 #[derive(Debug, Clone, Copy)]
 pub struct RawRecord<'a> {

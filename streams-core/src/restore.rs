@@ -20,6 +20,7 @@ use crate::transport::{
 };
 
 mod progress;
+mod replay;
 
 pub use progress::RestoreProgress;
 pub(crate) use progress::{Restores, Teller};
@@ -268,6 +269,23 @@ impl Restorer {
             return Ok(());
         };
         let next = target.position.min(target.end);
+        if replay::is_replayed(target.descriptor.kind) {
+            let replayed = replay::replay(
+                task.bytes(),
+                target.store,
+                target.descriptor.kind,
+                &target.records,
+                next,
+            );
+            match replayed {
+                Ok(()) => {}
+                Err((Some(offset), e)) => {
+                    return Err(target.refused(partition, offset, e.into()).into());
+                }
+                Err((None, e)) => return Err(state_error(e).in_task(target.task)),
+            }
+            return self.written(partition, next);
+        }
         let mut values = Vec::new();
         let entries: Vec<(&[u8], Option<std::ops::Range<usize>>)> = target
             .records
@@ -295,6 +313,14 @@ impl Restorer {
             }
             e => state_error(e).in_task(target.task).into_failure(),
         })?;
+        self.written(partition, next)
+    }
+
+    /// Counts what was collected for a store and is written now.
+    fn written(&mut self, partition: &TopicPartition, next: i64) -> TaskResult {
+        let Some(target) = self.targets.get_mut(partition) else {
+            return Ok(());
+        };
         let count = target.records.len() as u64;
         self.collected -= target.bytes;
         target.records.clear();
@@ -418,7 +444,7 @@ fn size(record: &ConsumedRecord) -> usize {
 /// A changelog record's value as its store holds it.
 pub(crate) fn stored_value(kind: StoreKind, timestamp: i64, value: &[u8], out: &mut Vec<u8>) {
     match kind {
-        StoreKind::KeyValue => {}
+        StoreKind::KeyValue | StoreKind::Versioned { .. } => {}
         StoreKind::TimestampedKeyValue => out.extend_from_slice(&timestamp.to_be_bytes()),
     }
     out.extend_from_slice(value);

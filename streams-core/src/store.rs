@@ -25,6 +25,7 @@ mod memory;
 mod merge;
 mod reader;
 mod short_bytes;
+mod versioned;
 
 use buffer::WriteBuffer;
 use memory::MemoryMaps;
@@ -36,6 +37,9 @@ pub use external::ExternalStore;
 pub use merge::MergedRange;
 pub use reader::{
     CommittedRange, OwnedEntry, PAGE, PagedRange, SingleStoreReader, StoreReader, StoreSnapshot,
+};
+pub use versioned::{
+    Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedReader, VersionedRows, key_of_row,
 };
 
 /// A store of a task.
@@ -364,6 +368,22 @@ impl TaskStores {
         let end = crate::lmdb::prefix_end(prefix);
         let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         self.range(store, Bound::Included(prefix), to, direction)
+    }
+
+    /// Deletes every entry whose key lies before this one.
+    ///
+    /// # Errors
+    /// As [`TaskStores::range`].
+    pub fn truncate(&mut self, store: usize, before: &[u8]) -> Result<(), StoreError> {
+        let (from, to) = (Bound::Unbounded, Bound::Excluded(before));
+        let keys: Vec<Vec<u8>> = self
+            .range(store, from, to, Direction::Forward)?
+            .map(|entry| entry.map(|(key, _)| key.to_vec()))
+            .collect::<Result<_, _>>()?;
+        for key in keys {
+            self.put(store, &key, None)?;
+        }
+        Ok(())
     }
 
     /// About how much memory the uncommitted puts take.

@@ -145,11 +145,10 @@ impl<K, V> TableStore<K, V> {
             &record.headers,
             cx,
         )?;
-        Ok(if forward == Forward::Now {
-            Some(record)
-        } else {
-            None
-        })
+        Ok(forward.now().map(|is_latest| {
+            record.value.is_latest = is_latest;
+            record
+        }))
     }
 
     /// An update of a filtered table that has a store of its own, where the table before it sends old values or one after
@@ -241,6 +240,21 @@ impl<K, V> TableStore<K, V> {
         }
     }
 
+    /// What a versioned store had under `scratch.key` at a time.
+    fn get_as_of<T: Serde>(self, time: Timestamp, cx: &mut TaskContext) -> TaskResult<Option<T>>
+    where
+        K: Serde,
+        V: Serde,
+    {
+        let Some(stored) = cx.versioned_get(self.index, time)? else {
+            return Ok(None);
+        };
+        match T::deserialize(stored) {
+            Ok(found) => Ok(Some(found)),
+            Err(e) => Err(self.corrupt(e, cx)),
+        }
+    }
+
     /// Puts a value under `scratch.key`. A tombstone's changelog record has the timestamp of the record that caused it.
     #[inline]
     fn put<T: Serde>(
@@ -263,7 +277,7 @@ impl<K, V> TableStore<K, V> {
             Err(reason) => return Err(self.unwritable(RecordPart::Value, reason, cx)),
         };
         let put = if null {
-            Put::Tombstone
+            Put::Tombstone(timestamp)
         } else {
             Put::Scratch(timestamp)
         };
@@ -432,13 +446,17 @@ impl<CK, CV, K, V> Grouped<CK, CV, K, V> {
         let forward = self
             .store
             .put(new.as_ref(), timestamp, record_timestamp, &headers, cx)?;
-        if forward == Forward::Later {
+        let Some(is_latest) = forward.now() else {
             return Ok(None);
-        }
+        };
         let new = new.map(declared).filter(|v| !v.is_null());
         Ok(Some(Record {
             key,
-            value: Change::new(new, old),
+            value: Change {
+                new,
+                old,
+                is_latest,
+            },
             timestamp,
             headers,
         }))
@@ -652,6 +670,9 @@ impl<CK, CV, K, V, Node, Table> Joining<CK, CV, K, V, Node, Table> {
             return Ok(None);
         };
         self.store.set_key(key, cx)?;
+        if cx.is_versioned(self.store.index) {
+            return self.store.get_as_of(self.record.timestamp, cx);
+        }
         Ok(self.store.get(cx)?.map(|(_, value)| value))
     }
 }

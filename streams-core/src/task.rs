@@ -1,7 +1,7 @@
 //! Layer 5. A task: one partition of one sub-topology, with its input buffers, its generated code, its state, and what it
 //! wants written. It processes and commits; when, the worker decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -14,12 +14,15 @@ use crate::generated::SubTopology;
 use crate::lmdb::LmdbError;
 use crate::outbox::Outbox;
 use crate::query::{ByteReader, QueryRegistry};
-use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition};
+use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition, Validity};
 use crate::state_dir::{Found, StateDirectory};
-use crate::store::{Direction, StoreError, StoreSettings, StoreSpec, TaskStores};
+use crate::store::{
+    Direction, History, LATEST_PREFIX, StoreError, StoreSettings, StoreSpec, TaskStores,
+    VersionedReader, VersionedRows, key_of_row,
+};
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
-use crate::topology::{Changelog, StoreBackend, StoreDescriptor, TopicRole};
+use crate::topology::{Changelog, StoreBackend, StoreDescriptor, StoreKind, TopicRole};
 use crate::transport::{Admin, CommittedOffset, Fetched, TopicInfo};
 
 pub(crate) mod metadata;
@@ -480,7 +483,13 @@ impl Task {
         let reader = self.cx.stores().reader();
         for (local, store) in self.stores.iter().enumerate() {
             let reader = reader.single(local);
-            queries.register(store.index, self.id.partition, Arc::new(reader));
+            let reader: Arc<dyn ByteReader> = match store.descriptor.kind {
+                StoreKind::Versioned { retention } => {
+                    Arc::new(VersionedReader::new(reader, History { retention }))
+                }
+                _ => Arc::new(reader),
+            };
+            queries.register(store.index, self.id.partition, reader);
         }
     }
 
@@ -496,21 +505,39 @@ impl Task {
         if let Some((_, cached)) = self.cx.cache().dirty(store).find(|(k, _)| *k == key) {
             return Ok(cached.map(<[u8]>::to_vec));
         }
+        let versioned = self.history(store).map(|_| [LATEST_PREFIX, key].concat());
+        let key = versioned.as_deref().unwrap_or(key);
         let found = self.cx.stores_mut().get(store, key).map_err(state_error)?;
         Ok(found.map(<[u8]>::to_vec))
+    }
+
+    /// The history that a store keeps, if it is a versioned one.
+    fn history(&self, store: usize) -> Option<History> {
+        match self.stores.get(store)?.descriptor.kind {
+            StoreKind::Versioned { retention } => Some(History { retention }),
+            _ => None,
+        }
     }
 
     /// Everything in a store, record cache and write buffer included, in the order of the keys.
     pub(crate) fn read_all(&mut self, store: usize) -> TaskResult<BTreeMap<Vec<u8>, Vec<u8>>> {
         let mut all = BTreeMap::new();
-        let (from, to) = (Bound::Unbounded, Bound::Unbounded);
+        let latest = self.history(store).map(|_| LATEST_PREFIX);
+        let (from, to) = (
+            latest.map_or(Bound::Unbounded, Bound::Included),
+            Bound::Unbounded,
+        );
+        let prefix = latest.map_or(0, <[u8]>::len);
         let stored = self
             .cx
             .stores_mut()
             .range(store, from, to, Direction::Forward);
         for entry in stored.map_err(state_error)? {
             let (key, value) = entry.map_err(state_error)?;
-            all.insert(key.to_vec(), value.to_vec());
+            all.insert(
+                key.get(prefix..).unwrap_or_default().to_vec(),
+                value.to_vec(),
+            );
         }
         for (key, value) in self.cx.cache().dirty(store) {
             match value {
@@ -521,11 +548,45 @@ impl Task {
         Ok(all)
     }
 
+    /// Everything in a versioned store, the past included, in the order of the keys; the oldest version of each first.
+    pub(crate) fn read_versions(&mut self, store: usize) -> TaskResult<Vec<Versions>> {
+        let Some(history) = self.history(store) else {
+            return Ok(Vec::new());
+        };
+        let stores = self.cx.stores_mut();
+        let mut keys = BTreeSet::new();
+        let rows = stores.range(
+            store,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+        );
+        for row in rows.map_err(state_error)? {
+            let (row, _) = row.map_err(state_error)?;
+            keys.extend(key_of_row(row).map(<[u8]>::to_vec));
+        }
+        let mut rows = VersionedRows::new(history);
+        let mut all = Vec::new();
+        for key in keys {
+            let mut versions = Vec::new();
+            rows.all(stores, store, &key, &mut |validity, value| {
+                versions.push((validity, value.to_vec()));
+            })
+            .map_err(state_error)?;
+            versions.reverse();
+            all.push((key, versions));
+        }
+        Ok(all)
+    }
+
     /// Closes its state cleanly. What is uncommitted is dropped.
     pub(crate) fn close(self) -> TaskResult {
         self.cx.into_stores().close().map_err(state_error)
     }
 }
+
+/// A key, and its versions.
+pub(crate) type Versions = (Vec<u8>, Vec<(Validity, Vec<u8>)>);
 
 /// The stores, and how many of them were damaged and are empty now.
 fn open_stores(

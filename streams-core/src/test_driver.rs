@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Result;
 use crate::generated::Topology;
-use crate::record::{Headers, Timestamp};
+use crate::record::{Headers, Timestamp, VersionedRecord};
 use crate::transport::ConsumedRecord;
 
 mod engine;
@@ -152,6 +152,15 @@ impl TestDriverOptions {
         self.now_ms = now;
         self
     }
+}
+
+/// A key of a versioned store as bytes, and its values with the times at which they were valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyVersions {
+    /// The key.
+    pub key: Vec<u8>,
+    /// The values, the oldest first.
+    pub versions: Vec<VersionedRecord<Vec<u8>>>,
 }
 
 /// An entry of a store.
@@ -293,6 +302,14 @@ impl TestDriver {
     /// When there is no such store.
     pub fn store_entries(&self, store: &str) -> Result<Vec<StoreEntry>> {
         self.engine.borrow_mut().store_entries(store)
+    }
+
+    /// Everything in a versioned store, the past that it keeps included: by key, each with its versions, the oldest first.
+    ///
+    /// # Errors
+    /// When there is no such store.
+    pub fn store_versions(&self, store: &str) -> Result<Vec<KeyVersions>> {
+        self.engine.borrow_mut().store_versions(store)
     }
 
     /// Records that were dropped since the driver was made (`dropped-records-total`).

@@ -167,6 +167,11 @@ pub enum StoreKind {
     KeyValue,
     /// `timestamp:8 + value` by key: every DSL table.
     TimestampedKeyValue,
+    /// The latest value of each key, and those before it for a time.
+    Versioned {
+        /// For how long the past is kept, in milliseconds.
+        retention: i64,
+    },
 }
 
 /// Where a store holds its entries.

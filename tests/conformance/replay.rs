@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use kstreams::descriptor::{Changelog, StoreBackend, StoreKind, TopicRole};
+use kstreams::descriptor::{Changelog, StoreBackend, StoreDescriptor, StoreKind, TopicRole};
 use kstreams::error::{Error, TaskError, TaskFailure};
 use kstreams::test_driver::{StoreEntry, TestDriver, TestDriverOptions, TestState};
 use kstreams::{Header, Headers, ProcessingGuarantee, StreamsConfig};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::compare::{Actual, ActualError, At, ErrorKind};
 use crate::effects;
@@ -256,10 +256,14 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
                 None => json!({ "key": key, "value": value }),
             });
         }
+        if matches!(store.kind, StoreKind::Versioned { .. }) {
+            entries = versions(store, driver)?;
+        }
         let content = StoreContent {
             kind: match store.kind {
                 StoreKind::KeyValue => "key-value".into(),
                 StoreKind::TimestampedKeyValue => "timestamped-key-value".into(),
+                StoreKind::Versioned { .. } => "versioned-key-value".into(),
             },
             persistent: store.backend == StoreBackend::Lmdb,
             entries,
@@ -267,6 +271,23 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
         stores.insert(store.name.to_owned(), content);
     }
     Ok(stores)
+}
+
+/// A versioned store's keys, each with its past.
+fn versions(store: &StoreDescriptor, driver: &TestDriver) -> kstreams::Result<Vec<Value>> {
+    let mut entries = Vec::new();
+    for key in driver.store_versions(store.name)? {
+        let mut versions = Vec::new();
+        for version in key.versions {
+            let value = (store.value.to_json)(Some(&version.value))?;
+            versions.push(
+                json!({ "value": value, "valid_from": version.valid_from, "valid_to": version.valid_to }),
+            );
+        }
+        let key = (store.key.to_json)(Some(&key.key))?;
+        entries.push(json!({ "key": key, "versions": versions }));
+    }
+    Ok(entries)
 }
 
 /// Topics of the topology's own, as they were created, and source topics that serve as changelogs.

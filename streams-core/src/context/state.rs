@@ -8,8 +8,12 @@ use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::{Flushed, SubTopology, unknown_store};
 use crate::outbox::{Outbox, Outgoing};
 use crate::record::{Headers, TaskId, Timestamp};
-use crate::store::{CacheContext, CacheEntry, RecordCache, StoreError, TaskStores};
+use crate::store::{
+    CacheContext, CacheEntry, History, RecordCache, StoreError, TaskStores, VersionedRows,
+};
 use crate::topology::{Changelog, StoreDescriptor, StoreKind};
+
+mod versioned;
 
 pub(super) const NO_HEADERS: &Headers = &Headers::new();
 
@@ -36,6 +40,8 @@ pub(super) struct StoreSlot {
     sends_old: bool,
     /// Whether the cache got anything since it was last asked to make room.
     grown: bool,
+    /// How a versioned store's rows are read and written.
+    versions: Option<Box<VersionedRows>>,
 }
 
 impl StoreSlot {
@@ -50,6 +56,12 @@ impl StoreSlot {
             cached: store.cache,
             sends_old: false,
             grown: false,
+            versions: match store.kind {
+                StoreKind::Versioned { retention } => {
+                    Some(Box::new(VersionedRows::new(History { retention })))
+                }
+                _ => None,
+            },
         }
     }
 }
@@ -59,8 +71,8 @@ impl StoreSlot {
 pub(crate) enum Put {
     /// `scratch.value`, which begins with this timestamp.
     Scratch(Timestamp),
-    /// Nothing: the key is deleted.
-    Tombstone,
+    /// Nothing: the key is deleted, at this time where the store keeps times of it.
+    Tombstone(Timestamp),
 }
 
 /// What becomes of an update.
@@ -70,13 +82,28 @@ pub(crate) enum Forward {
     Now,
     /// The record cache holds it back.
     Later,
+    /// It goes on at once, as one of the past: a versioned table has a later value of the key.
+    Past,
+    /// A versioned table does not keep what is so long ago.
+    TooOld,
+}
+
+impl Forward {
+    /// Whether the update goes on, and whether it is the latest of its key.
+    pub(crate) fn now(self) -> Option<bool> {
+        match self {
+            Forward::Now => Some(true),
+            Forward::Past => Some(false),
+            Forward::Later | Forward::TooOld => None,
+        }
+    }
 }
 
 impl State {
     pub(super) fn new(slots: Vec<StoreSlot>, stores: TaskStores, cache_max_bytes: usize) -> Self {
         let cache = RecordCache::new(cache_max_bytes, slots.len());
         let slots = slots.into_iter().map(|slot| StoreSlot {
-            cached: slot.cached && cache.is_enabled(),
+            cached: slot.cached && slot.versions.is_none() && cache.is_enabled(),
             ..slot
         });
         State {
@@ -174,6 +201,11 @@ impl TaskContext {
         self.state.cache.clear();
         self.state.stores.abort();
         self.times.abort();
+        for slot in &mut self.state.slots {
+            if let Some(versions) = &mut slot.versions {
+                versions.forget();
+            }
+        }
         self.outbox.clear();
     }
 
@@ -287,6 +319,9 @@ impl TaskContext {
                 reason: Box::new(reason),
             })
         };
+        if let Some(versions) = &mut slot.versions {
+            return versions.latest_stored(stores, store, key).map_err(failed);
+        }
         if !slot.cached {
             return stores.get(store, key).map_err(failed);
         }
@@ -317,11 +352,14 @@ impl TaskContext {
     ) -> TaskResult<Forward> {
         let (stored, timestamp) = match put {
             Put::Scratch(timestamp) => (Some(self.scratch.value.as_slice()), timestamp),
-            Put::Tombstone => (None, record_timestamp),
+            Put::Tombstone(_) => (None, record_timestamp),
         };
         let Some(slot) = self.state.slots.get_mut(store) else {
             return Err(unknown_store(store));
         };
+        if slot.versions.is_some() {
+            return self.versioned_put(store, put);
+        }
         if !slot.cached {
             let key = &self.scratch.key;
             self.state

@@ -27,6 +27,7 @@ pub fn json(topology: &TopologyDescriptor) -> Value {
             "kind": match s.kind {
                 StoreKind::KeyValue => "key-value",
                 StoreKind::TimestampedKeyValue => "timestamped-key-value",
+                StoreKind::Versioned { .. } => "versioned-key-value",
             },
             "backend": match s.backend {
                 StoreBackend::Lmdb => "lmdb",

@@ -57,6 +57,14 @@ pub enum StoreError {
         /// What was found.
         what: String,
     },
+    /// A row is not of its store's format.
+    #[error(
+        "{what} cannot be read; remove the task's directory to have its state rebuilt from the changelogs"
+    )]
+    Malformed {
+        /// What it was to be.
+        what: &'static str,
+    },
     /// The files.
     #[error(transparent)]
     Lmdb(#[from] LmdbError),

@@ -293,6 +293,22 @@ pub struct SingleStoreReader {
     store: usize,
 }
 
+impl SingleStoreReader {
+    /// A consistent view of the last commit of the task's stores.
+    ///
+    /// # Errors
+    /// When the task is closed or its files cannot be read.
+    pub fn snapshot(&self) -> Result<StoreSnapshot, StoreError> {
+        self.reader.snapshot()
+    }
+
+    /// The store's number among the task's.
+    #[must_use]
+    pub fn store(&self) -> usize {
+        self.store
+    }
+}
+
 impl ByteReader for SingleStoreReader {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ReadError> {
         let snapshot = self.reader.snapshot()?;

@@ -8,13 +8,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{Schedule, StoreEntry, TestDriverOptions, TestState};
+use super::{KeyVersions, Schedule, StoreEntry, TestDriverOptions, TestState};
 use crate::config::StreamsConfig;
 use crate::error::{BoxError, Error, Result};
 use crate::global::GlobalTables;
 use crate::outbox::{Outbox, Outgoing};
 use crate::query::QueryRegistry;
-use crate::record::{Headers, Timestamp, TopicPartition};
+use crate::record::{Headers, Timestamp, TopicPartition, Validity, VersionedRecord};
 use crate::restore::{Restores, Teller};
 use crate::runtime::{Application, Counters, Worker};
 use crate::state_dir::StateDirectory;
@@ -412,6 +412,34 @@ impl Engine {
     }
 
     pub(super) fn store_entries(&mut self, store: &str) -> Result<Vec<StoreEntry>> {
+        let index = self.store_index(store)?;
+        self.store_all(Some(index))
+    }
+
+    pub(super) fn store_versions(&mut self, store: &str) -> Result<Vec<KeyVersions>> {
+        let index = self.store_index(store)?;
+        let Some(instance) = &mut self.running else {
+            return Ok(Vec::new());
+        };
+        let mut all = Vec::new();
+        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
+            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
+                for (key, versions) in task.read_versions(local)? {
+                    let version = |(validity, value): (Validity, Vec<u8>)| VersionedRecord {
+                        value,
+                        valid_from: validity.from,
+                        valid_to: validity.to,
+                    };
+                    let versions = versions.into_iter().map(version).collect();
+                    all.push(KeyVersions { key, versions });
+                }
+            }
+        }
+        all.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(all)
+    }
+
+    fn store_index(&self, store: &str) -> Result<usize> {
         let index = self.descriptor.stores.iter().position(|s| s.name == store);
         let Some(index) = index else {
             let names: Vec<&str> = self.descriptor.stores.iter().map(|s| s.name).collect();
@@ -421,7 +449,7 @@ impl Engine {
             );
             return Err(BoxError::from(text).into());
         };
-        self.store_all(Some(index))
+        Ok(index)
     }
 
     pub(super) fn store_all(&mut self, store: Option<usize>) -> Result<Vec<StoreEntry>> {
@@ -485,7 +513,10 @@ impl Engine {
 
 fn entry(kind: StoreKind, key: Vec<u8>, stored: Vec<u8>) -> StoreEntry {
     match (kind, stored.split_first_chunk::<8>()) {
-        (StoreKind::TimestampedKeyValue, Some((timestamp, value))) => StoreEntry {
+        (
+            StoreKind::TimestampedKeyValue | StoreKind::Versioned { .. },
+            Some((timestamp, value)),
+        ) => StoreEntry {
             key,
             value: value.to_vec(),
             timestamp: Some(Timestamp::from_be_bytes(*timestamp)),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::StreamsConfig;
 use crate::error::TopologyError;
-use crate::topology::{Changelog, TopicRole, TopologyDescriptor};
+use crate::topology::{Changelog, StoreDescriptor, StoreKind, TopicRole, TopologyDescriptor};
 use crate::transport::TopicInfo;
 
 const CHANGELOG: &[(&str, &str)] = &[
@@ -21,6 +21,9 @@ const REPARTITION: &[(&str, &str)] = &[
     ("segment.bytes", "52428800"),
 ];
 
+/// `windowstore.changelog.additional.retention.ms` of Kafka Streams; fixed for versioned stores there.
+const ADDITIONAL_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// The settings of a topic that is ours: Kafka Streams', `topic.…` of the configuration over them, the store's own over both.
 pub(super) fn settings(
     descriptor: &TopologyDescriptor,
@@ -35,12 +38,28 @@ pub(super) fn settings(
         _ => return BTreeMap::new(),
     };
     let mut all: BTreeMap<String, String> = library.iter().map(owned).collect();
+    let logged = |s: &&StoreDescriptor| s.changelog == Changelog::Internal(topic);
+    if let Some(store) = descriptor.stores.iter().find(logged) {
+        all.extend(of_kind(store.kind));
+    }
     all.extend(config.topic_config.clone());
     let stores = descriptor.stores.iter();
     for store in stores.filter(|s| s.changelog == Changelog::Internal(topic)) {
         all.extend(store.changelog_config.iter().map(owned));
     }
     all
+}
+
+/// What a changelog needs for its store's sake.
+fn of_kind(kind: StoreKind) -> Option<(String, String)> {
+    match kind {
+        // A compaction would take away the past that a restore needs. A day is for clocks that disagree, as in Kafka Streams.
+        StoreKind::Versioned { retention } => {
+            let lag = retention.saturating_add(ADDITIONAL_RETENTION_MS);
+            Some(("min.compaction.lag.ms".to_owned(), lag.to_string()))
+        }
+        _ => None,
+    }
 }
 
 /// What is wrong with a topic of ours that is there.

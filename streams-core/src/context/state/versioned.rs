@@ -1,0 +1,88 @@
+//! Versioned stores of a task: puts at a time, reads as of a time. They have no record cache, as in Kafka Streams.
+
+use super::{Forward, NO_HEADERS, Put};
+use crate::context::TaskContext;
+use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::generated::unknown_store;
+use crate::outbox::Outgoing;
+use crate::record::Timestamp;
+use crate::store::{Placed, StoreError};
+
+impl TaskContext {
+    /// Puts `scratch.value` under `scratch.key`. The changelog gets everything, also what is too old for the store.
+    pub(super) fn versioned_put(&mut self, store: usize, put: Put) -> TaskResult<Forward> {
+        let (value, timestamp) = match put {
+            Put::Scratch(timestamp) => (self.scratch.value.get(8..), timestamp),
+            Put::Tombstone(timestamp) => (None, timestamp),
+        };
+        let key = &self.scratch.key;
+        let Some(slot) = self.state.slots.get_mut(store) else {
+            return Err(unknown_store(store));
+        };
+        let Some(versions) = &mut slot.versions else {
+            return Err(not_versioned(slot.name));
+        };
+        let placed = match versions.put(&mut self.state.stores, store, key, value, timestamp) {
+            Ok(placed) => placed,
+            Err(e) => return Err(failed(slot.name, e)),
+        };
+        if let Some(topic) = slot.changelog {
+            self.outbox.push(Outgoing {
+                topic,
+                partition: Some(self.task.partition),
+                key: Some(key),
+                value,
+                timestamp: Some(timestamp),
+                headers: NO_HEADERS,
+            });
+        }
+        Ok(match placed {
+            Placed::Latest => Forward::Now,
+            Placed::Until(_) => Forward::Past,
+            Placed::TooOld => {
+                self.drop_record("older than the history that the store keeps");
+                Forward::TooOld
+            }
+        })
+    }
+
+    /// The value of `scratch.key` at a time.
+    pub(crate) fn versioned_get(
+        &mut self,
+        store: usize,
+        time: Timestamp,
+    ) -> TaskResult<Option<&[u8]>> {
+        let Some(slot) = self.state.slots.get_mut(store) else {
+            return Err(unknown_store(store));
+        };
+        let Some(versions) = &mut slot.versions else {
+            return Err(not_versioned(slot.name));
+        };
+        let key = &self.scratch.key;
+        match versions.as_of(&mut self.state.stores, store, key, time) {
+            Ok(Some(found)) => Ok(Some(versions.value(&found))),
+            Ok(None) => Ok(None),
+            Err(e) => Err(failed(slot.name, e)),
+        }
+    }
+
+    /// Whether a store keeps the past.
+    pub(crate) fn is_versioned(&self, store: usize) -> bool {
+        let slot = self.state.slots.get(store);
+        slot.is_some_and(|slot| slot.versions.is_some())
+    }
+}
+
+#[cold]
+fn not_versioned(store: &str) -> TaskError {
+    TaskFailure::Internal(format!("store {store} is not versioned")).into()
+}
+
+#[cold]
+fn failed(store: &str, reason: StoreError) -> TaskError {
+    TaskFailure::Store {
+        store: store.to_owned(),
+        reason: Box::new(reason),
+    }
+    .into()
+}
