@@ -28,7 +28,7 @@ pub use crate::generated::{
 pub use crate::global_table::GlobalTable;
 pub use crate::handles::{GlobalKTable, KStream, KTable};
 pub use crate::obligations::copartitioned;
-pub use crate::ops;
+pub use crate::ops::{self, Sided};
 pub use crate::processor::{
     Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyValueStore, Named, NoOutput,
     OldValue, Output, ProcessingResult, ProcessorDefinition, ProcessorSlot, ProcessorStore,
@@ -41,6 +41,7 @@ pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
+pub use crate::table::join::Met;
 pub use crate::table::{Aggregate, TableStore};
 pub use crate::test_driver::{
     TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,

@@ -69,6 +69,31 @@ impl<T, Node, Table> JoinKey<T, Node, Table> for Option<T> {
     }
 }
 
+/// The keys of two tables that are joined.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, this table and `{Other}` are keyed by `{Self}` and `{OtherKey}` [KS0203]",
+    label = "one side is keyed by `{Self}`, the other by `{OtherKey}`; a join of tables needs the same key type on both sides",
+    note = "re-key one of them: `.to_stream().select_key(…).to_table()` in a field of its own"
+)]
+pub trait TablesKey<OtherKey, Node, Other> {
+    /// The other table's key as one of this table.
+    fn of(other: OtherKey) -> Self;
+    /// The key to look up in the other table.
+    fn as_other(&self) -> &OtherKey;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Other> TablesKey<T, Node, Other> for T {
+    #[inline(always)]
+    fn of(other: T) -> T {
+        other
+    }
+    #[inline(always)]
+    fn as_other(&self) -> &T {
+        self
+    }
+}
+
 /// What the mapper of a join with a global table returns, against that table's key.
 #[diagnostic::on_unimplemented(
     message = "in `{Node}`, the key mapper yields `{Self}`, but the global table `{Table}` is keyed by `{TableKey}` [KS0204]",

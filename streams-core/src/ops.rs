@@ -369,6 +369,18 @@ pub fn not_absent<K, V>(record: Record<K, Change<V>>) -> Option<Record<K, Change
     }
 }
 
+/// Whether an update is of a row that was absent and stays absent.
+///
+/// ```
+/// use streams_core::{ops, record::{Change, Record}};
+///
+/// assert!(ops::is_absent(&Record::new("a", Change::<u8> { new: None, old: None }, 0)));
+/// ```
+#[inline(always)]
+pub const fn is_absent<K, V>(record: &Record<K, Change<V>>) -> bool {
+    record.value.new.is_none() && record.value.old.is_none()
+}
+
 /// `KTable.mapValues`: another value; tombstones pass.
 ///
 /// ```
@@ -404,4 +416,20 @@ pub fn table_map_values_with_key<K, V, V2>(
         old: change.old.map(|value| mapper(key, value)),
         is_latest: change.is_latest,
     })
+}
+
+/// A record of one of the two sides of an operator.
+///
+/// ```
+/// use streams_core::{ops::Sided, record::Record};
+///
+/// let click: Sided<Record<u8, &str>, Record<u8, bool>> = Sided::This(Record::new(1, "ad", 0));
+/// assert!(matches!(click, Sided::This(r) if r.value == "ad"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sided<L, R> {
+    /// Of the chain.
+    This(L),
+    /// Of the other node.
+    Other(R),
 }

@@ -3,6 +3,8 @@
 //! Semantics are Kafka Streams' (4.3.1): `KTableSource`, `KStreamAggregate`, `KStreamReduce`, `KStreamKTableJoin`, and the
 //! record cache before a store as `CachingKeyValueStore`.
 
+pub mod join;
+
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -138,6 +140,41 @@ impl<K, V> TableStore<K, V> {
         } else {
             None
         };
+        self.store(record, cx)
+    }
+
+    /// An update of a joined table that has a store of its own: its old value is what the join says.
+    ///
+    /// # Errors
+    /// When the store fails, or key or value have no bytes.
+    #[inline]
+    pub fn materialize_joined(
+        self,
+        mut record: Record<K, Change<V>>,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<K, Change<V>>>>
+    where
+        K: Serde,
+        V: Serde,
+    {
+        self.set_key(&record.key, cx)?;
+        if !self.sends_old {
+            record.value.old = None;
+        }
+        self.store(record, cx)
+    }
+
+    /// Puts an update, whose key is in `scratch.key`.
+    #[inline]
+    fn store(
+        self,
+        mut record: Record<K, Change<V>>,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<K, Change<V>>>>
+    where
+        K: Serde,
+        V: Serde,
+    {
         let forward = self.put(
             record.value.new.as_ref(),
             record.timestamp,

@@ -3,6 +3,7 @@
 mod aggregate;
 mod errors;
 mod join;
+mod joined_tables;
 mod seed;
 mod stateless;
 mod table;
@@ -60,6 +61,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         aggregate::entries(),
         table::entries(),
         join::entries(),
+        joined_tables::entries(),
         seed::entries(),
         errors::entries(),
     ]

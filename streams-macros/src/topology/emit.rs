@@ -9,6 +9,7 @@ macro_rules! mixed {
 
 mod builder;
 mod descriptor;
+mod meetings;
 mod methods;
 pub(crate) mod stand_in;
 mod steps;

@@ -106,12 +106,33 @@ pub(crate) enum Partitioning {
     Topic,
 }
 
+/// Whose records an operator takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sides {
+    /// Those of its chain. Another node, if it names one, is looked up, or merged in as it is.
+    One,
+    /// Those of its chain and those of the node that it names: both enter the method of the reading node. Where the other
+    /// node is rekeyed, it goes through a repartition topic of its own.
+    Two,
+}
+
+/// A store that an operator keeps beside the one of its field.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct InnerStore {
+    /// What it is for: the handle of the task is called `<field>_<role>`.
+    pub(crate) role: &'static str,
+    /// The store is called `<name>-<suffix>`; the name is the field's, or the one that the operator was given.
+    pub(crate) suffix: &'static str,
+}
+
 /// The state an operator uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     None,
     /// A store of its own, which belongs to the field.
     Owns,
+    /// Stores of its own that are not what the field declares: the row's `inner`.
+    OwnsInner,
     /// A store of its own where the field asks for one (`#[store]`) or somebody joins with it.
     OwnsIfMaterialized,
     /// The store of the other node.
@@ -166,6 +187,8 @@ pub(crate) struct Operator {
     pub(crate) key: Key,
     pub(crate) partitioning: Partitioning,
     pub(crate) state: State,
+    pub(crate) sides: Sides,
+    pub(crate) inner: &'static [InnerStore],
     #[allow(dead_code, reason = "read by the test that renders docs/operators.md")]
     pub(crate) nulls: Nulls,
     pub(crate) losing: Losing,
@@ -199,6 +222,10 @@ impl Operator {
         format!("{}({})", self.name, params.join(", "))
     }
 
+    pub(crate) fn has_two_sides(&self) -> bool {
+        self.sides == Sides::Two
+    }
+
     pub(crate) fn is_built(&self) -> bool {
         self.status == Status::Built
     }
@@ -222,6 +249,8 @@ const STATELESS: Operator = Operator {
     key: Key::Keeps,
     partitioning: Partitioning::Free,
     state: State::None,
+    sides: Sides::One,
+    inner: &[],
     nulls: Nulls::Keeps,
     losing: Losing::NoTable,
     status: Status::Built,
@@ -299,14 +328,22 @@ const JOIN_STREAM: Operator = Operator {
         "outer_store",
     ],
     partitioning: Partitioning::ByKey,
-    state: State::Owns,
+    state: State::OwnsInner,
+    sides: Sides::Two,
     nulls: Nulls::DropsKeysAndValues,
     ..LATER
 };
 const JOIN_TABLES: Operator = Operator {
     with: Some(Shape::Table),
     options: &["name"],
-    ..TABLE_LATER
+    partitioning: Partitioning::ByKey,
+    sides: Sides::Two,
+    losing: Losing::Always,
+    ..ON_TABLE
+};
+const JOIN_FOREIGN: Operator = Operator {
+    status: Status::Later,
+    ..JOIN_TABLES
 };
 
 const PREDICATE: Param = function!("predicate", ["&K", "&V"] -> "bool");
@@ -323,6 +360,10 @@ const JOINER: Param = function!("joiner", ["V", "&TV"] -> "O");
 const JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "&TV"] -> "O");
 const LEFT_JOINER: Param = function!("joiner", ["V", "Option<&TV>"] -> "O");
 const LEFT_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "Option<&TV>"] -> "O");
+const TABLE_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "&V", "&OV"] -> "O");
+const TABLE_LEFT_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "&V", "Option<&OV>"] -> "O");
+const OUTER_JOINER_WITH_KEY: Param =
+    function!("joiner", ["&K", "Option<&V>", "Option<&OV>"] -> "O");
 const OUTER_JOINER: Param = function!("joiner", ["Option<&V>", "Option<&OV>"] -> "O");
 const STREAM_JOINER: Param = function!("joiner", ["&V", "&OV"] -> "O");
 const STREAM_LEFT_JOINER: Param = function!("joiner", ["&V", "Option<&OV>"] -> "O");
@@ -397,11 +438,14 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "count", losing: Losing::Never, doc: "How many rows each group has.", ..GROUPED_TABLE },
     Operator { name: "reduce", params: &[REDUCER, REDUCER], losing: Losing::IfOption, doc: "The rows of each group combined: adder, subtractor.", ..GROUPED_TABLE },
     Operator { name: "aggregate", params: &[INITIAL, ADDER, ADDER], losing: Losing::IfOption, doc: "The rows of each group gathered: initializer, adder, subtractor.", ..GROUPED_TABLE },
-    Operator { name: "join", params: &[Param::Node, STREAM_JOINER], losing: Losing::Always, doc: "The rows of both tables with one key.", ..JOIN_TABLES },
-    Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], doc: "`join` that keeps the left rows without a partner.", ..JOIN_TABLES },
-    Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], losing: Losing::Always, doc: "`join` that keeps the rows of both sides without a partner.", ..JOIN_TABLES },
-    Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], losing: Losing::Always, doc: "Joins rows with another table by a foreign key.", ..JOIN_TABLES },
-    Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], doc: "`join_on` that keeps rows without a partner.", ..JOIN_TABLES },
+    Operator { name: "join", params: &[Param::Node, STREAM_JOINER], doc: "The rows of both tables with one key.", ..JOIN_TABLES },
+    Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join` that keeps the left rows without a partner.", ..JOIN_TABLES },
+    Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], doc: "`join` that keeps the rows of both sides without a partner.", ..JOIN_TABLES },
+    Operator { name: "join_with_key", params: &[Param::Node, TABLE_JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_TABLES },
+    Operator { name: "left_join_with_key", params: &[Param::Node, TABLE_LEFT_JOINER_WITH_KEY], losing: Losing::AsInput, doc: "`left_join` whose joiner also sees the key.", ..JOIN_TABLES },
+    Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..JOIN_TABLES },
+    Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], doc: "Joins rows with another table by a foreign key.", ..JOIN_FOREIGN },
+    Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join_on` that keeps rows without a partner.", ..JOIN_FOREIGN },
     Operator { name: "suppress", params: &[Param::Value], options: &["name"], doc: "Holds updates back until a window closes or a time limit passes.", ..TABLE_LATER },
 ];
 

@@ -66,6 +66,7 @@ fn declared_count<'p>(emit: &Emit<'p>, origin: Origin) -> Option<(NodeId, &'p Pa
                 .partitions
                 .as_ref()?,
         ),
+        Origin::OtherRepartition(..) => return None,
     };
     (!matches!(count, Partitions::Runtime(_))).then_some((id, count))
 }

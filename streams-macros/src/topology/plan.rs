@@ -58,6 +58,7 @@ pub(crate) enum TopicRole {
 pub(crate) struct Store<'a> {
     pub(crate) name: String,
     pub(crate) node: NodeId,
+    pub(crate) role: Role,
     pub(crate) backend: StoreKind,
     pub(crate) cache: bool,
     pub(crate) changelog: Changelog,
@@ -66,6 +67,15 @@ pub(crate) struct Store<'a> {
     /// Whether the field's handle shows this store's content.
     pub(crate) queryable: bool,
     pub(crate) field: &'a Node,
+}
+
+/// What a store is to its node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The field's own: its handle has the field's name.
+    Primary,
+    /// An operator's: its handle is called `<field>_<role>`.
+    Inner(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +108,17 @@ pub(crate) struct Entry {
     pub(crate) topic: usize,
     pub(crate) offset_reset: OffsetReset,
     pub(crate) node: NodeId,
-    /// The segment and repartition number that receive; `None` for a source field.
-    pub(crate) received_by: Option<(usize, usize)>,
+    /// The segment that receives, and by which arm; `None` for a source field.
+    pub(crate) received_by: Option<(usize, Arm)>,
+}
+
+/// How the records of a repartition topic enter a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arm {
+    /// Behind the n-th repartition topic of the segment.
+    Repartitioned(usize),
+    /// Behind the repartition topic of the other side of the chain's n-th meeting.
+    OtherRepartitioned(usize),
 }
 
 /// A global table's topic and store.
@@ -119,6 +138,8 @@ pub(crate) struct NodePlan<'a> {
     pub(crate) parts: Vec<usize>,
     /// The node's own store, as an index into `Plan::stores`.
     pub(crate) store: Option<usize>,
+    /// Its inner stores, in the order of `facts::inner_stores`.
+    pub(crate) inner: Vec<usize>,
     /// Who gets its records, in order, after its sinks.
     pub(crate) children: Vec<Child>,
     /// Topics of its sinks, as indexes into `Plan::topics`.
@@ -136,6 +157,8 @@ pub(crate) struct SinkPlan<'a> {
 pub(crate) enum Child {
     /// A node: its first segment, or the one after its n-th merge.
     Node(NodeId, usize),
+    /// The other side of a node's n-th meeting.
+    Other(NodeId, usize),
     /// The branches of one split: the first that matches takes the record.
     Split(Vec<NodeId>),
 }
@@ -185,6 +208,15 @@ pub(crate) enum Step {
         before: usize,
         keeps_null_keys: bool,
     },
+    /// Here the records of another node enter: the operator that follows takes both sides. `number` counts in the chain, from 1.
+    Meet {
+        number: usize,
+        /// The operator.
+        position: usize,
+        other: NodeId,
+        /// The repartition topic through which the other node's records come.
+        topic: Option<usize>,
+    },
     /// The aggregation before yields an update, as the record cache does later: from here on both take the same way.
     Update,
     /// On to the next segment, which is the tail of a merge or takes the updates of the node's store.
@@ -226,6 +258,26 @@ impl<'a> Plan<'a> {
             .position(|segment| segment.steps.contains(&Step::Update))
     }
 
+    /// The segment with a chain's n-th meeting.
+    pub(crate) fn meeting_segment(&self, id: NodeId, meeting: usize) -> Option<usize> {
+        let meets = |step: &Step| matches!(step, Step::Meet { number, .. } if *number == meeting);
+        self.node(id)
+            .segments
+            .iter()
+            .position(|segment| segment.steps.iter().any(meets))
+    }
+
+    /// The sub-topology in which an operator of a node runs.
+    pub(crate) fn home_of(&self, id: NodeId, segment: usize, step: usize) -> Option<usize> {
+        let planned = self.node(id);
+        let segment = planned.segments.get(segment)?;
+        let before = segment.steps.get(..step)?;
+        planned
+            .parts
+            .get(segment.part + repartitions(before))
+            .copied()
+    }
+
     /// The segment that takes the updates of the node's store, if there is one.
     pub(crate) fn changed_segment(&self, id: NodeId) -> Option<usize> {
         self.node(id)
@@ -251,7 +303,7 @@ pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
         globals: Vec::new(),
         nodes: Vec::new(),
     };
-    let mut internal = BTreeMap::new();
+    let mut internal = Internal::default();
     for node in &topology.nodes {
         external_topics(&mut plan, node);
         chains::repartition_topics(&mut plan, node, &mut internal);
@@ -261,7 +313,7 @@ pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
         plan.nodes.push(planned);
     }
     subtopologies(&mut plan, &internal);
-    stores(&mut plan);
+    stores(&mut plan, &internal);
     entries(&mut plan);
     copartitioned(&mut plan, &internal);
     times::slots(&mut plan, &internal);
@@ -269,8 +321,21 @@ pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
     plan
 }
 
-/// The repartition topics of each node's chain, by node and operator position.
-pub(crate) type Internal = BTreeMap<(NodeId, usize), usize>;
+/// The repartition topics before operators, by node and operator position.
+#[derive(Debug, Default)]
+pub(crate) struct Internal {
+    /// Those within a chain.
+    pub(crate) chains: BTreeMap<(NodeId, usize), usize>,
+    /// Those of the other sides of two-sided operators.
+    pub(crate) others: BTreeMap<(NodeId, usize), usize>,
+}
+
+impl Internal {
+    /// How many divide a chain up to an operator.
+    pub(crate) fn in_chain(&self, id: NodeId, position: usize) -> usize {
+        self.chains.range((id, 0)..=(id, position)).count()
+    }
+}
 
 fn external_topics<'a>(plan: &mut Plan<'a>, node: &'a Node) {
     if let Some(source) = node.source() {
@@ -369,6 +434,11 @@ fn subtopologies(plan: &mut Plan<'_>, internal: &Internal) {
         let Some(last) = facts::part_count(from, internal).checked_sub(1) else {
             continue;
         };
+        if let Some(op) = edge.op
+            && internal.others.contains_key(&(edge.to, op))
+        {
+            continue;
+        }
         let part = edge
             .op
             .map_or(0, |op| facts::part_at(internal, edge.to, op));
@@ -433,47 +503,95 @@ impl Sets {
     }
 }
 
-/// Stores in the order of their fields, each with its changelog.
-fn stores(plan: &mut Plan<'_>) {
+/// Stores in the order of their fields, each with its changelog; a field's own before those of its operators.
+fn stores(plan: &mut Plan<'_>, internal: &Internal) {
     let topology = plan.topology;
     for node in &topology.nodes {
-        if !facts::has_store(topology, node) {
-            continue;
+        if facts::has_store(topology, node) {
+            primary_store(plan, node);
         }
-        let types = facts::store_types(node);
-        let index = plan.stores.len();
-        let changelog = changelog(plan, node, types.as_ref());
-        let options = node.store.as_ref();
-        plan.stores.push(Store {
-            name: facts::store_name(node),
-            node: node.id,
-            backend: options
-                .and_then(|options| options.kind.as_ref())
-                .map_or(StoreKind::Lmdb, |(kind, _)| *kind),
-            cache: node.shape != Shape::GlobalTable
-                && options
-                    .and_then(|options| options.cache.as_ref())
-                    .is_none_or(|cache| cache.value),
-            changelog,
-            types,
-            queryable: facts::store_is_fields(node),
-            field: node,
-        });
-        plan.nodes[node.id.0].store = Some(index);
-        if node.shape == Shape::GlobalTable {
-            let topic = node
-                .source()
-                .and_then(|source| source.topics.first())
-                .map_or(0, |topic| topic_index(plan, &topic.value()));
-            plan.globals.push(Global {
-                node: node.id,
-                topic,
-                store: index,
-            });
-        } else if let Some(sub) = store_home(plan, node) {
-            plan.subtopologies[sub].stores.push(index);
+        for inner in facts::inner_stores(node) {
+            inner_store(plan, internal, node, inner);
         }
     }
+}
+
+/// The store of a field.
+fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
+    let types = facts::store_types(node);
+    let index = plan.stores.len();
+    let changelog = changelog(plan, node, types.as_ref());
+    let options = node.store.as_ref();
+    plan.stores.push(Store {
+        name: facts::store_name(node),
+        node: node.id,
+        role: Role::Primary,
+        backend: backend(node),
+        cache: node.shape != Shape::GlobalTable
+            && options
+                .and_then(|options| options.cache.as_ref())
+                .is_none_or(|cache| cache.value),
+        changelog,
+        types,
+        queryable: facts::store_is_fields(node),
+        field: node,
+    });
+    plan.nodes[node.id.0].store = Some(index);
+    if node.shape == Shape::GlobalTable {
+        let topic = node
+            .source()
+            .and_then(|source| source.topics.first())
+            .map_or(0, |topic| topic_index(plan, &topic.value()));
+        plan.globals.push(Global {
+            node: node.id,
+            topic,
+            store: index,
+        });
+    } else if let Some(sub) = store_home(plan, node) {
+        plan.subtopologies[sub].stores.push(index);
+    }
+}
+
+/// A store that an operator keeps beside the field's. It is never cached.
+fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inner: facts::Inner) {
+    let index = plan.stores.len();
+    let changelog = if logs(node) {
+        let name = format!("{}-changelog", inner.name);
+        Changelog::Internal(add_topic(plan, name, TopicRole::Changelog, None, None))
+    } else {
+        Changelog::None
+    };
+    plan.stores.push(Store {
+        name: inner.name,
+        node: node.id,
+        role: Role::Inner(inner.role),
+        backend: backend(node),
+        cache: false,
+        changelog,
+        types: None,
+        queryable: false,
+        field: node,
+    });
+    plan.nodes[node.id.0].inner.push(index);
+    let part = facts::part_at(internal, node.id, inner.op);
+    if let Some(sub) = plan.nodes[node.id.0].parts.get(part).copied() {
+        plan.subtopologies[sub].stores.push(index);
+    }
+}
+
+fn backend(node: &Node) -> StoreKind {
+    node.store
+        .as_ref()
+        .and_then(|options| options.kind.as_ref())
+        .map_or(StoreKind::Lmdb, |(kind, _)| *kind)
+}
+
+/// Whether a node's stores are logged.
+fn logs(node: &Node) -> bool {
+    node.store
+        .as_ref()
+        .and_then(|options| options.changelog.as_ref())
+        .is_none_or(|changelog| changelog.value)
 }
 
 /// A store lives where the operator that owns it runs.
@@ -513,12 +631,7 @@ fn changelog(plan: &mut Plan<'_>, node: &Node, types: Option<&(Type, Type)>) -> 
     {
         return Changelog::Source(topic_index(plan, topic));
     }
-    let logged = node
-        .store
-        .as_ref()
-        .and_then(|options| options.changelog.as_ref())
-        .is_none_or(|changelog| changelog.value);
-    if !logged {
+    if !logs(node) {
         return Changelog::None;
     }
     let name = format!("{}-changelog", facts::store_name(node));
@@ -550,15 +663,21 @@ fn entries(plan: &mut Plan<'_>) {
         if !matches!(node.origin, Origin::Derived(_)) {
             continue;
         }
-        let mut part = 0;
         for segment in 0..plan.nodes[node.id.0].segments.len() {
             let steps = plan.nodes[node.id.0].segments[segment].steps.clone();
-            for step in steps {
-                let Step::Repartition { number, topic, .. } = step else {
-                    continue;
+            for (index, step) in steps.iter().enumerate() {
+                let (topic, arm, at) = match step {
+                    Step::Repartition { number, topic, .. } => {
+                        (*topic, Arm::Repartitioned(*number), index + 1)
+                    }
+                    Step::Meet {
+                        number,
+                        topic: Some(topic),
+                        ..
+                    } => (*topic, Arm::OtherRepartitioned(*number), index),
+                    _ => continue,
                 };
-                part += 1;
-                let Some(sub) = plan.nodes[node.id.0].parts.get(part).copied() else {
+                let Some(sub) = plan.home_of(node.id, segment, at) else {
                     continue;
                 };
                 let name = format!("{}-source", plan.topics[topic].name);
@@ -567,7 +686,7 @@ fn entries(plan: &mut Plan<'_>) {
                     topic,
                     offset_reset: OffsetReset::Earliest,
                     node: node.id,
-                    received_by: Some((segment, number)),
+                    received_by: Some((segment, arm)),
                 });
             }
         }
@@ -597,6 +716,13 @@ fn copartitioned(plan: &mut Plan<'_>, internal: &Internal) {
                     })
                     .unwrap_or_default(),
                 facts::Origin::Repartition(id, op) => internal
+                    .chains
+                    .get(&(*id, *op))
+                    .copied()
+                    .into_iter()
+                    .collect(),
+                facts::Origin::OtherRepartition(id, op) => internal
+                    .others
                     .get(&(*id, *op))
                     .copied()
                     .into_iter()

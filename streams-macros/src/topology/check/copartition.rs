@@ -37,22 +37,22 @@ fn meetings(topology: &Topology) -> Vec<Meeting<'_>> {
                 continue;
             };
             let meets = row.is_built()
-                && (row.with == Some(Shape::Table)
+                && (row.has_two_sides()
+                    || row.with == Some(Shape::Table)
                     || (row.with == Some(Shape::Stream) && row.partitioning == Partitioning::Free));
             if !meets {
                 continue;
             }
-            let left = if facts::repartitions_before(topology, node.id, position) {
-                vec![Origin::Repartition(node.id, position)]
-            } else {
-                facts::origins_before(topology, node.id, position)
-            };
             all.push(Meeting {
                 node,
                 op,
                 other: topology.node(*other),
-                left,
-                right: facts::origins_before(topology, *other, usize::MAX),
+                left: facts::arriving(topology, node.id, position),
+                right: if row.has_two_sides() {
+                    facts::arriving_from_other(topology, node.id, position)
+                } else {
+                    facts::origins_before(topology, *other, usize::MAX)
+                },
             });
         }
     }
@@ -70,7 +70,7 @@ fn stateful_origins(topology: &Topology, meetings: &[Meeting<'_>]) -> BTreeSet<O
                     .iter()
                     .enumerate()
                     .filter(|(_, op)| op.known().is_some_and(|row| row.yields == Shape::Table))
-                    .flat_map(|(position, _)| arriving(topology, node.id, position))
+                    .flat_map(|(position, _)| facts::arriving(topology, node.id, position))
                     .chain(facts::origins_before(topology, node.id, usize::MAX))
                     .collect(),
                 None => facts::origins_before(topology, node.id, usize::MAX),
@@ -90,15 +90,6 @@ fn stateful_origins(topology: &Topology, meetings: &[Meeting<'_>]) -> BTreeSet<O
         if stateful.len() == before {
             return stateful;
         }
-    }
-}
-
-/// Where the records that reach an operator were last partitioned.
-fn arriving(topology: &Topology, id: NodeId, position: usize) -> Vec<Origin> {
-    if facts::repartitions_before(topology, id, position) {
-        vec![Origin::Repartition(id, position)]
-    } else {
-        facts::origins_before(topology, id, position)
     }
 }
 
@@ -125,6 +116,7 @@ fn count(topology: &Topology, origin: Origin) -> Count<'_> {
             Some(op) => op.partitions.as_ref().map_or(Count::Follows, Count::Given),
             None => Count::Follows,
         },
+        Origin::OtherRepartition(..) => Count::Follows,
     }
 }
 
@@ -142,6 +134,9 @@ fn origin_words(topology: &Topology, origin: Origin) -> String {
                 Some(op) if op.is("repartition") => format!("the `repartition` in `{node}`"),
                 _ => format!("the repartition topic in `{node}`"),
             }
+        }
+        Origin::OtherRepartition(id, _) => {
+            format!("the repartition topic in `{}`", topology.node(id).name)
         }
     }
 }
@@ -343,7 +338,7 @@ fn counts_are_equal(
         return false;
     }
     let (left_words, right_words) = (origin_words(topology, left), origin_words(topology, right));
-    let is_repartition = |origin| matches!(origin, Origin::Repartition(..));
+    let is_repartition = |origin| !matches!(origin, Origin::Source(_));
     let (code, mend) = if is_repartition(left) || is_repartition(right) {
         let (moved, to) = if is_repartition(left) {
             (&left_words, right_count)
@@ -394,7 +389,7 @@ fn counts_are_equal(
 fn partitioner(topology: &Topology, origin: Origin) -> Option<&Expr> {
     match origin {
         Origin::Source(id) => topology.node(id).source()?.partitioner.as_ref(),
-        Origin::Repartition(..) => None,
+        Origin::Repartition(..) | Origin::OtherRepartition(..) => None,
     }
 }
 
@@ -421,7 +416,9 @@ fn partitioners_are_equal(cx: &Ctxt, topology: &Topology, meeting: &Meeting<'_>)
                 Some(source) => at(&source.attribute.meta),
                 None => at(&topology.node(id).name),
             },
-            (None, Origin::Repartition(id, _)) => at(&topology.node(id).name),
+            (None, Origin::Repartition(id, _) | Origin::OtherRepartition(id, _)) => {
+                at(&topology.node(id).name)
+            }
         }
     };
     let (left_words, right_words) = (origin_words(topology, left), origin_words(topology, right));

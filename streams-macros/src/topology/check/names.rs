@@ -125,6 +125,14 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
                 what: "changelog",
             });
         }
+        if !unlogged(node) {
+            topics.extend(facts::inner_stores(node).into_iter().map(|inner| Internal {
+                name: format!("{}-changelog", inner.name),
+                node,
+                place: inner_place(node, &inner),
+                what: "changelog",
+            }));
+        }
         // What an operator that is not built would do to the key is nobody's business yet.
         let Some(chain) = node.chain().filter(|chain| super::is_clear(chain)) else {
             continue;
@@ -141,6 +149,14 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
                     what: "repartition topic",
                 });
             }
+            if facts::repartitions_other(topology, node.id, position) {
+                topics.push(Internal {
+                    name: format!("{}-repartition", facts::other_repartition_name(node, op)),
+                    node,
+                    place: at(&op.name),
+                    what: "repartition topic",
+                });
+            }
         }
     }
     topics
@@ -148,14 +164,24 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
 
 /// Whether the macro derives a changelog's name for a node: not where the source topic serves, or nothing is logged.
 fn logs_its_store(topology: &Topology, node: &Node) -> bool {
-    let unlogged = node
-        .store
-        .as_ref()
-        .and_then(|store| store.changelog.as_ref())
-        .is_some_and(|changelog| !changelog.value);
     let reused = node.source().is_some()
         && (node.shape == Shape::GlobalTable || facts::reuses_source_topics(topology));
-    has_own_store(topology, node) && !unlogged && !reused
+    has_own_store(topology, node) && !unlogged(node) && !reused
+}
+
+fn unlogged(node: &Node) -> bool {
+    node.store
+        .as_ref()
+        .and_then(|store| store.changelog.as_ref())
+        .is_some_and(|changelog| !changelog.value)
+}
+
+/// The operator that keeps an inner store.
+fn inner_place(node: &Node, inner: &facts::Inner) -> TokenStream {
+    match node.chain().and_then(|chain| chain.ops.get(inner.op)) {
+        Some(op) => at(&op.name),
+        None => at(&node.name),
+    }
 }
 
 fn has_own_store(topology: &Topology, node: &Node) -> bool {
@@ -227,26 +253,29 @@ pub(super) fn stores_and_internal_topics_differ(cx: &Ctxt, topology: &Topology) 
     if is_cyclic(topology) {
         return;
     }
-    let mut stores: Vec<&Node> = Vec::new();
-    for node in topology
-        .nodes
-        .iter()
-        .filter(|node| has_own_store(topology, node))
-    {
-        let name = facts::store_name(node);
-        let Some(first) = stores.iter().find(|first| facts::store_name(first) == name) else {
-            stores.push(node);
-            continue;
-        };
-        cx.error_with(
-            "KS0503",
-            store_place(node),
-            format!(
-                "`{}` and `{}` would have stores of one name, `{name}`: name one of them with `#[store(name = \"…\")]`",
-                first.name, node.name
-            ),
-            [(store_place(first), format!("the store of `{}` is called `{name}` here", first.name))],
-        );
+    let mut stores: Vec<(String, &Node, TokenStream)> = Vec::new();
+    for node in &topology.nodes {
+        let own =
+            has_own_store(topology, node).then(|| (facts::store_name(node), store_place(node)));
+        let inner = facts::inner_stores(node)
+            .into_iter()
+            .map(|inner| (inner.name.clone(), inner_place(node, &inner)));
+        for (name, place) in own.into_iter().chain(inner) {
+            let Some((_, first, first_place)) = stores.iter().find(|(first, ..)| *first == name)
+            else {
+                stores.push((name, node, place));
+                continue;
+            };
+            cx.error_with(
+                "KS0503",
+                place,
+                format!(
+                    "`{}` and `{}` would have stores of one name, `{name}`: name one of them with `#[store(name = \"…\")]`",
+                    first.name, node.name
+                ),
+                [(first_place.clone(), format!("the store of `{}` is called `{name}` here", first.name))],
+            );
+        }
     }
     let mut repartitions: Vec<Internal<'_>> = Vec::new();
     let id = application_id(topology);

@@ -49,6 +49,20 @@ pub(super) fn stores_are_on_tables(cx: &Ctxt, topology: &Topology) {
 pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
     for (node, chain) in chains(topology) {
         let clear = super::is_clear(chain);
+        if clear && let Some((table, join)) = looked_up_in_passing(chain) {
+            let (op, joins) = (&chain.ops[table], &chain.ops[join]);
+            let message = format!(
+                "`{}` looks up rows of the table that `{}` begins, which needs a store: give that a field of its own, and start \
+                 `{}` there:\n\n{}",
+                joins.name,
+                op.name,
+                node.name,
+                field_to_paste(topology, node, chain, table)
+            );
+            let text = format!("`{}` begins a table", op.name);
+            cx.error_with("KS0403", &joins.name, message, [(at(&op.name), text)]);
+            continue;
+        }
         let owning = owning(chain);
         let Some(first) = owning.first().copied().filter(|_| clear) else {
             continue;
@@ -101,6 +115,14 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
             cx.error("KS0403", &store.attribute.meta, message);
         }
     }
+}
+
+/// A `to_table` in the middle of a chain, and a join of tables behind it.
+fn looked_up_in_passing(chain: &Chain) -> Option<(usize, usize)> {
+    let join = chain.ops.iter().position(facts::joins_tables)?;
+    let before = chain.ops.get(..join)?;
+    let table = before.iter().rposition(|op| op.is("to_table"))?;
+    Some((table, join))
 }
 
 /// The operators of a chain that own a store.

@@ -8,9 +8,9 @@ use quote::quote_spanned;
 
 use super::super::kinds::Shape;
 use super::super::model::{Node, NodeId, Origin};
-use super::super::plan::{Segment, Start, Step, facts, old_values};
+use super::super::plan::{Arm, Segment, Start, Step, facts, old_values};
 use super::steps::{Flow, Method, edge, own_self};
-use super::{Emit, ident_at, mixed_ident, number};
+use super::{Emit, ident_at, meetings, mixed_ident, number};
 
 /// Expands to:
 /// ```text
@@ -62,6 +62,7 @@ fn at_enum(emit: &Emit<'_>, node: &Node, index: usize, segment: &Segment) -> Tok
             ),
         );
     }
+    let others = meetings::variants(emit, node.id, index, segment);
     let flushed = segment.steps.contains(&Step::Update).then(|| {
         let store = emit
             .plan
@@ -76,13 +77,22 @@ fn at_enum(emit: &Emit<'_>, node: &Node, index: usize, segment: &Segment) -> Tok
         enum #name<'t> {
             Head(&'t mut #head, #record),
             #( #variants(&'t mut #tasks, __s::RawRecord<'t>), )*
+            #others
             #flushed
         }
     }
 }
 
+/// The variant by which a repartition topic's records enter.
+pub(super) fn arm(arm: Arm) -> Ident {
+    match arm {
+        Arm::Repartitioned(number) => repartitioned(number),
+        Arm::OtherRepartitioned(number) => meetings::other_repartitioned(number),
+    }
+}
+
 /// `Repartitioned1`.
-pub(super) fn repartitioned(number: usize) -> Ident {
+fn repartitioned(number: usize) -> Ident {
     mixed_ident(&format!("Repartitioned{number}"))
 }
 
@@ -107,7 +117,7 @@ fn record(emit: &Emit<'_>, node: &Node, segment: &Segment) -> TokenStream {
 }
 
 /// What a node hands to its readers.
-fn of_node(emit: &Emit<'_>, id: NodeId) -> TokenStream {
+pub(super) fn of_node(emit: &Emit<'_>, id: NodeId) -> TokenStream {
     let (key, value) = emit.types(id);
     match emit.plan.topology.node(id).shape {
         Shape::Table => mixed!(__s::Record<#key, __s::Change<#value>>),
@@ -164,14 +174,14 @@ fn method(
 }
 
 /// A part of a split chain: how records enter it, and its steps.
-struct Arm<'s> {
+struct Arms<'s> {
     /// The repartition's number and place, and whether it left null keys out; `None` is the head.
     entered: Option<(usize, Span, bool)>,
     steps: &'s [Step],
 }
 
 /// Cuts a segment behind its repartition topics.
-fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arm<'s>> {
+fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arms<'s>> {
     let mut arms = Vec::new();
     let (mut entered, mut begin) = (None, 0);
     for (index, step) in steps.iter().enumerate() {
@@ -182,7 +192,7 @@ fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arm<'s>> {
             ..
         } = step
         {
-            arms.push(Arm {
+            arms.push(Arms {
                 entered,
                 steps: &steps[begin..=index],
             });
@@ -190,22 +200,25 @@ fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arm<'s>> {
             begin = index + 1;
         }
     }
-    arms.push(Arm {
+    arms.push(Arms {
         entered,
         steps: &steps[begin..],
     });
     arms
 }
 
-/// A chain that repartition topics split: one arm per side, tied by edges that carry the types across. Where operators follow an
-/// aggregation whose store has inferred types, updates come from its arm or from the record cache, and go on after the `match`.
+/// A chain that repartition topics split, or that takes another node's records too: one arm per way in. Edges carry the types
+/// across repartition topics. Where both sides of an operator meet, and where operators follow an aggregation whose store has
+/// inferred types, the arms yield what goes on behind the `match`.
 fn arms(method: &Method<'_>) -> TokenStream {
     let at = method.emit.at_name(method.node.id, index_of(method));
     let parts = cut(method, &method.segment.steps);
+    let joining = parts.iter().any(|arm| method.junction(arm.steps).is_some());
     let updating = method.segment.steps.contains(&Step::Update);
     let (mut before, mut arms, mut after) =
         (TokenStream::new(), TokenStream::new(), TokenStream::new());
-    for Arm { entered, steps } in &parts {
+    let mut many = false;
+    for Arms { entered, steps } in &parts {
         if let Some((number, place, _)) = entered {
             let (edge, made) = (
                 edge(*number),
@@ -215,25 +228,37 @@ fn arms(method: &Method<'_>) -> TokenStream {
         }
         method.uses_task.set(false);
         let fresh = entered.is_some_and(|(_, _, fresh)| fresh);
-        let body = match steps.iter().position(|step| *step == Step::Update) {
-            Some(update) => {
-                let looped = loops(method, &steps[..update]);
+        let body = match method.junction(steps) {
+            Some(junction) => {
+                let looped = loops(method, &steps[..junction]);
                 let flow = Flow {
                     looped: false,
                     updates: true,
                 };
-                let body = method.steps(&steps[..=update], flow, fresh);
+                let body = if junction == 0 {
+                    method.crossing(flow)
+                } else {
+                    method.steps(&steps[..junction], flow, fresh)
+                };
+                let task = method.uses_task.get();
                 let tail = Flow {
                     looped,
                     updates: false,
                 };
-                let tail = method.steps(&steps[update + 1..], tail, false);
+                let tail = method.steps(&steps[junction..], tail, false);
                 after = if looped {
-                    mixed!(for r in updates { #tail } __s::Ok(()))
+                    let each = method.each();
+                    mixed!(for #each in updates { #tail } __s::Ok(()))
                 } else {
                     tail
                 };
-                arms.extend(flushed_arm(method, &at, looped));
+                if updating {
+                    arms.extend(flushed_arm(method, &at, looped));
+                }
+                before.extend(method.other_edges());
+                arms.extend(method.other_arms(&at, looped));
+                method.uses_task.set(task);
+                many |= looped;
                 if looped {
                     mixed!(let mut updates = __s::Vec::new(); #body)
                 } else {
@@ -242,7 +267,7 @@ fn arms(method: &Method<'_>) -> TokenStream {
             }
             None => {
                 let body = method.steps(steps, Flow::STRAIGHT, fresh);
-                if updating {
+                if joining {
                     mixed!(return { #body };)
                 } else {
                     body
@@ -264,37 +289,39 @@ fn arms(method: &Method<'_>) -> TokenStream {
             }
         });
     }
-    if !updating {
+    if !joining {
         return mixed!(#before match at { #arms });
     }
-    let store = inferred_store(method);
-    let update = match parts.iter().any(|arm| {
-        let update = arm.steps.iter().position(|step| *step == Step::Update);
-        update.is_some_and(|update| loops(method, &arm.steps[..update]))
-    }) {
-        true => mixed!(updates),
-        false => mixed!(r),
-    };
+    let store = updating.then(|| inferred_store(method));
+    let store = store.map(|store| mixed!(let store = #store;));
+    let crossed = method.crossed(many);
     let t = mixed_ident(if uses_task(&after) { "t" } else { "_t" });
     mixed! {
-        let store = #store;
+        #store
         #before
-        let (#t, #update) = match at { #arms };
+        let (#t #crossed) = match at { #arms };
         #after
     }
 }
 
 /// The record cache lets an update of the inferred store go.
 fn flushed_arm(method: &Method<'_>, at: &Ident, looped: bool) -> TokenStream {
-    method.uses_task.set(true);
+    let crossing = method.crossing(Flow {
+        looped,
+        updates: true,
+    });
     if looped {
         mixed!(#at::Flushed(t, entry) => {
             let mut updates = __s::Vec::new();
-            updates.push(store.flushed(entry, cx)?);
+            let r = store.flushed(entry, cx)?;
+            #crossing
             (t, updates)
         })
     } else {
-        mixed!(#at::Flushed(t, entry) => (t, store.flushed(entry, cx)?),)
+        mixed!(#at::Flushed(t, entry) => {
+            let r = store.flushed(entry, cx)?;
+            #crossing
+        })
     }
 }
 
@@ -397,7 +424,7 @@ fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
                     .flat_map(|sink| &sink.topics);
                 words.extend(sinks.map(|topic| format!("sink {}", emit.plan.topics[*topic].name)));
             }
-            Step::Next(_) | Step::Update | Step::Declare | Step::Read => {}
+            Step::Next(_) | Step::Meet { .. } | Step::Update | Step::Declare | Step::Read => {}
         }
     }
     format!(" {}", words.join(" -> "))
@@ -411,10 +438,12 @@ impl Emit<'_> {
             .segments
             .get(segment)
             .is_some_and(|segment| {
-                segment
-                    .steps
-                    .iter()
-                    .any(|step| matches!(step, Step::Repartition { .. } | Step::Update))
+                segment.steps.iter().any(|step| {
+                    matches!(
+                        step,
+                        Step::Repartition { .. } | Step::Meet { .. } | Step::Update
+                    )
+                })
             })
     }
 }

@@ -10,7 +10,7 @@ use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
 use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values};
-use super::{Emit, at, ident_at, number, numbers};
+use super::{Emit, at, ident_at, meetings, number, numbers};
 
 /// The method being written.
 pub(super) struct Method<'e> {
@@ -104,15 +104,17 @@ impl<'e> Method<'e> {
                 let put = self.put("source", rest, flow);
                 mixed!(#before #put)
             }
-            Step::Materialize => self.put(
-                if self.tells_absent_rows() {
+            Step::Materialize => {
+                let last = self.chain().and_then(|chain| chain.ops.last());
+                let materialize = if self.tells_absent_rows() {
                     "materialize_filtered"
+                } else if last.is_some_and(facts::joins_tables) {
+                    "materialize_joined"
                 } else {
                     "materialize"
-                },
-                rest,
-                flow,
-            ),
+                };
+                self.put(materialize, rest, flow)
+            }
             Step::Repartition {
                 number,
                 topic,
@@ -130,13 +132,15 @@ impl<'e> Method<'e> {
                 let not_null = ident_at("not_null_key", self.node.name.span());
                 mixed!(let __s::Some(r) = __s::Keyed(r).#not_null() else { #exit }; #send)
             }
-            Step::Update => {
-                self.uses_task.set(true);
-                if flow.looped {
-                    mixed!(updates.push(r);)
-                } else {
-                    mixed!((t, r))
-                }
+            Step::Update => self.crossing(flow),
+            Step::Meet { .. } if flow.updates => {
+                let crossing = self.crossing(flow);
+                mixed!(let r = __s::Sided::This(r); #crossing)
+            }
+            Step::Meet { .. } => {
+                let meet = self.meet(step);
+                let rest = self.steps(rest, flow, false);
+                mixed!(#meet #rest)
             }
             Step::Next(segment) => {
                 let merged = self.merged(*segment);
@@ -333,7 +337,12 @@ impl<'e> Method<'e> {
                     TokenStream::new()
                 } else {
                     let exit = flow.exit();
-                    mixed!(let __s::Some(r) = __s::ops::not_absent(r) else { #exit };)
+                    match self.is_row_before(position) {
+                        Some(is_row) => mixed! {
+                            if !(#is_row) && __s::ops::is_absent(&r) { #exit }
+                        },
+                        None => mixed!(let __s::Some(r) = __s::ops::not_absent(r) else { #exit };),
+                    }
                 };
                 mixed!(let r = __s::ops::#f(r #(, #args)*); #absent #next)
             }
@@ -352,6 +361,16 @@ impl<'e> Method<'e> {
                     TokenStream::new()
                 };
                 mixed!(#new_only let r = __s::ops::#f(r #(, #args)*); #present #next)
+            }
+            (Shape::Table, _) if facts::joins_tables(op) => {
+                let (exit, next) = (flow.exit(), next(true));
+                let args = op.args.get(1..).unwrap_or_default();
+                let present = if self.table_operator_follows(position) {
+                    mixed!(let r = __s::TableChain(r).present();)
+                } else {
+                    TokenStream::new()
+                };
+                mixed!(let __s::Some(r) = r.#f(#(#args),*) else { #exit }; #present #next)
             }
             (Shape::Table, "to_stream") => {
                 let next = next(true);
@@ -519,6 +538,7 @@ impl<'e> Method<'e> {
             Child::Node(id, merge) => {
                 flow.call(&self.call(*id, self.segment_of(*id, *merge), &mixed!(r)))
             }
+            Child::Other(id, meeting) => flow.call(&self.call_other(*id, *meeting, &mixed!(r))),
             Child::Split(branches) => self.split(branches, &mixed!(r), flow),
         }
     }
@@ -529,6 +549,10 @@ impl<'e> Method<'e> {
         match child {
             Child::Node(id, merge) => {
                 let call = self.call(*id, self.segment_of(*id, *merge), &copy);
+                mixed!(#call?;)
+            }
+            Child::Other(id, meeting) => {
+                let call = self.call_other(*id, *meeting, &copy);
                 mixed!(#call?;)
             }
             Child::Split(branches) => {
@@ -599,6 +623,19 @@ impl<'e> Method<'e> {
         } else {
             mixed!(__Nodes::#method(#receiver, #t, #record, #cx))
         }
+    }
+
+    /// A call of the method in which a record meets the other side of an operator.
+    fn call_other(&self, id: NodeId, meeting: usize, record: &TokenStream) -> TokenStream {
+        let (t, cx, receiver) = (self.task(), self.context(), &self.receiver);
+        let segment = self
+            .emit
+            .plan
+            .meeting_segment(id, meeting)
+            .unwrap_or_default();
+        let method = self.emit.method_name(id, segment);
+        let (at, other) = (self.emit.at_name(id, segment), meetings::other(meeting));
+        mixed!(__Nodes::#method(#receiver, #at::#other(#t, #record), #cx))
     }
 
     /// Everything of the user's that this method pastes.

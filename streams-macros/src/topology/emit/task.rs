@@ -1,12 +1,12 @@
 //! A struct per sub-topology that holds its stores' handles, and where its records enter.
 
-use proc_macro2::TokenStream;
-use quote::ToTokens as _;
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens as _, format_ident};
 use syn::Type;
 use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
-use super::super::plan::{Entry, old_values};
+use super::super::plan::{Entry, Role, Store, old_values};
 use super::{Emit, ident_at, methods, number};
 
 /// Expands to:
@@ -22,7 +22,7 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
     let doc = format!(" Sub-topology {sub}: {}", plan.summary(sub));
     let fields = described.stores.iter().filter_map(|store| {
         let store = &plan.stores[*store];
-        let (field, (key, value)) = (&store.field.name, store.types.as_ref()?);
+        let (field, (key, value)) = (handle(store), store.types.as_ref()?);
         Some(mixed!(#field: __s::TableStore<#key, #value>,))
     });
     let globals = described.globals.iter().map(|id| {
@@ -59,15 +59,21 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
     }
 }
 
+/// The name of a store's handle: the field's, or `<field>_<role>`.
+fn handle(store: &Store<'_>) -> Ident {
+    let field = &store.field.name;
+    match store.role {
+        Role::Primary => field.clone(),
+        Role::Inner(role) => format_ident!("{field}_{role}"),
+    }
+}
+
 fn entry(emit: &Emit<'_>, index: usize, source: &Entry) -> TokenStream {
     let node = emit.plan.topology.node(source.node);
     let index = number(index);
-    if let Some((segment, repartition)) = source.received_by {
+    if let Some((segment, arm)) = source.received_by {
         let method = emit.method_name(source.node, segment);
-        let (at, variant) = (
-            emit.at_name(source.node, segment),
-            methods::repartitioned(repartition),
-        );
+        let (at, variant) = (emit.at_name(source.node, segment), methods::arm(arm));
         return mixed!(#index => __Nodes::#method(app, #at::#variant(self, raw), cx),);
     }
     let method = &node.name;
@@ -93,6 +99,10 @@ fn flushed(emit: &Emit<'_>, sub: usize) -> TokenStream {
     for (local, store) in plan.subtopologies[sub].stores.iter().enumerate() {
         let node = plan.stores[*store].node;
         let local = number(local);
+        if plan.stores[*store].role != Role::Primary {
+            arms.extend(mixed!(#local => __s::Ok(()),));
+            continue;
+        }
         if let Some(segment) = plan.updating_segment(node) {
             listening = true;
             let (method, at) = (emit.method_name(node, segment), emit.at_name(node, segment));
@@ -179,7 +189,7 @@ fn new_task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         .filter(|(_, store)| plan.stores[**store].types.is_some())
         .map(|(local, store)| {
             let node = plan.topology.node(plan.stores[*store].node);
-            let field = &node.name;
+            let field = handle(&plan.stores[*store]);
             let old = if old_values::is_asked(plan.topology, node) {
                 mixed!(.sending_old_values())
             } else {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::kinds::{Key, Losing, OPERATORS, Operator, Param, Partitioning, Shape, State};
-use super::drawn::{Does, Node, Op, Origin, Row, Topology, Ty};
+use super::drawn::{Does, Kind, Node, Op, Origin, Row, Topology, Ty};
 
 /// How many topologies a test draws.
 pub(crate) const HOW_MANY: usize = 50;
@@ -327,7 +327,7 @@ impl Draw {
                 ),
             }
         }
-        choices.retain(|choice| is_legal(topology, at, ops, choice, length));
+        choices.retain(|choice| is_legal(topology, base, at, ops, choice, length));
         let rarest = choices
             .iter()
             .map(|choice| self.used.get(&row_of(choice.row)).copied().unwrap_or(0))
@@ -369,7 +369,14 @@ fn repartitions(at: &At, row: &Operator) -> bool {
 }
 
 /// What the rules of the macro, and a model without timing, ask of an operator here.
-fn is_legal(topology: &Topology, at: &At, ops: &[Op], choice: &Choice, length: usize) -> bool {
+fn is_legal(
+    topology: &Topology,
+    base: usize,
+    at: &At,
+    ops: &[Op],
+    choice: &Choice,
+    length: usize,
+) -> bool {
     let row = choice.row;
     let other = choice.other.map(|other| &topology.nodes[other]);
     let last = ops.len() + 1 >= length;
@@ -388,6 +395,16 @@ fn is_legal(topology: &Topology, at: &At, ops: &[Op], choice: &Choice, length: u
         "merge" => other.is_some_and(|other| {
             other.key == at.key && other.value == at.value && other.depth + at.depth < 2
         }),
+        // The model follows one update after the other: both sides of a join of tables come from different sources.
+        _ if row.has_two_sides() => {
+            let begins = ops.iter().any(|op| op.does == Does::ToTable);
+            let fits = other.is_some_and(|other| other.key == at.key && other.depth == 0);
+            let apart = choice.other.is_some_and(|other| {
+                let sources = topology.sources_of(other);
+                sources.is_disjoint(&topology.sources_before(base, ops))
+            });
+            at.depth == 0 && !begins && fits && apart
+        }
         _ if row.with == Some(Shape::Table) => {
             other.is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed)
         }
@@ -618,6 +635,24 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
                 Does::Aggregate { value, add },
             )
         }
+        (_, Shape::Table, Some(Shape::Table)) => {
+            next.value = value;
+            let kind = match row.name.split('_').next() {
+                Some("left") => Kind::Left,
+                Some("outer") => Kind::Outer,
+                _ => Kind::Inner,
+            };
+            let v = match kind {
+                Kind::Outer => format!("v.map_or(7, |v| {v})"),
+                Kind::Inner | Kind::Left => v.clone(),
+            };
+            let joined = format!("{v}.wrapping_add({})", of_other(kind != Kind::Inner));
+            let params = if with_key { "|_, v, t|" } else { "|v, t|" };
+            (
+                vec![format!("{params} {}", value.of_number(&joined))],
+                Does::JoinTables { kind, value },
+            )
+        }
         (_, Shape::Stream, Some(Shape::Table)) => {
             next.value = value;
             let params = if with_key { "|_, v, t|" } else { "|v, t|" };
@@ -652,6 +687,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             | Does::FlatMapValues { .. }
             | Does::Join { .. }
             | Does::JoinGlobal { .. }
+            | Does::JoinTables { .. }
     ) {
         next.revalued = true;
     }

@@ -105,6 +105,18 @@ pub(crate) enum Does {
         with_key: bool,
         add: u64,
     },
+    JoinTables {
+        kind: Kind,
+        value: Ty,
+    },
+}
+
+/// Which rows a join of tables keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Inner,
+    Left,
+    Outer,
 }
 
 /// A row, by what tells it from others of its name.
@@ -246,6 +258,23 @@ impl Topology {
             .iter()
             .flat_map(Node::ops)
             .map(|op| op.row.clone())
+            .collect()
+    }
+
+    /// The sources that a node's records come from, by any way.
+    pub(crate) fn sources_of(&self, id: usize) -> BTreeSet<usize> {
+        let Origin::From(base, ops) = &self.nodes[id].origin else {
+            return BTreeSet::from([id]);
+        };
+        self.sources_before(*base, ops)
+    }
+
+    /// The sources of what a chain from `base` with these operators yields.
+    pub(crate) fn sources_before(&self, base: usize, ops: &[Op]) -> BTreeSet<usize> {
+        let others = ops.iter().filter_map(|op| op.other);
+        others
+            .chain([base])
+            .flat_map(|id| self.sources_of(id))
             .collect()
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::super::kinds::Shape;
 use super::draw::Random;
-use super::drawn::{Does, Node, Op, Origin, Topology, Ty};
+use super::drawn::{Does, Kind, Node, Op, Origin, Topology, Ty};
 
 /// A key or a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -195,8 +195,20 @@ impl Run<'_> {
                 self.follow(reader, 0, key.clone(), value.clone());
             }
             for (position, op) in ops.iter().enumerate() {
-                if op.other == Some(id) && op.does == Does::Merge {
+                if op.other != Some(id) {
+                    continue;
+                }
+                if op.does == Does::Merge {
                     self.follow(reader, position + 1, key.clone(), value.clone());
+                } else if let Does::JoinTables { .. } = &op.does {
+                    let left = self.row_before(reader, position, &key);
+                    let left = Value {
+                        new: left.clone(),
+                        old: left,
+                    };
+                    if let Some(joined) = join_tables(op, &left, &value, Updated::Right) {
+                        self.follow(reader, position + 1, key.clone(), joined);
+                    }
                 }
             }
         }
@@ -255,6 +267,17 @@ impl Run<'_> {
         let topology = self.topology;
         let node: &Node = &topology.nodes[id];
         let op = &node.ops()[position];
+        if let (Does::JoinTables { .. }, Some(other)) = (&op.does, op.other) {
+            let right = self.tables[other].get(&key).cloned();
+            let right = Value {
+                new: right.clone(),
+                old: right,
+            };
+            if let Some(joined) = join_tables(op, &value, &right, Updated::Left) {
+                self.follow(id, position + 1, key, joined);
+            }
+            return;
+        }
         if op.row.1.starts_with("Table") && op.does != Does::ToStream {
             let new = self.row(op, &key, value.new);
             let kept = position + 1 == node.ops().len() && self.has_store(id);
@@ -271,6 +294,23 @@ impl Run<'_> {
         for (key, value) in self.apply(id, op, key, value.new) {
             self.follow(id, position + 1, key, Value::of(value));
         }
+    }
+
+    /// The row before the operator at `position` of a chain of tables.
+    fn row_before(&self, id: usize, position: usize, key: &Val) -> Option<Val> {
+        let Origin::From(base, ops) = &self.topology.nodes[id].origin else {
+            return None;
+        };
+        let mut row = self.tables[*base].get(key).cloned();
+        for op in &ops[..position] {
+            row = match (&op.does, op.other) {
+                (Does::JoinTables { .. }, Some(other)) => {
+                    join_rows(op, row.as_ref(), self.tables[other].get(key))
+                }
+                _ => self.row(op, key, row),
+            };
+        }
+        row
     }
 
     /// A row behind an operator of tables.
@@ -306,10 +346,16 @@ impl Run<'_> {
     fn is_asked(&self, id: usize) -> bool {
         self.topology.readers(id).into_iter().any(|reader| {
             let node = &self.topology.nodes[reader];
-            match &node.origin {
-                Origin::From(base, _) if *base == id => self.asks(reader, 0),
-                _ => false,
-            }
+            let Origin::From(base, ops) = &node.origin else {
+                return false;
+            };
+            let as_other = ops.iter().enumerate().any(|(position, op)| {
+                let Does::JoinTables { kind, .. } = op.does else {
+                    return false;
+                };
+                op.other == Some(id) && (kind == Kind::Outer || self.asks(reader, position + 1))
+            });
+            as_other || *base == id && self.asks(reader, 0)
         })
     }
 
@@ -318,6 +364,10 @@ impl Run<'_> {
         match ops.get(position) {
             None => self.is_asked(id),
             Some(op) if is_filter(op) => true,
+            Some(Op {
+                does: Does::JoinTables { kind, .. },
+                ..
+            }) => *kind != Kind::Inner || self.asks(id, position + 1),
             Some(op) => {
                 let has_store = position + 1 == ops.len() && self.has_store(id);
                 matches!(op.does, Does::MapValues { .. })
@@ -339,6 +389,9 @@ impl Run<'_> {
         };
         let aggregates =
             |op: &Op| matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. });
+        if matches!(ops[last].does, Does::JoinTables { .. }) {
+            return true;
+        }
         if aggregates(&ops[last]) || (position == ops.len() && self.has_store(id)) {
             return true;
         }
@@ -347,13 +400,21 @@ impl Run<'_> {
     }
 
     fn has_store(&self, id: usize) -> bool {
-        let joins = |op: &Op| op.other == Some(id) && matches!(op.does, Does::Join { .. });
+        let joins = |op: &Op| {
+            let joins = matches!(op.does, Does::Join { .. } | Does::JoinTables { .. });
+            op.other == Some(id) && joins
+        };
+        let joins_others = |node: &Node| {
+            let of_tables = |op: &Op| matches!(op.does, Does::JoinTables { .. });
+            matches!(&node.origin, Origin::From(base, ops) if *base == id && ops.iter().any(of_tables))
+        };
         let node = &self.topology.nodes[id];
         let aggregates =
             |op: &Op| matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. });
         node.store.is_some()
             || node.ops().iter().any(aggregates)
             || self.topology.nodes.iter().flat_map(Node::ops).any(joins)
+            || self.topology.nodes.iter().any(joins_others)
     }
 
     /// What an operator of streams makes of a record. `None` is the null of `to_stream`.
@@ -458,6 +519,8 @@ impl Run<'_> {
                 let row = op.other.and_then(|other| self.tables[other].get(&key));
                 joined(op, key.clone(), v, row.map(Val::number), *left)
             }
+            // Two tables meet in `resume` and `deliver`.
+            Does::JoinTables { .. } => Vec::new(),
             Does::JoinGlobal { left, add, .. } => {
                 let row = op.other.and_then(|other| {
                     let key = Val::of(self.topology.nodes[other].key, v.wrapping_add(*add) % 3);
@@ -467,6 +530,44 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Which side of a join of tables was updated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Updated {
+    Left,
+    Right,
+}
+
+/// The update that a join of tables makes of both sides, of which one was updated; `None` where it has nothing to say.
+fn join_tables(op: &Op, left: &Value, right: &Value, updated: Updated) -> Option<Value> {
+    let Does::JoinTables { kind, .. } = op.does else {
+        return None;
+    };
+    let (has_left, has_right) = (left.new.is_some(), right.new.is_some());
+    let was = left.old.is_some() || right.old.is_some();
+    let goes_on = match (kind, updated) {
+        (Kind::Inner, Updated::Left) => has_right,
+        (Kind::Inner | Kind::Left, Updated::Right) => has_left,
+        (Kind::Left, Updated::Left) | (Kind::Outer, _) => has_left || has_right || was,
+    };
+    goes_on.then(|| Value {
+        new: join_rows(op, left.new.as_ref(), right.new.as_ref()),
+        old: join_rows(op, left.old.as_ref(), right.old.as_ref()),
+    })
+}
+
+fn join_rows(op: &Op, left: Option<&Val>, right: Option<&Val>) -> Option<Val> {
+    let Does::JoinTables { kind, value } = op.does else {
+        return None;
+    };
+    let there = match kind {
+        Kind::Inner => left.is_some() && right.is_some(),
+        Kind::Left => left.is_some(),
+        Kind::Outer => left.is_some() || right.is_some(),
+    };
+    let number = |row: Option<&Val>| row.map_or(7, Val::number);
+    there.then(|| Val::of(value, number(left).wrapping_add(number(right))))
 }
 
 fn joined(op: &Op, key: Val, v: u64, row: Option<u64>, left: bool) -> Vec<(Val, Option<Val>)> {

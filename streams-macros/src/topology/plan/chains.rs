@@ -1,35 +1,45 @@
 //! Chains to segments: each segment becomes a method, each step a few lines of it.
 
-use super::super::kinds::{Partitioning, Shape};
-use super::super::model::{Chain, Node, NodeId, Origin};
+use syn::Type;
+
+use super::super::kinds::{Operator, Partitioning, Shape};
+use super::super::model::{Chain, Node, NodeId, Op, Origin};
 use super::{
     Child, Internal, NodePlan, Plan, Segment, SinkPlan, Start, Step, TopicRole, add_topic, facts,
     topic_index,
 };
-use crate::topology::parse::SinkTopic;
+use crate::topology::parse::{Partitions, SinkTopic};
 
-/// Adds the repartition topics of a node's chain.
+/// Adds the repartition topics of a node's chain, and those of the other sides of its operators.
 pub(super) fn repartition_topics<'a>(plan: &mut Plan<'a>, node: &'a Node, internal: &mut Internal) {
     let Some(chain) = node.chain() else { return };
     for (position, op) in chain.ops.iter().enumerate() {
-        if !facts::repartitions_before(plan.topology, node.id, position) {
-            continue;
+        let place = (node.id, position);
+        if facts::repartitions_before(plan.topology, node.id, position) {
+            let name = facts::repartition_name(node, chain, position);
+            let last = position + 1 == chain.ops.len() && op.is("repartition");
+            let types = if last { node.types.clone() } else { None };
+            let topic = repartition_topic(plan, &name, op.partitions.as_ref(), types);
+            internal.chains.insert(place, topic);
         }
-        let name = format!(
-            "{}-repartition",
-            facts::repartition_name(node, chain, position)
-        );
-        let last = position + 1 == chain.ops.len() && op.is("repartition");
-        let types = if last { node.types.clone() } else { None };
-        let topic = add_topic(
-            plan,
-            name,
-            TopicRole::Repartition,
-            op.partitions.as_ref(),
-            types,
-        );
-        internal.insert((node.id, position), topic);
+        if facts::repartitions_other(plan.topology, node.id, position) {
+            let name = facts::other_repartition_name(node, op);
+            let other = op.other.as_ref().and_then(|(_, id)| *id);
+            let types = other.and_then(|id| plan.topology.node(id).types.clone());
+            let topic = repartition_topic(plan, &name, None, types);
+            internal.others.insert(place, topic);
+        }
     }
+}
+
+fn repartition_topic<'a>(
+    plan: &mut Plan<'a>,
+    name: &str,
+    partitions: Option<&'a Partitions>,
+    types: Option<(Type, Type)>,
+) -> usize {
+    let name = format!("{name}-repartition");
+    add_topic(plan, name, TopicRole::Repartition, partitions, types)
 }
 
 /// A node's segments, sinks and children.
@@ -53,6 +63,7 @@ pub(super) fn plan_node<'a>(plan: &Plan<'a>, node: &'a Node, internal: &Internal
         segments: Vec::new(),
         parts: Vec::new(),
         store: None,
+        inner: Vec::new(),
         children,
         sinks,
     };
@@ -97,10 +108,19 @@ fn children(plan: &Plan<'_>, id: NodeId) -> Vec<Child> {
                 let merges = chain.ops[..=op].iter().filter(|op| op.is("merge")).count();
                 children.push(Child::Node(edge.to, merges));
             }
+            Some(op) if chain.ops[op].known().is_some_and(Operator::has_two_sides) => {
+                children.push(Child::Other(edge.to, meetings(chain, op)));
+            }
             Some(_) => {}
         }
     }
     children
+}
+
+/// How many two-sided operators a chain has up to this position.
+fn meetings(chain: &Chain, position: usize) -> usize {
+    let two_sided = |op: &&Op| op.known().is_some_and(Operator::has_two_sides);
+    chain.ops[..=position].iter().filter(two_sided).count()
 }
 
 fn source(plan: &Plan<'_>, node: &Node, listens: bool) -> Vec<Segment> {
@@ -151,7 +171,7 @@ fn derived(
     let last = chain.ops.len().wrapping_sub(1);
     let mut merges = 0;
     for (position, op) in chain.ops.iter().enumerate() {
-        if let Some(topic) = internal.get(&(node.id, position)) {
+        if let Some(topic) = internal.chains.get(&(node.id, position)) {
             let keeps_null_keys = match op.known().map(|row| row.partitioning) {
                 Some(Partitioning::ByKeyOrNull) => true,
                 Some(Partitioning::ByKey) => {
@@ -160,6 +180,16 @@ fn derived(
                 _ => false,
             };
             cut.repartition(*topic, position, keeps_null_keys);
+        }
+        if op.known().is_some_and(Operator::has_two_sides)
+            && let Some((_, Some(other))) = op.other
+        {
+            cut.step(Step::Meet {
+                number: meetings(chain, position),
+                position,
+                other,
+                topic: internal.others.get(&(node.id, position)).copied(),
+            });
         }
         if op.is("merge")
             && let Some((_, Some(other))) = op.other

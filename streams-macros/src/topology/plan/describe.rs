@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::kinds::{Shape, State};
+use super::super::kinds::{Operator, Shape, State};
 use super::super::model::{Chain, Node, NodeId, Op, Origin};
 use super::{Internal, Plan, SinkPlan, facts};
 use crate::topology::parse::SinkTopic;
@@ -53,7 +53,7 @@ impl Graph {
 /// Describes every node, each sub-topology in topological order.
 pub(super) fn nodes(plan: &mut Plan<'_>, internal: &Internal) {
     let mut graph = Graph::default();
-    // Where each field's records enter (its chain's first node, its merges) and leave.
+    // Where each field's records enter (its chain's first node, its merges and joins) and leave.
     let mut ends: BTreeMap<NodeId, Ends> = BTreeMap::new();
     for node in &plan.topology.nodes {
         if let Some(end) = node_ends(plan, internal, &mut graph, node) {
@@ -77,7 +77,7 @@ pub(super) fn nodes(plan: &mut Plan<'_>, internal: &Internal) {
         let from = ends.get(&edge.from).and_then(|end| end.exit);
         let to = ends.get(&edge.to).and_then(|end| match edge.op {
             None => end.entry,
-            Some(op) => end.merges.get(&op).copied(),
+            Some(op) => end.others.get(&op).copied(),
         });
         if let (Some(from), Some(to)) = (from, to) {
             graph.links.push((from, to));
@@ -106,11 +106,12 @@ fn sink_kind(sink: &SinkPlan<'_>) -> DescribedKind {
     }
 }
 
+/// A chain's first and last node, and where the nodes that its operators name enter.
 #[derive(Default)]
 struct Ends {
     entry: Option<usize>,
     exit: Option<usize>,
-    merges: BTreeMap<usize, usize>,
+    others: BTreeMap<usize, usize>,
 }
 
 fn node_ends(plan: &Plan<'_>, internal: &Internal, graph: &mut Graph, node: &Node) -> Option<Ends> {
@@ -140,11 +141,73 @@ fn node_ends(plan: &Plan<'_>, internal: &Internal, graph: &mut Graph, node: &Nod
             Some(Ends {
                 entry: None,
                 exit: Some(exit),
-                merges: BTreeMap::new(),
+                others: BTreeMap::new(),
             })
         }
         Origin::Derived(chain) => Some(chain_ends(plan, internal, graph, node, chain, &own_store)),
         Origin::Shared | Origin::Poisoned => None,
+    }
+}
+
+/// A chain under description.
+struct Describing<'d, 'p> {
+    plan: &'d Plan<'p>,
+    internal: &'d Internal,
+    graph: &'d mut Graph,
+    node: &'d Node,
+    chain: &'d Chain,
+    own_store: &'d [String],
+    ends: Ends,
+}
+
+impl Describing<'_, '_> {
+    /// The sub-topology of a part of the chain.
+    fn sub(&self, part: usize) -> usize {
+        let parts = &self.plan.node(self.node.id).parts;
+        parts.get(part).copied().unwrap_or_default()
+    }
+
+    /// The three nodes of a repartition topic; the first and the last.
+    fn repartition(&mut self, topic: usize, from: usize, to: usize) -> (usize, usize) {
+        let name = &self.plan.topics[topic].name;
+        let kind = DescribedKind::Processor("filter".to_owned());
+        let filter = self
+            .graph
+            .add(from, format!("{name}-filter"), kind, Vec::new());
+        let kind = DescribedKind::Sink(topic);
+        let sink = self
+            .graph
+            .add(from, format!("{name}-sink"), kind, Vec::new());
+        self.graph.links.push((filter, sink));
+        let kind = DescribedKind::Source(vec![topic]);
+        let source = self
+            .graph
+            .add(to, format!("{name}-source"), kind, Vec::new());
+        (filter, source)
+    }
+
+    /// An operator of two sides is three nodes: one per side, and what both forward to.
+    fn two_sides(&mut self, op: &Op, position: usize, sub: usize, name: &str) {
+        let stores = side_stores(self.plan, self.node, self.chain, position);
+        let (this, other) = (format!("{name}-join-this"), format!("{name}-join-other"));
+        let kind = || DescribedKind::Processor(op.name.to_string());
+        let this = self.graph.add(sub, this, kind(), stores.this);
+        let other = self.graph.add(sub, other, kind(), stores.other);
+        let merged = op_stores(self.plan, op, position, self.chain, self.own_store);
+        let merged = self.graph.add(sub, name.to_owned(), kind(), merged);
+        chain_link(self.graph, &mut self.ends, this);
+        self.graph.links.push((this, merged));
+        self.graph.links.push((other, merged));
+        self.ends.exit = Some(merged);
+        let mut enters = other;
+        if let Some(topic) = self.internal.others.get(&(self.node.id, position)) {
+            let named = op.other.as_ref().and_then(|(_, id)| *id);
+            let from = named.and_then(|id| self.plan.home(id)).unwrap_or_default();
+            let (filter, source) = self.repartition(*topic, from, sub);
+            self.graph.links.push((source, other));
+            enters = filter;
+        }
+        self.ends.others.insert(position, enters);
     }
 }
 
@@ -156,46 +219,114 @@ fn chain_ends(
     chain: &Chain,
     own_store: &[String],
 ) -> Ends {
-    let parts = &plan.node(node.id).parts;
-    let mut ends = Ends::default();
+    let mut describing = Describing {
+        plan,
+        internal,
+        graph,
+        node,
+        chain,
+        own_store,
+        ends: Ends::default(),
+    };
     let mut part = 0;
     let names = operator_names(node, chain);
     for (position, op) in chain.ops.iter().enumerate() {
-        let sub = |part: usize| parts.get(part).copied().unwrap_or_default();
-        if let Some(topic) = internal.get(&(node.id, position)) {
-            let name = &plan.topics[*topic].name;
-            let kind = DescribedKind::Processor("filter".to_owned());
-            let filter = graph.add(sub(part), format!("{name}-filter"), kind, Vec::new());
-            chain_link(graph, &mut ends, filter);
-            let sink = graph.add(
-                sub(part),
-                format!("{name}-sink"),
-                DescribedKind::Sink(*topic),
-                Vec::new(),
-            );
-            graph.links.push((filter, sink));
+        if let Some(topic) = internal.chains.get(&(node.id, position)) {
+            let (from, to) = (describing.sub(part), describing.sub(part + 1));
+            let (filter, source) = describing.repartition(*topic, from, to);
+            chain_link(describing.graph, &mut describing.ends, filter);
             part += 1;
-            let kind = DescribedKind::Source(vec![*topic]);
-            ends.exit = Some(graph.add(sub(part), format!("{name}-source"), kind, Vec::new()));
+            describing.ends.exit = Some(source);
         }
         let Some(name) = &names[position] else {
             continue;
         };
+        let sub = describing.sub(part);
+        if op.known().is_some_and(Operator::has_two_sides) {
+            describing.two_sides(op, position, sub, name);
+            continue;
+        }
         let stores = op_stores(plan, op, position, chain, own_store);
         let kind = DescribedKind::Processor(op.name.to_string());
-        let index = graph.add(sub(part), name.clone(), kind, stores);
-        chain_link(graph, &mut ends, index);
+        let index = describing.graph.add(sub, name.clone(), kind, stores);
+        chain_link(describing.graph, &mut describing.ends, index);
         if op.is("merge") {
-            ends.merges.insert(position, index);
+            describing.ends.others.insert(position, index);
         }
     }
     if chain.ops.is_empty() {
         let kind = DescribedKind::Processor("from".to_owned());
-        let sub = parts.first().copied().unwrap_or_default();
-        let index = graph.add(sub, facts::plain(&node.name), kind, Vec::new());
-        chain_link(graph, &mut ends, index);
+        let sub = describing.sub(0);
+        let name = facts::plain(&node.name);
+        let index = describing.graph.add(sub, name, kind, Vec::new());
+        chain_link(describing.graph, &mut describing.ends, index);
     }
-    ends
+    describing.ends
+}
+
+/// The stores that each side of an operator uses.
+#[derive(Default)]
+struct SideStores {
+    this: Vec<String>,
+    other: Vec<String>,
+}
+
+/// A side of a join of tables looks up the other one; that of another operator uses the inner stores.
+fn side_stores(plan: &Plan<'_>, node: &Node, chain: &Chain, position: usize) -> SideStores {
+    let Some(op) = chain.ops.get(position) else {
+        return SideStores::default();
+    };
+    if !facts::joins_tables(op) {
+        let inner = facts::inner_stores(node).into_iter();
+        let stores: Vec<String> = inner
+            .filter(|inner| inner.op == position)
+            .map(|inner| inner.name)
+            .collect();
+        return SideStores {
+            this: stores.clone(),
+            other: stores,
+        };
+    }
+    let other = op.other.as_ref().and_then(|(_, id)| *id);
+    SideStores {
+        this: other.map_or_else(Vec::new, |id| rows_of(plan, id)),
+        other: rows_before(plan, node, chain, position),
+    }
+}
+
+/// The stores in which a table's rows are looked up.
+fn rows_of(plan: &Plan<'_>, id: NodeId) -> Vec<String> {
+    let node = plan.topology.node(id);
+    match (plan.node(id).store, node.chain()) {
+        (Some(store), _) => vec![plan.stores[store].name.clone()],
+        (None, Some(chain)) => rows_before(plan, node, chain, chain.ops.len()),
+        (None, None) => Vec::new(),
+    }
+}
+
+/// The stores in which the rows before an operator are looked up.
+fn rows_before(plan: &Plan<'_>, node: &Node, chain: &Chain, position: usize) -> Vec<String> {
+    let ops = &chain.ops[..position.min(chain.ops.len())];
+    let mut stores = match (chain.stateful().filter(|at| *at < position), chain.input) {
+        (Some(_), _) => {
+            let own = plan.node(node.id).store;
+            own.map(|store| plan.stores[store].name.clone())
+                .into_iter()
+                .collect()
+        }
+        (None, Some(input)) => rows_of(plan, input),
+        (None, None) => Vec::new(),
+    };
+    for op in ops.iter().filter(|op| facts::joins_tables(op)) {
+        if let Some((_, Some(other))) = op.other {
+            for store in rows_of(plan, other) {
+                if !stores.contains(&store) {
+                    stores.push(store);
+                }
+            }
+        }
+    }
+    stores
 }
 
 /// Appends a node to the chain.

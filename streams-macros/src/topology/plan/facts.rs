@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use syn::{Type, parse_quote};
 
-use super::super::kinds::{Key, Losing, Partitioning, Shape, State};
+use super::super::kinds::{Key, Losing, Operator, Partitioning, Shape, State};
 use super::super::model::{Chain, Node, NodeId, Op, Topology};
 use super::Internal;
 
@@ -104,6 +104,35 @@ pub(crate) fn repartitions_before(topology: &Topology, id: NodeId, position: usi
     }
 }
 
+/// Whether the other node of the two-sided operator at `position` goes through a repartition topic on its way in.
+pub(crate) fn repartitions_other(topology: &Topology, id: NodeId, position: usize) -> bool {
+    let Some(op) = topology
+        .node(id)
+        .chain()
+        .and_then(|chain| chain.ops.get(position))
+    else {
+        return false;
+    };
+    let by_key = |row: &Operator| {
+        row.has_two_sides()
+            && matches!(
+                row.partitioning,
+                Partitioning::ByKey | Partitioning::ByKeyOrNull
+            )
+    };
+    match &op.other {
+        Some((_, Some(other))) if op.known().is_some_and(by_key) => {
+            *other != id && rekeyed(topology, *other, &mut BTreeSet::new())
+        }
+        _ => false,
+    }
+}
+
+/// The name of the repartition topic of a two-sided operator's other side, without `-repartition`.
+pub(crate) fn other_repartition_name(node: &Node, op: &Op) -> String {
+    format!("{}-right", operator_name(node, op))
+}
+
 /// Whether records after the operator at `position`, or what comes of them, meet a left join anywhere. Kafka Streams lets null
 /// keys into every repartition topic before a left join, not only into the join's own; who needs a key drops and counts them.
 pub(crate) fn left_join_after(topology: &Topology, id: NodeId, position: usize) -> bool {
@@ -138,6 +167,9 @@ pub(crate) fn left_join_after(topology: &Topology, id: NodeId, position: usize) 
 /// The name of the repartition topic before an operator, without `-repartition`.
 pub(crate) fn repartition_name(node: &Node, chain: &Chain, position: usize) -> String {
     let op = &chain.ops[position];
+    if op.known().is_some_and(Operator::has_two_sides) {
+        return format!("{}-left", operator_name(node, op));
+    }
     let grouping = chain.ops[..position]
         .last()
         .filter(|op| op.is("group_by") || op.is("group_by_key"));
@@ -161,13 +193,13 @@ pub(crate) fn repartition_name(node: &Node, chain: &Chain, position: usize) -> S
 pub(crate) fn part_count(node: &Node, internal: &Internal) -> usize {
     match node.shape {
         Shape::GlobalTable | Shape::Store => 0,
-        _ => 1 + internal.range((node.id, 0)..=(node.id, usize::MAX)).count(),
+        _ => 1 + internal.in_chain(node.id, usize::MAX),
     }
 }
 
 /// The part of a node in which the operator at `position` runs.
 pub(crate) fn part_at(internal: &Internal, id: NodeId, position: usize) -> usize {
-    internal.range((id, 0)..=(id, position)).count()
+    internal.in_chain(id, position)
 }
 
 /// Whether the table that a node declares can lose a key, so that `to_stream` yields `Option<V>`.
@@ -249,9 +281,30 @@ pub(crate) fn option_of(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// Whether a stream of this topology joins with the table.
-pub(crate) fn is_joined(topology: &Topology, id: NodeId) -> bool {
-    topology.readers(id).any(|edge| edge.op.is_some()) && topology.node(id).shape == Shape::Table
+/// Whether somebody looks up the table's rows by their key: a join that names it, or one in a chain that starts from it and
+/// has no store before the join.
+pub(crate) fn is_looked_up(topology: &Topology, id: NodeId) -> bool {
+    topology.node(id).shape == Shape::Table
+        && topology.readers(id).any(|edge| {
+            edge.op.is_some()
+                || topology
+                    .node(edge.to)
+                    .chain()
+                    .is_some_and(looks_up_its_input)
+        })
+}
+
+/// Whether a join of two tables within a chain looks up what the chain starts from.
+fn looks_up_its_input(chain: &Chain) -> bool {
+    let store = chain.stateful().unwrap_or(chain.ops.len());
+    let joins = |op: &Op| joins_tables(op) && chain.yields.is_some();
+    chain.ops.iter().take(store).any(joins)
+}
+
+/// Whether an operator joins two tables.
+pub(crate) fn joins_tables(op: &Op) -> bool {
+    op.known()
+        .is_some_and(|row| row.has_two_sides() && row.on == Shape::Table)
 }
 
 /// Whether a node keeps state, exactly as in Kafka Streams: an aggregation, `#[store]`, or somebody joins with it.
@@ -260,9 +313,42 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
         Shape::GlobalTable => true,
         Shape::Store => true,
         _ if node.chain().is_some_and(|chain| chain.stateful().is_some()) => true,
-        Shape::Table => node.store.is_some() || is_joined(topology, node.id),
+        Shape::Table => node.store.is_some() || is_looked_up(topology, node.id),
         _ => false,
     }
+}
+
+/// A store that an operator of a node keeps beside the field's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inner {
+    /// The operator's position.
+    pub(crate) op: usize,
+    pub(crate) role: &'static str,
+    pub(crate) name: String,
+}
+
+/// The stores of a node that are not what its field declares.
+pub(crate) fn inner_stores(node: &Node) -> Vec<Inner> {
+    let ops = node.chain().map_or(&[][..], |chain| &chain.ops);
+    let inner = |(position, op): (usize, &Op)| {
+        let stores = op.known().map_or(&[][..], |row| row.inner);
+        let name = operator_name(node, op);
+        stores
+            .iter()
+            .map(move |inner| Inner {
+                op: position,
+                role: inner.role,
+                name: format!("{name}-{}", inner.suffix),
+            })
+            .collect::<Vec<_>>()
+    };
+    ops.iter().enumerate().flat_map(inner).collect()
+}
+
+/// What an operator of two sides, its inner stores and its repartition topics are named by: its `name = "…"`, or the field.
+pub(crate) fn operator_name(node: &Node, op: &Op) -> String {
+    op.given_name()
+        .map_or_else(|| plain(&node.name), |name| name.value())
 }
 
 /// Whether the store holds what the field declares: it does unless operators follow the aggregation.
@@ -315,6 +401,8 @@ pub(crate) enum Origin {
     Source(NodeId),
     /// The repartition topic before an operator.
     Repartition(NodeId, usize),
+    /// The repartition topic of the other side of an operator.
+    OtherRepartition(NodeId, usize),
 }
 
 /// Origins that must have equal partition counts, and why.
@@ -333,6 +421,30 @@ pub(crate) fn origins_before(topology: &Topology, id: NodeId, position: usize) -
     let mut out = BTreeSet::new();
     gather(topology, id, position, &mut out, &mut BTreeSet::new());
     out.into_iter().collect()
+}
+
+/// Where the records that reach an operator were last partitioned.
+pub(crate) fn arriving(topology: &Topology, id: NodeId, position: usize) -> Vec<Origin> {
+    if repartitions_before(topology, id, position) {
+        vec![Origin::Repartition(id, position)]
+    } else {
+        origins_before(topology, id, position)
+    }
+}
+
+/// Where the records that reach an operator from the other node were last partitioned.
+pub(crate) fn arriving_from_other(topology: &Topology, id: NodeId, position: usize) -> Vec<Origin> {
+    if repartitions_other(topology, id, position) {
+        return vec![Origin::OtherRepartition(id, position)];
+    }
+    let op = topology
+        .node(id)
+        .chain()
+        .and_then(|chain| chain.ops.get(position));
+    match op.and_then(|op| op.other.as_ref()) {
+        Some((_, Some(other))) => origins_before(topology, *other, usize::MAX),
+        _ => Vec::new(),
+    }
 }
 
 fn gather(
@@ -358,7 +470,10 @@ fn gather(
             return;
         }
         let op = &chain.ops[before];
-        if op.is("merge")
+        let two_sided = op.known().is_some_and(Operator::has_two_sides);
+        if two_sided && repartitions_other(topology, id, before) {
+            out.insert(Origin::OtherRepartition(id, before));
+        } else if (two_sided || op.is("merge"))
             && let Some((_, Some(other))) = op.other
         {
             gather(topology, other, usize::MAX, out, seen);
@@ -385,15 +500,11 @@ pub(crate) fn copartition_groups(
             ) {
                 continue;
             }
-            let mut origins = if repartitions_before(topology, node.id, position) {
-                vec![Origin::Repartition(node.id, position)]
-            } else {
-                origins_before(topology, node.id, position)
-            };
-            if row.with == Some(Shape::Table)
-                && let Some((_, Some(table))) = op.other
+            let mut origins = arriving(topology, node.id, position);
+            if (row.has_two_sides() || row.with == Some(Shape::Table))
+                && let Some((_, Some(_))) = op.other
             {
-                origins.extend(origins_before(topology, table, usize::MAX));
+                origins.extend(arriving_from_other(topology, node.id, position));
             }
             origins.sort_unstable();
             origins.dedup();
@@ -411,14 +522,16 @@ pub(crate) fn copartition_groups(
 
 /// Where repartition topics are, without their indexes.
 pub(crate) fn internal(topology: &Topology) -> Internal {
-    let mut internal = Internal::new();
+    let mut internal = Internal::default();
     for node in &topology.nodes {
         let ops = node.chain().map_or(0, |chain| chain.ops.len());
-        for position in
-            (0..ops).filter(|position| repartitions_before(topology, node.id, *position))
-        {
-            let index = internal.len();
-            internal.insert((node.id, position), index);
+        for position in 0..ops {
+            if repartitions_before(topology, node.id, position) {
+                internal.chains.insert((node.id, position), 0);
+            }
+            if repartitions_other(topology, node.id, position) {
+                internal.others.insert((node.id, position), 0);
+            }
         }
     }
     internal

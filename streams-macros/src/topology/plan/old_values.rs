@@ -21,6 +21,11 @@ pub(crate) fn is_asked(topology: &Topology, node: &Node) -> bool {
     asked(topology, (node.id, position), &mut BTreeSet::new())
 }
 
+/// Whether somebody asks the table before the operator at `position` for old values.
+pub(crate) fn is_asked_at(topology: &Topology, node: &Node, position: usize) -> bool {
+    asked(topology, (node.id, position), &mut BTreeSet::new())
+}
+
 /// Whether the input of the filter at `position` can say old values, so that it can tell absent rows.
 pub(crate) fn input_can_say(topology: &Topology, node: &Node, position: usize) -> bool {
     can_say(topology, (node.id, position), &mut BTreeSet::new())
@@ -78,10 +83,11 @@ fn can_say(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> boo
     if chain.stateful() == Some(last) || is_materialized(topology, node, chain, last) {
         return true;
     }
-    (is_filter(op) || is_map(op)) && can_say(topology, (id, last), seen)
+    facts::joins_tables(op) || (is_filter(op) || is_map(op)) && can_say(topology, (id, last), seen)
 }
 
-/// A table is asked for old values if a filter reads it, or a `map_values` without a store that is asked itself.
+/// A table is asked for old values if a filter reads it, or a `map_values` without a store that is asked itself; the left table of
+/// a left join, both of an outer join, and both of any join that is asked itself.
 fn asked(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> bool {
     if !seen.insert(place) {
         return false;
@@ -92,10 +98,28 @@ fn asked(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> bool 
     if here.is_some() {
         return asks(topology, node, position, seen);
     }
-    topology
-        .readers(id)
-        .filter(|edge| edge.op.is_none())
-        .any(|edge| asks(topology, topology.node(edge.to), 0, seen))
+    topology.readers(id).any(|edge| {
+        let reader = topology.node(edge.to);
+        match edge.op {
+            None => asks(topology, reader, 0, seen),
+            Some(op) => asks_other(topology, reader, op, seen),
+        }
+    })
+}
+
+/// Whether the operator at `position` asks the other table that it names.
+fn asks_other(
+    topology: &Topology,
+    node: &Node,
+    position: usize,
+    seen: &mut BTreeSet<Place>,
+) -> bool {
+    let Some(op) = node.chain().and_then(|chain| chain.ops.get(position)) else {
+        return false;
+    };
+    facts::joins_tables(op)
+        && (op.name.to_string().starts_with("outer_join")
+            || asked(topology, (node.id, position + 1), seen))
 }
 
 /// Whether the operator at `position` asks its input.
@@ -106,6 +130,12 @@ fn asks(topology: &Topology, node: &Node, position: usize, seen: &mut BTreeSet<P
     let Some(op) = chain.ops.get(position) else {
         return false;
     };
+    if facts::joins_tables(op) {
+        let name = op.name.to_string();
+        return name.starts_with("left_join")
+            || name.starts_with("outer_join")
+            || asked(topology, (node.id, position + 1), seen);
+    }
     is_filter(op)
         || is_map(op)
             && !is_materialized(topology, node, chain, position)

@@ -1,0 +1,345 @@
+//! Operators of two sides: how the other node's records enter a method, and where both sides meet.
+//!
+//! Both sides come out of the method's `match`, so that each closure stands once, behind it. A stream's sides meet there as
+//! they are. Of tables, an update of the other one brings the row of this one that it belongs to: the row takes the way of an
+//! update up to the meeting, through filters and earlier joins.
+
+use proc_macro2::{Ident, Span, TokenStream};
+
+use super::super::kinds::Partitioning;
+use super::super::model::{NodeId, Op};
+use super::super::plan::{Segment, Start, Step, facts, old_values};
+use super::methods::of_node;
+use super::steps::{Flow, Method};
+use super::{Emit, ident_at, mixed_ident};
+
+/// A two-sided operator in a segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Meeting {
+    pub(super) number: usize,
+    pub(super) position: usize,
+    pub(super) other: NodeId,
+    pub(super) topic: Option<usize>,
+    /// Its place among the steps of the segment.
+    step: usize,
+}
+
+/// The meetings of a segment, in the order of its chain.
+pub(super) fn meetings(segment: &Segment) -> Vec<Meeting> {
+    let meeting = |(step, s): (usize, &Step)| match s {
+        Step::Meet {
+            number,
+            position,
+            other,
+            topic,
+        } => Some(Meeting {
+            number: *number,
+            position: *position,
+            other: *other,
+            topic: *topic,
+            step,
+        }),
+        _ => None,
+    };
+    segment
+        .steps
+        .iter()
+        .enumerate()
+        .filter_map(meeting)
+        .collect()
+}
+
+/// `Other1`: the other side's records.
+pub(super) fn other(number: usize) -> Ident {
+    mixed_ident(&format!("Other{number}"))
+}
+
+/// `OtherRepartitioned1`: the same, behind their repartition topic.
+pub(super) fn other_repartitioned(number: usize) -> Ident {
+    mixed_ident(&format!("OtherRepartitioned{number}"))
+}
+
+/// `other1`: an update of the other side on its way to its meeting.
+fn carried(number: usize) -> Ident {
+    mixed_ident(&format!("other{number}"))
+}
+
+/// `other_edge1`.
+fn other_edge(number: usize) -> Ident {
+    mixed_ident(&format!("other_edge{number}"))
+}
+
+/// Expands to `Other1(&'t mut ShopTask0, Record<…>),` for each meeting, and `OtherRepartitioned1(…)` where there is a topic.
+pub(super) fn variants(
+    emit: &Emit<'_>,
+    id: NodeId,
+    index: usize,
+    segment: &Segment,
+) -> TokenStream {
+    let mut out = TokenStream::new();
+    for meeting in meetings(segment) {
+        let home = emit.plan.home_of(id, index, meeting.step);
+        let here = emit.task_name(home.unwrap_or_default());
+        let (variant, record) = (other(meeting.number), of_node(emit, meeting.other));
+        if meeting.topic.is_none() {
+            out.extend(mixed!(#variant(&'t mut #here, #record),));
+            continue;
+        }
+        let there = emit.plan.home(meeting.other);
+        let there = emit.task_name(there.unwrap_or_default());
+        let received = other_repartitioned(meeting.number);
+        out.extend(mixed!(#variant(&'t mut #there, #record),));
+        out.extend(mixed!(#received(&'t mut #here, __s::RawRecord<'t>),));
+    }
+    out
+}
+
+impl<'e> Method<'e> {
+    fn op_at(&self, position: usize) -> Option<&'e Op> {
+        self.node.chain()?.ops.get(position)
+    }
+
+    /// Whether the operator of a meeting joins tables.
+    fn is_of_tables(&self, meeting: &Meeting) -> bool {
+        self.op_at(meeting.position)
+            .is_some_and(facts::joins_tables)
+    }
+
+    /// The meetings of tables in this method, whose other sides' updates are carried to them.
+    pub(super) fn carried(&self) -> Vec<usize> {
+        meetings(self.segment)
+            .iter()
+            .filter(|meeting| self.is_of_tables(meeting))
+            .map(|meeting| meeting.number)
+            .collect()
+    }
+
+    /// Where the arms of the method's `match` come together: in these steps, the number of those that belong to the arm.
+    pub(super) fn junction(&self, steps: &[Step]) -> Option<usize> {
+        if let Some(update) = steps.iter().position(|step| *step == Step::Update) {
+            return Some(update + 1);
+        }
+        let (step, meeting) = steps.iter().enumerate().find_map(|(step, s)| match s {
+            Step::Meet { position, .. } => Some((step, *position)),
+            _ => None,
+        })?;
+        let tables = self.op_at(meeting).is_some_and(facts::joins_tables);
+        Some(if tables { 0 } else { step + 1 })
+    }
+
+    /// What an arm of the `match` yields: the task, the record, and no update of another table.
+    pub(super) fn crossing(&self, flow: Flow) -> TokenStream {
+        self.uses_task.set(true);
+        let none: Vec<_> = self.carried().iter().map(|_| mixed!(__s::None)).collect();
+        if flow.looped {
+            match none.is_empty() {
+                true => mixed!(updates.push(r);),
+                false => mixed!(updates.push((r #(, #none)*));),
+            }
+        } else {
+            mixed!((t, r #(, #none)*))
+        }
+    }
+
+    /// What the `match` yields besides the task, as a pattern.
+    pub(super) fn crossed(&self, looped: bool) -> TokenStream {
+        let others = self.carried().into_iter().map(carried);
+        if looped {
+            mixed!(, updates)
+        } else {
+            mixed!(, r #(, #others)*)
+        }
+    }
+
+    /// What one of several updates is, as a pattern.
+    pub(super) fn each(&self) -> TokenStream {
+        let others: Vec<_> = self.carried().into_iter().map(carried).collect();
+        match others.is_empty() {
+            true => mixed!(r),
+            false => mixed!((r #(, #others)*)),
+        }
+    }
+
+    /// The edges of the other sides' repartition topics.
+    pub(super) fn other_edges(&self) -> TokenStream {
+        meetings(self.segment)
+            .iter()
+            .filter(|meeting| meeting.topic.is_some())
+            .map(|meeting| {
+                let edge = other_edge(meeting.number);
+                let made = ident_at("edge", self.place(meeting));
+                mixed!(let #edge = __s::#made();)
+            })
+            .collect()
+    }
+
+    /// Where the user names the other node.
+    fn place(&self, meeting: &Meeting) -> Span {
+        let other = self
+            .op_at(meeting.position)
+            .and_then(|op| op.other.as_ref());
+        other.map_or(self.node.name.span(), |(name, _)| name.span())
+    }
+
+    /// An arm for each meeting: the other side's records.
+    pub(super) fn other_arms(&self, at: &Ident, looped: bool) -> TokenStream {
+        let mut out = TokenStream::new();
+        for meeting in meetings(self.segment) {
+            let variant = other(meeting.number);
+            self.uses_task.set(false);
+            let arm = self.enters(&meeting, looped);
+            let t = mixed_ident(if self.uses_task.get() { "t" } else { "_t" });
+            let Some(topic) = meeting.topic else {
+                out.extend(mixed!(#at::#variant(#t, other) => { #arm }));
+                continue;
+            };
+            let (edge, topic) = (other_edge(meeting.number), super::number(topic));
+            let nullable = self
+                .op_at(meeting.position)
+                .and_then(|op| op.known())
+                .is_some_and(|row| row.partitioning == Partitioning::ByKeyOrNull);
+            let keys = if nullable {
+                TokenStream::new()
+            } else {
+                let not_null = ident_at("not_null_key", self.place(&meeting));
+                mixed! {
+                    let __s::Some(other) = __s::Keyed(other).#not_null() else {
+                        return __s::Ok(());
+                    };
+                }
+            };
+            let send = ident_at("send", self.place(&meeting));
+            let receive = ident_at("receive", self.place(&meeting));
+            let received = other_repartitioned(meeting.number);
+            out.extend(mixed! {
+                #at::#variant(_t, other) => {
+                    #keys
+                    return #edge.#send(#topic, other, cx);
+                }
+                #at::#received(#t, raw) => {
+                    let __s::Some(other) = #edge.#receive(raw, cx)? else {
+                        return __s::Ok(());
+                    };
+                    #arm
+                }
+            });
+        }
+        out
+    }
+
+    /// What the arm of a meeting yields for a record `other` of the other side.
+    fn enters(&self, meeting: &Meeting, looped: bool) -> TokenStream {
+        let (row, carried) = if self.is_of_tables(meeting) {
+            self.row_of(meeting)
+        } else {
+            (mixed!(let r = __s::Sided::Other(other);), Vec::new())
+        };
+        let task = {
+            self.uses_task.set(true);
+            mixed!(t)
+        };
+        let each = match carried.is_empty() {
+            true => mixed!(r),
+            false => mixed!((r #(, #carried)*)),
+        };
+        let crossed = if looped {
+            mixed!({
+                let mut updates = __s::Vec::new();
+                updates.push(#each);
+                (#task, updates)
+            })
+        } else {
+            mixed!((#task, r #(, #carried)*))
+        };
+        mixed!(#row #crossed)
+    }
+
+    /// Looks up this table's row for an update of the other one.
+    fn row_of(&self, meeting: &Meeting) -> (TokenStream, Vec<TokenStream>) {
+        self.uses_context.set(true);
+        let base = self.base_store();
+        let beside = ident_at("beside", self.place(meeting));
+        let (node, other) = (
+            self.emit.marker(self.node),
+            self.emit
+                .marker(self.emit.plan.topology.node(meeting.other)),
+        );
+        let row = ident_at("row", self.place(meeting));
+        let carried = self.carried().into_iter().map(|number| {
+            if number == meeting.number {
+                mixed!(__s::Some(other))
+            } else {
+                mixed!(__s::None)
+            }
+        });
+        let row = mixed! {
+            let other = #base.#beside(other).between::<#node, #other>();
+            let (r, other) = other.#row(cx)?;
+        };
+        (row, carried.collect())
+    }
+
+    /// The store of the table that a chain's table operators begin with.
+    fn base_store(&self) -> TokenStream {
+        if self.segment.steps.contains(&Step::Update) {
+            return mixed!(store);
+        }
+        self.uses_task.set(true);
+        let field = match &self.segment.start {
+            Start::Input(input) => &self.emit.plan.topology.node(*input).name,
+            _ => &self.node.name,
+        };
+        mixed!(t.#field)
+    }
+
+    /// Whether what flows before the operator at `position` is a row that was looked up: `other1.is_some() || …`.
+    pub(super) fn is_row_before(&self, position: usize) -> Option<TokenStream> {
+        let later: Vec<_> = meetings(self.segment)
+            .iter()
+            .filter(|meeting| meeting.position >= position && self.is_of_tables(meeting))
+            .map(|meeting| carried(meeting.number))
+            .collect();
+        (!later.is_empty()).then(|| mixed!(#(#later.is_some())||*))
+    }
+
+    /// Both sides of a table's join come together, as `r`.
+    pub(super) fn meet(&self, step: &Step) -> TokenStream {
+        let Step::Meet {
+            number,
+            position,
+            other,
+            ..
+        } = step
+        else {
+            return TokenStream::new();
+        };
+        let Some(op) = self.op_at(*position) else {
+            return TokenStream::new();
+        };
+        self.uses_task.set(true);
+        self.uses_context.set(true);
+        let topology = self.emit.plan.topology;
+        let table = topology.node(*other);
+        let place = op
+            .other
+            .as_ref()
+            .map_or(op.name.span(), |(name, _)| name.span());
+        let (field, beside) = (&table.name, ident_at("beside", place));
+        let meet = ident_at("meet", place);
+        let (node, marker) = (self.emit.marker(self.node), self.emit.marker(table));
+        let met = mixed!(t.#field.#beside(r).between::<#node, #marker>().#meet(cx)?);
+        let arrived = carried(*number);
+        let passing = self
+            .is_row_before(*position + 1)
+            .map(|is_row| mixed!(__s::None if #is_row => #met.as_row(),));
+        let old = old_values::is_asked_at(topology, self.node, *position + 1)
+            .then(|| mixed!(.sending_old_values()));
+        mixed! {
+            let r = match #arrived {
+                __s::Some(other) => __s::Met::by_other(r, other),
+                #passing
+                __s::None => #met,
+            }#old;
+        }
+    }
+}
