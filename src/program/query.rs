@@ -142,13 +142,11 @@ fn print(
         ))
     };
     let (timestamp, value): (Option<Timestamp>, &[u8]) = match store.kind {
-        StoreKind::KeyValue => (None, stored),
-        StoreKind::TimestampedKeyValue | StoreKind::Versioned { .. } => {
-            match stored.split_first_chunk() {
-                Some((timestamp, value)) => (Some(Timestamp::from_be_bytes(*timestamp)), value),
-                None => return Err(unreadable("an entry", &"it is shorter than a timestamp")),
-            }
-        }
+        kind if kind.has_timestamps() => match stored.split_first_chunk() {
+            Some((timestamp, value)) => (Some(Timestamp::from_be_bytes(*timestamp)), value),
+            None => return Err(unreadable("an entry", &"it is shorter than a timestamp")),
+        },
+        _ => (None, stored),
     };
     let key = (store.key.to_json)(Some(key)).map_err(|e| unreadable("a key", &e))?;
     let value = (store.value.to_json)(Some(value)).map_err(|e| unreadable("a value", &e))?;

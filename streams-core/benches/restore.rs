@@ -71,6 +71,7 @@ fn bulk(records: u64) {
         let spec = StoreSpec {
             name: "store".into(),
             backend: StoreBackend::Lmdb,
+            segments: None,
         };
         let mut stores =
             TaskStores::open(directory, &[spec], &StoreSettings::default()).expect("stores");

@@ -107,6 +107,7 @@ fn stores(count: u64, backend: StoreBackend) {
     let specs = [StoreSpec {
         name: "counts".into(),
         backend,
+        segments: None,
     }];
     let Ok(mut stores) = TaskStores::open(directory, &specs, &StoreSettings::default()) else {
         return;

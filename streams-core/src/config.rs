@@ -168,6 +168,8 @@ pub struct StreamsConfig {
     pub(crate) client_id: Option<String>,
     pub(crate) replication_factor: i32,
     pub(crate) repartition_purge_interval: Duration,
+    pub(crate) window_changelog_additional_retention: Duration,
+    pub(crate) window_emit_interval: Duration,
     pub(crate) log_summary_interval: Duration,
     /// Keys of Kafka's clients, with a client's prefix or, where they are for all, without; as given.
     pub(crate) clients: BTreeMap<String, String>,
@@ -209,6 +211,8 @@ impl Default for StreamsConfig {
             client_id: None,
             replication_factor: -1,
             repartition_purge_interval: Duration::from_millis(30_000),
+            window_changelog_additional_retention: Duration::from_secs(24 * 60 * 60),
+            window_emit_interval: Duration::from_millis(1_000),
             log_summary_interval: Duration::from_millis(120_000),
             clients: BTreeMap::new(),
             topic_config: BTreeMap::new(),

@@ -22,12 +22,14 @@ mod processing;
 mod punctuation;
 mod state;
 mod times;
+mod windowed;
 pub(crate) use processing::Access;
 pub use punctuation::PunctuationType;
 pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
 pub(crate) use state::{Forward, Put};
 use state::{State, StoreSlot};
 use times::Times;
+pub(crate) use windowed::Found;
 
 /// What a [`TaskContext`] is made of.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ pub struct TaskContextParts {
     pub deserialization_handler: DeserializationHandler,
     /// The clock whose wall time operators see.
     pub clock: Arc<dyn Clock>,
+    /// How often closed windows are looked for, in milliseconds of the wall clock.
+    pub emit_interval_ms: i64,
 }
 
 /// Everything that processing a record may touch.
@@ -65,6 +69,7 @@ pub struct TaskContext {
     state: State,
     times: Times,
     clock: Arc<dyn Clock>,
+    emit_interval_ms: i64,
     outbox: Outbox,
     /// Names that sinks' closures returned and the topology does not list; their indexes follow the topology's topics.
     dynamic_topics: Vec<Arc<str>>,
@@ -85,6 +90,9 @@ pub struct TaskContext {
 pub(crate) struct Scratch {
     pub(crate) key: Vec<u8>,
     pub(crate) value: Vec<u8>,
+    /// A key to look for, and what was found.
+    pub(crate) wanted: Vec<u8>,
+    pub(crate) found: Found,
 }
 
 impl TaskContext {
@@ -104,7 +112,7 @@ impl TaskContext {
             .iter()
             .filter_map(|index| topology.stores.get(*index));
         let slots = stores.map(StoreSlot::new).collect();
-        Ok(TaskContext {
+        let mut cx = TaskContext {
             topology,
             task: parts.task,
             topics: parts.topics,
@@ -113,6 +121,7 @@ impl TaskContext {
             deserialization_handler: parts.deserialization_handler,
             sources: subtopology.sources,
             state: State::new(slots, parts.stores, parts.cache_max_bytes),
+            emit_interval_ms: parts.emit_interval_ms,
             times: Times::new(subtopology.times),
             clock: parts.clock,
             outbox: Outbox::default(),
@@ -125,7 +134,9 @@ impl TaskContext {
             punctuations: Punctuations::default(),
             commit_requested: false,
             scratch: Scratch::default(),
-        })
+        };
+        cx.hold_unemitted();
+        Ok(cx)
     }
 
     /// Processes a record, and passes on what the record cache lets go to make room.

@@ -358,6 +358,7 @@ fn open_stores(tables: &[Table], state: &StateLocation) -> TaskResult<TaskStores
         .map(|t| StoreSpec {
             name: t.store.name.into(),
             backend: t.store.backend,
+            segments: None,
         })
         .collect();
     let settings = StoreSettings::default();

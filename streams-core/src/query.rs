@@ -12,6 +12,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use crate::record::{Timestamp, Validity, VersionedRecord};
 use crate::serde::{Serde, SerdeError};
 
+mod scan;
+
+pub use scan::{Keys, Scan};
+
 /// What a store's reader fails with.
 pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -65,6 +69,14 @@ pub trait ByteReader: Send + Sync {
         _visit: VisitVersion<'_>,
     ) -> Result<(), ReadError> {
         Err(NotVersioned.into())
+    }
+
+    /// Shows entries of a window or session store, with their store keys, until `visit` breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or is of another kind.
+    fn scan(&self, _scan: &Scan<'_>, _visit: Visit<'_>) -> Result<(), ReadError> {
+        Err("the store has no windows".into())
     }
 }
 

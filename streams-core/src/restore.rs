@@ -411,7 +411,7 @@ impl Target {
             tracing::warn!(%partition, offset, "changelog record without a key is skipped");
             return Ok(false);
         };
-        let checked = (store.key.check)(Some(key)).and_then(|()| {
+        let checked = (store.key.check)(Some(store.kind.topic_key(key))).and_then(|()| {
             let value = record.value.as_deref();
             value.map_or(Ok(()), |v| (store.value.check)(Some(v)))
         });
@@ -443,9 +443,8 @@ fn size(record: &ConsumedRecord) -> usize {
 
 /// A changelog record's value as its store holds it.
 pub(crate) fn stored_value(kind: StoreKind, timestamp: i64, value: &[u8], out: &mut Vec<u8>) {
-    match kind {
-        StoreKind::KeyValue | StoreKind::Versioned { .. } => {}
-        StoreKind::TimestampedKeyValue => out.extend_from_slice(&timestamp.to_be_bytes()),
+    if kind.has_timestamps() {
+        out.extend_from_slice(&timestamp.to_be_bytes());
     }
     out.extend_from_slice(value);
 }

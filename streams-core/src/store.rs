@@ -5,12 +5,14 @@
 //! uncommitted, and get and range see through it. The *backend* (LMDB or memory) is only written by a commit, in key order,
 //! in one transaction with the [`Checkpoint`]. An abort drops the buffer, and nothing else has happened.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::lmdb::{Database, Environment, EnvironmentOptions, LmdbError, Snapshot, Writer};
 pub use crate::lmdb::{Direction, MAX_KEY_LENGTH};
+use crate::record::Timestamp;
 use crate::state_dir::TaskDirectory;
 use crate::topology::StoreBackend;
 
@@ -24,10 +26,13 @@ mod external;
 mod memory;
 mod merge;
 mod reader;
+mod segmented;
+mod segments;
 mod short_bytes;
 mod versioned;
 
 use buffer::WriteBuffer;
+use checkpoint::Mark;
 use memory::MemoryMaps;
 
 pub use cache::{CacheContext, CacheEntry, RecordCache};
@@ -38,6 +43,8 @@ pub use merge::MergedRange;
 pub use reader::{
     CommittedRange, OwnedEntry, PAGE, PagedRange, SingleStoreReader, StoreReader, StoreSnapshot,
 };
+pub use segmented::Stored;
+pub use segments::{SEGMENT, SegmentKey, Segments};
 pub use versioned::{
     Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedReader, VersionedRows, key_of_row,
 };
@@ -49,6 +56,8 @@ pub struct StoreSpec {
     pub name: Arc<str>,
     /// Where it holds its entries.
     pub backend: StoreBackend,
+    /// How it keeps them, if it is a window or session store.
+    pub segments: Option<Segments>,
 }
 
 /// How stores work.
@@ -81,6 +90,16 @@ struct Store {
     name: Arc<str>,
     place: Place,
     buffer: WriteBuffer,
+    segments: Option<Segments>,
+    mark: Mark,
+    /// The mark as of the last commit.
+    committed: Mark,
+    /// Below it everything is gone.
+    bound: Option<Vec<u8>>,
+    /// What lies below the bound is still to be deleted.
+    truncates: bool,
+    /// Windows of this time and later have not been emitted, and are kept until they are.
+    held: Timestamp,
 }
 
 /// The part of a task's state that lies on disk.
@@ -92,6 +111,7 @@ struct Disk {
     snapshot: Option<Snapshot>,
     /// Changelog offsets of stores that this topology does not have: should one return, it goes on from there.
     absent: Vec<(String, i64)>,
+    absent_marks: Vec<(String, Mark)>,
     directory: TaskDirectory,
 }
 
@@ -105,6 +125,7 @@ pub struct TaskStores {
     buffer_limit: usize,
     names: Arc<[Arc<str>]>,
     places: Arc<[Place]>,
+    segments: Arc<[Option<Segments>]>,
     /// Readers tell by it whether the task is still there.
     alive: Arc<()>,
 }
@@ -130,7 +151,13 @@ impl TaskStores {
     ) -> Result<TaskStores, StoreError> {
         check_names(specs)?;
         if specs.iter().all(|s| s.backend == StoreBackend::Memory) {
-            return Self::build(specs, settings, None, Checkpoint::default());
+            return Self::build(
+                specs,
+                settings,
+                None,
+                Checkpoint::default(),
+                BTreeMap::new(),
+            );
         }
         let options = EnvironmentOptions {
             map_size: settings.map_size,
@@ -162,14 +189,17 @@ impl TaskStores {
             checkpoint.set_changelog_offset(number, offset.filter(|_| on_disk));
         }
         let absent = offsets.into_iter().collect();
+        let of_others = stored.marks.iter();
+        let of_others = of_others.filter(|(name, _)| specs.iter().all(|s| *s.name != **name));
         let disk = Disk {
             environment,
             meta,
             snapshot: None,
             absent,
+            absent_marks: of_others.map(|(n, m)| (n.clone(), *m)).collect(),
             directory,
         };
-        Self::build(specs, settings, Some(disk), checkpoint)
+        Self::build(specs, settings, Some(disk), checkpoint, stored.marks)
     }
 
     /// Stores that all lie in memory, whatever their specifications say.
@@ -181,7 +211,13 @@ impl TaskStores {
         settings: &StoreSettings,
     ) -> Result<TaskStores, StoreError> {
         check_names(specs)?;
-        Self::build(specs, settings, None, Checkpoint::default())
+        Self::build(
+            specs,
+            settings,
+            None,
+            Checkpoint::default(),
+            BTreeMap::new(),
+        )
     }
 
     fn build(
@@ -189,6 +225,7 @@ impl TaskStores {
         settings: &StoreSettings,
         disk: Option<Disk>,
         mut checkpoint: Checkpoint,
+        marks: BTreeMap<String, Mark>,
     ) -> Result<TaskStores, StoreError> {
         checkpoint.changelog.resize(specs.len(), None);
         let stores = specs
@@ -200,16 +237,24 @@ impl TaskStores {
                     }
                     _ => Place::Memory,
                 };
+                let mark = marks.get(&*spec.name).copied().unwrap_or_default();
                 Ok(Store {
                     name: Arc::clone(&spec.name),
                     place,
                     buffer: WriteBuffer::default(),
+                    segments: spec.segments,
+                    mark,
+                    committed: mark,
+                    bound: None,
+                    truncates: false,
+                    held: Timestamp::MAX,
                 })
             })
             .collect::<Result<Vec<Store>, StoreError>>()?;
         Ok(TaskStores {
             names: stores.iter().map(|s| Arc::clone(&s.name)).collect(),
             places: stores.iter().map(|s| s.place).collect(),
+            segments: stores.iter().map(|s| s.segments).collect(),
             memory: MemoryMaps::new(stores.len()),
             stores,
             disk,
@@ -261,6 +306,9 @@ impl TaskStores {
         let Some(of) = self.stores.get(store) else {
             return Err(StoreError::UnknownStore { store });
         };
+        if of.is_cut_off(key) {
+            return Ok(None);
+        }
         if let Some(buffered) = of.buffer.get(key) {
             return Ok(buffered);
         }
@@ -314,6 +362,9 @@ impl TaskStores {
                 length: key.len(),
             });
         }
+        if of.is_cut_off(key) {
+            return Ok(());
+        }
         let before = of.buffer.bytes();
         of.buffer.put(key, value);
         self.uncommitted = self.uncommitted - before + of.buffer.bytes();
@@ -335,6 +386,15 @@ impl TaskStores {
             return Err(StoreError::UnknownStore { store });
         };
         of.buffer.order();
+        let from = match (&of.bound, from) {
+            (Some(bound), Bound::Unbounded) => Bound::Included(bound.as_slice()),
+            (Some(bound), Bound::Included(key) | Bound::Excluded(key))
+                if key < bound.as_slice() =>
+            {
+                Bound::Included(bound.as_slice())
+            }
+            _ => from,
+        };
         let committed = match (of.place, &mut self.disk) {
             (Place::Disk(database), Some(disk)) => CommittedRange::from(disk::range(
                 disk.snapshot()?.view()?,
@@ -370,22 +430,6 @@ impl TaskStores {
         self.range(store, Bound::Included(prefix), to, direction)
     }
 
-    /// Deletes every entry whose key lies before this one.
-    ///
-    /// # Errors
-    /// As [`TaskStores::range`].
-    pub fn truncate(&mut self, store: usize, before: &[u8]) -> Result<(), StoreError> {
-        let (from, to) = (Bound::Unbounded, Bound::Excluded(before));
-        let keys: Vec<Vec<u8>> = self
-            .range(store, from, to, Direction::Forward)?
-            .map(|entry| entry.map(|(key, _)| key.to_vec()))
-            .collect::<Result<_, _>>()?;
-        for key in keys {
-            self.put(store, &key, None)?;
-        }
-        Ok(())
-    }
-
     /// About how much memory the uncommitted puts take.
     #[must_use]
     pub fn uncommitted_bytes(&self) -> usize {
@@ -401,7 +445,9 @@ impl TaskStores {
     /// Whether there is anything uncommitted.
     #[must_use]
     pub fn has_uncommitted(&self) -> bool {
-        self.stores.iter().any(|s| !s.buffer.is_empty())
+        self.stores
+            .iter()
+            .any(|s| !s.buffer.is_empty() || s.truncates)
     }
 
     /// Commits every put together with a checkpoint, which replaces the last one whole: make it of a clone of
@@ -419,33 +465,47 @@ impl TaskStores {
             let stores = &self.stores;
             let dirty: Vec<_> = stores
                 .iter()
-                .filter(|s| !s.buffer.is_empty())
+                .filter(|s| !s.buffer.is_empty() || s.truncates)
                 .filter_map(|s| match s.place {
-                    Place::Disk(database) => Some((database, s.buffer.sorted())),
+                    Place::Disk(database) => Some((database, s.cut_off(), s.to_write())),
                     Place::Memory => None,
                 })
                 .collect();
-            let meta = disk.encode(&checkpoint, &self.names);
+            let meta = disk.encode(&checkpoint, stores, |s| s.mark);
             let meta_database = disk.meta;
             disk.environment.write(|writer| {
-                for (database, entries) in &dirty {
+                for (database, cut_off, entries) in &dirty {
+                    if let Some(bound) = cut_off {
+                        writer.delete_range(*database, Bound::Unbounded, Bound::Excluded(bound))?;
+                    }
                     write_entries(writer, *database, entries)?;
                 }
                 writer.put(meta_database, disk::CHECKPOINT_KEY, &meta)
             })?;
         }
         let stores = &mut self.stores;
+        for (number, store) in stores.iter().enumerate() {
+            let changed = store.mark != store.committed || store.truncates;
+            if matches!(store.place, Place::Memory) && changed {
+                let observed = store.mark.observed;
+                self.memory.truncate(number, store.cut_off(), observed);
+            }
+        }
         let in_memory = |s: &Store| matches!(s.place, Place::Memory) && !s.buffer.is_empty();
         if stores.iter().any(in_memory) {
             self.memory.update(|put| {
                 for (number, store) in stores.iter().enumerate().filter(|(_, s)| in_memory(s)) {
-                    for (key, value) in store.buffer.sorted() {
+                    for (key, value) in store.to_write() {
                         put(number, key, value);
                     }
                 }
             });
         }
         self.checkpoint = checkpoint;
+        for store in &mut self.stores {
+            store.committed = store.mark;
+            store.truncates = false;
+        }
         self.abort();
         Ok(())
     }
@@ -454,8 +514,28 @@ impl TaskStores {
     pub fn abort(&mut self) {
         for store in &mut self.stores {
             store.buffer.clear();
+            if store.truncates {
+                store.bound = None;
+                store.truncates = false;
+            }
+            store.mark = store.committed;
         }
         self.uncommitted = 0;
+    }
+
+    /// Cuts off everything below a key: it is gone at once for reads, later puts there are ignored, and the next commit deletes it
+    /// from the front, without a look at what stays.
+    ///
+    /// # Errors
+    /// When there is no such store.
+    pub fn truncate(&mut self, store: usize, before: &[u8]) -> Result<(), StoreError> {
+        match self.stores.get_mut(store) {
+            Some(of) => {
+                of.truncate(before);
+                Ok(())
+            }
+            None => Err(StoreError::UnknownStore { store }),
+        }
     }
 
     /// Writes a batch of a changelog straight to the backend, in one transaction with the offset after it. The last one of
@@ -469,25 +549,35 @@ impl TaskStores {
         batch: impl Iterator<Item = (&'b [u8], Option<&'b [u8]>)>,
         next_offset: i64,
     ) -> Result<(), StoreError> {
-        let Some(of) = self.stores.get(store) else {
+        let Some(of) = self.stores.get_mut(store) else {
             return Err(StoreError::UnknownStore { store });
         };
         let mut entries: Vec<(&[u8], Option<&[u8]>)> = batch.collect();
+        let local = of.take_from_changelog(&mut entries);
         if let Some((key, _)) = entries.iter().find(|(key, _)| !disk::fits(key)) {
             return Err(StoreError::KeyTooLong {
                 store: Arc::clone(&of.name),
                 length: key.len(),
             });
         }
+        if let Some(local) = &local {
+            entries = local.entries().collect();
+        }
         sort_and_keep_last(&mut entries);
         let mut checkpoint = self.checkpoint.clone();
         checkpoint.set_changelog_offset(store, Some(next_offset));
-        match (of.place, &mut self.disk) {
+        let (place, mark) = (of.place, of.mark);
+        let cut_off = of.cut_off().map(<[u8]>::to_vec);
+        let stores = &self.stores;
+        match (place, &mut self.disk) {
             (Place::Disk(database), Some(disk)) => {
                 disk.snapshot = None;
-                let meta = disk.encode(&checkpoint, &self.names);
+                let meta = disk.encode(&checkpoint, stores, |s| s.mark);
                 let meta_database = disk.meta;
                 disk.environment.write(|writer| {
+                    if let Some(bound) = &cut_off {
+                        writer.delete_range(database, Bound::Unbounded, Bound::Excluded(bound))?;
+                    }
                     if writer.view().is_empty(database)? {
                         append_entries(writer, database, &entries)?;
                     } else {
@@ -496,11 +586,19 @@ impl TaskStores {
                     writer.put(meta_database, disk::CHECKPOINT_KEY, &meta)
                 })?;
             }
-            _ => self.memory.update(|put| {
-                for (key, value) in &entries {
-                    put(store, key, *value);
-                }
-            }),
+            _ => {
+                self.memory
+                    .truncate(store, cut_off.as_deref(), mark.observed);
+                self.memory.update(|put| {
+                    for (key, value) in &entries {
+                        put(store, key, *value);
+                    }
+                });
+            }
+        }
+        if let Some(of) = self.stores.get_mut(store) {
+            of.committed = of.mark;
+            of.truncates = false;
         }
         self.checkpoint = checkpoint;
         Ok(())
@@ -516,10 +614,15 @@ impl TaskStores {
         };
         let mut checkpoint = self.checkpoint.clone();
         checkpoint.set_changelog_offset(store, None);
-        match (of.place, &mut self.disk) {
+        self.uncommitted -= of.buffer.bytes();
+        of.buffer.clear();
+        (of.mark, of.committed) = (Mark::default(), Mark::default());
+        (of.bound, of.truncates) = (None, false);
+        let place = of.place;
+        match (place, &mut self.disk) {
             (Place::Disk(database), Some(disk)) => {
                 disk.snapshot = None;
-                let meta = disk.encode(&checkpoint, &self.names);
+                let meta = disk.encode(&checkpoint, &self.stores, |s| s.committed);
                 let meta_database = disk.meta;
                 disk.environment.write(|writer| {
                     writer.clear(database)?;
@@ -528,8 +631,6 @@ impl TaskStores {
             }
             _ => self.memory.clear(store),
         }
-        self.uncommitted -= of.buffer.bytes();
-        of.buffer.clear();
         self.checkpoint = checkpoint;
         Ok(())
     }
@@ -559,6 +660,8 @@ impl TaskStores {
         StoreReader {
             names: Arc::clone(&self.names),
             places: Arc::clone(&self.places),
+            segments: Arc::clone(&self.segments),
+            meta: self.disk.as_ref().map(|d| d.meta),
             environment: self.disk.as_ref().map(|d| d.environment.clone()),
             published: self.memory.published(),
             alive: Arc::downgrade(&self.alive),
@@ -596,13 +699,22 @@ impl Disk {
         }
     }
 
-    fn encode(&self, checkpoint: &Checkpoint, names: &[Arc<str>]) -> Vec<u8> {
-        let known = names.iter().zip(&checkpoint.changelog);
-        let known = known.filter_map(|(name, offset)| Some((name.as_ref().to_owned(), (*offset)?)));
+    fn encode(
+        &self,
+        checkpoint: &Checkpoint,
+        stores: &[Store],
+        mark: impl Fn(&Store) -> Mark,
+    ) -> Vec<u8> {
+        let known = stores.iter().zip(&checkpoint.changelog);
+        let known = known.filter_map(|(s, offset)| Some((s.name.as_ref().to_owned(), (*offset)?)));
+        let on_disk = stores.iter().filter(|s| s.segments.is_some());
+        let on_disk = on_disk.filter(|s| matches!(s.place, Place::Disk(_)));
+        let marks = on_disk.map(|s| (s.name.as_ref().to_owned(), mark(s)));
         let stored = checkpoint::Stored {
             changelog: self.absent.iter().cloned().chain(known).collect(),
             inputs: checkpoint.inputs.clone(),
             stream_times: checkpoint.stream_times.clone(),
+            marks: self.absent_marks.iter().cloned().chain(marks).collect(),
         };
         let mut bytes = Vec::new();
         checkpoint::encode(&stored, &mut bytes);

@@ -17,8 +17,8 @@ use crate::query::{ByteReader, QueryRegistry};
 use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition, Validity};
 use crate::state_dir::{Found, StateDirectory};
 use crate::store::{
-    Direction, History, LATEST_PREFIX, StoreError, StoreSettings, StoreSpec, TaskStores,
-    VersionedReader, VersionedRows, key_of_row,
+    Direction, History, LATEST_PREFIX, SEGMENT, Segments, StoreError, StoreSettings, StoreSpec,
+    TaskStores, VersionedReader, VersionedRows, key_of_row,
 };
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
@@ -136,6 +136,7 @@ impl Task {
             .map(|s| StoreSpec {
                 name: s.descriptor.name.into(),
                 backend: s.descriptor.backend,
+                segments: Segments::of(s.descriptor.kind, s.descriptor.backend),
             })
             .collect();
         let (opened, wiped) = open_stores(parts.state, id, &specs, config)?;
@@ -150,6 +151,8 @@ impl Task {
             stores: opened,
             cache_max_bytes: parts.cache_max_bytes,
             clock: parts.clock,
+            emit_interval_ms: i64::try_from(config.window_emit_interval.as_millis())
+                .unwrap_or(i64::MAX),
         })?;
         for (name, time) in &stream_times {
             cx.restore_time(name, *time);
@@ -500,15 +503,28 @@ impl Task {
         }
     }
 
-    /// Looks into a store, record cache and write buffer included.
+    /// Looks into a store, record cache and write buffer included. A window's or session's key is its store key.
     pub(crate) fn read(&mut self, store: usize, key: &[u8]) -> TaskResult<Option<Vec<u8>>> {
+        let mut local = Vec::new();
+        let segments = self.bytes().segments(store);
+        let key = match segments {
+            Some(segments) => {
+                segments.local(key, &mut local);
+                &local
+            }
+            None => key,
+        };
         if let Some((_, cached)) = self.cx.cache().dirty(store).find(|(k, _)| *k == key) {
             return Ok(cached.map(<[u8]>::to_vec));
         }
         let versioned = self.history(store).map(|_| [LATEST_PREFIX, key].concat());
         let key = versioned.as_deref().unwrap_or(key);
-        let found = self.cx.stores_mut().get(store, key).map_err(state_error)?;
-        Ok(found.map(<[u8]>::to_vec))
+        let stores = self.cx.stores_mut();
+        let found = match segments {
+            Some(_) => stores.get_unexpired(store, key),
+            None => stores.get(store, key),
+        };
+        Ok(found.map_err(state_error)?.map(<[u8]>::to_vec))
     }
 
     /// The history that a store keeps, if it is a versioned one.
@@ -519,7 +535,8 @@ impl Task {
         }
     }
 
-    /// Everything in a store, record cache and write buffer included, in the order of the keys.
+    /// Everything in a store that has not expired, record cache and write buffer included, in the store's order. Keys of windows and
+    /// sessions are local ones.
     pub(crate) fn read_all(&mut self, store: usize) -> TaskResult<BTreeMap<Vec<u8>, Vec<u8>>> {
         let mut all = BTreeMap::new();
         let latest = self.history(store).map(|_| LATEST_PREFIX);
@@ -544,6 +561,11 @@ impl Task {
                 Some(value) => all.insert(key.to_vec(), value.to_vec()),
                 None => all.remove(key),
             };
+        }
+        if let Some(segments) = self.bytes().segments(store) {
+            let visible_from = segments.visible_from(self.bytes().observed(store));
+            let time = |key: &[u8]| segments.time(key.get(SEGMENT..).unwrap_or_default());
+            all.retain(|key, _| time(key) >= visible_from);
         }
         Ok(all)
     }

@@ -83,11 +83,12 @@ impl TestDriverOptions {
     /// of internal topics next, lowest timestamp first.
     #[must_use]
     pub fn like_topology_test_driver() -> Self {
-        TestDriverOptions {
+        let mut options = TestDriverOptions {
             schedule: Schedule::CommitEachRecord,
             ..Self::default()
-        }
-        .partitions_of_all(1)
+        };
+        options.config.window_emit_interval = Duration::ZERO;
+        options.partitions_of_all(1)
     }
 
     /// Process only when [`TestDriver::run`] is called, in batches.

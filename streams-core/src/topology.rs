@@ -172,6 +172,90 @@ pub enum StoreKind {
         /// For how long the past is kept, in milliseconds.
         retention: i64,
     },
+    /// `value` by key and window start: a window store of processors and of stream-stream joins.
+    Window {
+        /// How long windows are kept, in milliseconds, from the latest start that was written.
+        retention_ms: i64,
+        /// The windows' size in milliseconds; `i64::MAX` where they have no end.
+        size_ms: i64,
+        /// Whether it keeps several values of one key and start.
+        duplicates: bool,
+    },
+    /// `timestamp:8 + value` by key and window start: aggregations by tumbling, hopping, sliding and unlimited windows.
+    TimestampedWindow {
+        /// How long windows are kept, in milliseconds, from the latest start that was written.
+        retention_ms: i64,
+        /// The windows' size in milliseconds; `i64::MAX` where they have no end.
+        size_ms: i64,
+        /// The time up to which closed windows were emitted (in the sub-topology's `times`), where they are emitted only then.
+        emitted: Option<usize>,
+        /// Whether entries lie in the order of their times first: where windows are emitted when they close and none is read by
+        /// ranges of time.
+        emits_by_time: bool,
+    },
+    /// `value` by key, session end and start.
+    Session {
+        /// How long sessions are kept, in milliseconds, from the latest end that was written.
+        retention_ms: i64,
+        /// The time up to which closed sessions were emitted, where they are emitted only then.
+        emitted: Option<usize>,
+    },
+}
+
+impl StoreKind {
+    /// Whether stored values begin with their timestamp.
+    #[must_use]
+    pub const fn has_timestamps(self) -> bool {
+        matches!(
+            self,
+            StoreKind::TimestampedKeyValue | StoreKind::TimestampedWindow { .. }
+        )
+    }
+
+    /// How long a window or session store keeps its entries, in milliseconds; `None` of other stores.
+    #[must_use]
+    pub const fn retention_ms(self) -> Option<i64> {
+        match self {
+            StoreKind::Window { retention_ms, .. }
+            | StoreKind::TimestampedWindow { retention_ms, .. }
+            | StoreKind::Session { retention_ms, .. } => Some(retention_ms),
+            _ => None,
+        }
+    }
+
+    /// The time slot of what was emitted, of a store whose windows are emitted when they close.
+    #[must_use]
+    pub const fn emitted(self) -> Option<usize> {
+        match self {
+            StoreKind::TimestampedWindow { emitted, .. } | StoreKind::Session { emitted, .. } => {
+                emitted
+            }
+            _ => None,
+        }
+    }
+
+    /// The windows' size in milliseconds; 0 where they have none, or keys hold both ends.
+    #[must_use]
+    pub const fn size_ms(self) -> i64 {
+        match self {
+            StoreKind::Window { size_ms, .. } | StoreKind::TimestampedWindow { size_ms, .. } => {
+                size_ms
+            }
+            _ => 0,
+        }
+    }
+
+    /// A store's key as topics have it (the key's type reads it): a window's without its sequence number.
+    #[must_use]
+    pub fn topic_key(self, store_key: &[u8]) -> &[u8] {
+        match self {
+            StoreKind::Window { .. } | StoreKind::TimestampedWindow { .. } => {
+                let length = store_key.len().saturating_sub(4);
+                store_key.get(..length).unwrap_or_default()
+            }
+            _ => store_key,
+        }
+    }
 }
 
 /// Where a store holds its entries.

@@ -77,6 +77,7 @@ impl Task {
             .map(|i| StoreSpec {
                 name: topology.stores[*i].name.into(),
                 backend: StoreBackend::Memory,
+                segments: None,
             })
             .collect();
         let parts = TaskContextParts {
@@ -96,6 +97,7 @@ impl Task {
             globals,
             deserialization_handler: DeserializationHandler::Fail,
             clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
+            emit_interval_ms: 0,
         };
         let code = T::subtopology(app, subtopology).unwrap();
         Task {

@@ -233,6 +233,7 @@ fn replay(scenario: &Scenario, process: Process) {
         .map(|name| StoreSpec {
             name: (*name).into(),
             backend: StoreBackend::Memory,
+            segments: None,
         })
         .collect();
     let global = Arc::new(Global::default());
@@ -257,6 +258,7 @@ fn replay(scenario: &Scenario, process: Process) {
             .collect(),
         deserialization_handler: DeserializationHandler::Fail,
         clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
+        emit_interval_ms: 0,
     })
     .unwrap();
 

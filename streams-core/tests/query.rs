@@ -11,6 +11,7 @@ fn stores() -> TaskStores {
     let specs = [StoreSpec {
         name: "counts".into(),
         backend: StoreBackend::Memory,
+        segments: None,
     }];
     TaskStores::in_memory(&specs, &StoreSettings::default()).unwrap()
 }

@@ -30,6 +30,7 @@ fn open(dir: &Path) -> (StateDirectory, TaskStores) {
     let specs = ["first", "second"].map(|name| StoreSpec {
         name: name.into(),
         backend: StoreBackend::Lmdb,
+        segments: None,
     });
     // A map that has to grow, so that kills meet that, too.
     let settings = StoreSettings {
@@ -96,6 +97,7 @@ fn expected() -> Expected {
     let specs = ["first", "second"].map(|name| StoreSpec {
         name: name.into(),
         backend: StoreBackend::Memory,
+        segments: None,
     });
     let stores = TaskStores::in_memory(&specs, &StoreSettings::default()).unwrap();
     Expected { stores, commits: 0 }
@@ -396,6 +398,7 @@ fn damaged_state_is_told_and_can_be_rebuilt() {
     let specs = [StoreSpec {
         name: "first".into(),
         backend: StoreBackend::Lmdb,
+        segments: None,
     }];
     let reopen = || TaskStores::open(state.task(TASK).unwrap(), &specs, &StoreSettings::default());
     for (what, bytes) in [

@@ -105,6 +105,7 @@ impl Task {
         let specs = [StoreSpec {
             name: "t".into(),
             backend: StoreBackend::Memory,
+            segments: None,
         }];
         let parts = TaskContextParts {
             topology: &TOPOLOGY,
@@ -119,6 +120,7 @@ impl Task {
             globals: vec![],
             deserialization_handler: DeserializationHandler::Fail,
             clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
+            emit_interval_ms: 0,
         };
         Task {
             code: Table(table),

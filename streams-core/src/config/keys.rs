@@ -234,6 +234,20 @@ const KEYS: &[Key] = &[
         get: |c| ms(c.repartition_purge_interval),
     },
     Key {
+        name: "windowstore.changelog.additional.retention.ms",
+        default: "86400000",
+        help: "how long changelogs of window and session stores keep records beyond the stores' retention",
+        set: |c, v| Ok(c.window_changelog_additional_retention = millis(v)?),
+        get: |c| ms(c.window_changelog_additional_retention),
+    },
+    Key {
+        name: "__emit.interval.ms.kstreams.windowed.aggregation__",
+        default: "1000",
+        help: "how often, by the wall clock, windows that have closed are looked for (Kafka Streams' own, internal name)",
+        set: |c, v| Ok(c.window_emit_interval = millis(v)?),
+        get: |c| ms(c.window_emit_interval),
+    },
+    Key {
         name: "log.summary.interval.ms",
         default: "120000",
         help: "how often a line tells what was done; 0 never",
@@ -343,10 +357,6 @@ const LATER: &[(&str, &str)] = &[
         "there is no dead-letter queue yet",
     ),
     ("application.server", "queries reach this process only"),
-    (
-        "windowstore.changelog.additional.retention.ms",
-        "there are no window stores yet",
-    ),
     ("metrics.recording.level", "there are no metrics yet"),
     ("metrics.num.samples", "there are no metrics yet"),
     ("metrics.sample.window.ms", "there are no metrics yet"),

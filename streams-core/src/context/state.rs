@@ -9,7 +9,8 @@ use crate::generated::{Flushed, SubTopology, unknown_store};
 use crate::outbox::{Outbox, Outgoing};
 use crate::record::{Headers, TaskId, Timestamp};
 use crate::store::{
-    CacheContext, CacheEntry, History, RecordCache, StoreError, TaskStores, VersionedRows,
+    CacheContext, CacheEntry, History, RecordCache, SEGMENT, Segments, StoreError, Stored,
+    TaskStores, VersionedRows,
 };
 use crate::topology::{Changelog, StoreDescriptor, StoreKind};
 
@@ -20,9 +21,9 @@ pub(super) const NO_HEADERS: &Headers = &Headers::new();
 /// Stores, cache, and what is known of each store.
 #[derive(Debug)]
 pub(super) struct State {
-    slots: Vec<StoreSlot>,
-    stores: TaskStores,
-    cache: RecordCache,
+    pub(super) slots: Vec<StoreSlot>,
+    pub(super) stores: TaskStores,
+    pub(super) cache: RecordCache,
     /// Buffers that every flush uses again.
     leaving: Vec<CacheEntry>,
     old: Vec<u8>,
@@ -32,12 +33,16 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct StoreSlot {
     name: &'static str,
-    kind: StoreKind,
     /// The changelog's topic.
     changelog: Option<usize>,
-    cached: bool,
+    pub(super) kind: StoreKind,
+    /// How it keeps its entries, if it is a window or session store: its keys are local ones then.
+    pub(super) segments: Option<Segments>,
+    pub(super) cached: bool,
     /// Whether updates that leave the cache have to say the old value.
     sends_old: bool,
+    /// When closed windows are looked for again, by the wall clock.
+    pub(super) next_emission: Timestamp,
     /// Whether the cache got anything since it was last asked to make room.
     grown: bool,
     /// How a versioned store's rows are read and written.
@@ -49,12 +54,14 @@ impl StoreSlot {
         StoreSlot {
             name: store.name,
             kind: store.kind,
+            segments: Segments::of(store.kind, store.backend),
             changelog: match store.changelog {
                 Changelog::Internal(topic) => Some(topic),
                 Changelog::Source(_) | Changelog::None => None,
             },
             cached: store.cache,
             sends_old: false,
+            next_emission: 0,
             grown: false,
             versions: match store.kind {
                 StoreKind::Versioned { retention } => {
@@ -66,10 +73,31 @@ impl StoreSlot {
     }
 }
 
+impl StoreSlot {
+    /// The key as Kafka Streams has it.
+    #[inline]
+    fn store_key<'k>(&self, key: &'k [u8]) -> &'k [u8] {
+        match self.segments {
+            None => key,
+            Some(_) => key.get(SEGMENT..).unwrap_or_default(),
+        }
+    }
+
+    /// A stored value without its timestamp.
+    #[inline]
+    fn value<'v>(&self, stored: &'v [u8]) -> Option<&'v [u8]> {
+        if self.kind.has_timestamps() {
+            stored.get(8..)
+        } else {
+            Some(stored)
+        }
+    }
+}
+
 /// What is put under `scratch.key`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Put {
-    /// `scratch.value`, which begins with this timestamp.
+    /// `scratch.value`, which begins with this timestamp where the store keeps one; its changelog record has it in any case.
     Scratch(Timestamp),
     /// Nothing: the key is deleted, at this time where the store keeps times of it.
     Tombstone(Timestamp),
@@ -126,7 +154,7 @@ impl State {
     }
 
     #[cold]
-    fn error(&self, store: usize, reason: StoreError) -> TaskError {
+    pub(super) fn error(&self, store: usize, reason: StoreError) -> TaskError {
         let store = self.slots.get(store).map_or("?", |s| s.name).to_owned();
         TaskFailure::Store {
             store,
@@ -135,7 +163,8 @@ impl State {
         .into()
     }
 
-    /// Writes to the store and its changelog. `stored` begins with the value's timestamp.
+    /// Writes to the store and its changelog. `stored` begins with the value's timestamp where the store keeps one; a window that has
+    /// expired is logged all the same, as by Kafka Streams.
     #[inline]
     fn write(
         &mut self,
@@ -145,25 +174,29 @@ impl State {
         timestamp: Timestamp,
         task: TaskId,
         outbox: &mut Outbox,
-    ) -> TaskResult {
-        if let Err(e) = self.stores.put(store, key, stored) {
-            return Err(self.error(store, e));
-        }
-        if let Some(StoreSlot {
-            changelog: Some(topic),
-            ..
-        }) = self.slots.get(store)
-        {
+    ) -> TaskResult<Stored> {
+        let Some(slot) = self.slots.get(store) else {
+            return Err(unknown_store(store));
+        };
+        let put = match slot.segments {
+            None => self.stores.put(store, key, stored).map(|()| Stored::Kept),
+            Some(_) => self.stores.put_segmented(store, key, stored),
+        };
+        let put = match put {
+            Ok(put) => put,
+            Err(e) => return Err(self.error(store, e)),
+        };
+        if let Some(topic) = slot.changelog {
             outbox.push(Outgoing {
-                topic: *topic,
+                topic,
                 partition: Some(task.partition),
-                key: Some(key),
-                value: stored.and_then(|v| v.get(8..)),
+                key: Some(slot.store_key(key)),
+                value: stored.and_then(|v| slot.value(v)),
                 timestamp: Some(timestamp),
                 headers: NO_HEADERS,
             });
         }
-        Ok(())
+        Ok(put)
     }
 }
 
@@ -263,7 +296,11 @@ impl TaskContext {
             let mut had = false;
             if sends_old || stored.is_none() {
                 old.clear();
-                match self.state.stores.get(store, key) {
+                let found = match self.state.stores.segments(store) {
+                    None => self.state.stores.get(store, key),
+                    Some(_) => self.state.stores.get_unexpired(store, key),
+                };
+                match found {
                     Ok(Some(bytes)) => {
                         old.extend_from_slice(bytes);
                         had = true;
@@ -275,20 +312,28 @@ impl TaskContext {
                     continue;
                 }
             }
-            let timestamp = stored
+            let Some(slot) = self.state.slots.get(store) else {
+                return Err(unknown_store(store));
+            };
+            let of_value = stored.filter(|_| slot.kind.has_timestamps());
+            let timestamp = of_value
                 .and_then(|v| v.first_chunk())
                 .map_or(context.timestamp, |t| Timestamp::from_be_bytes(*t));
-            self.state
-                .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
-            self.metadata = context.metadata;
             let flushed = Flushed {
-                key,
-                value: stored.and_then(|v| v.get(8..)),
-                old: old.get(8..).filter(|_| had),
+                key: slot.store_key(key),
+                value: stored.and_then(|v| slot.value(v)),
+                old: slot.value(&old).filter(|_| had),
                 timestamp,
                 headers: &context.headers,
-                metadata: self.metadata,
+                metadata: context.metadata,
             };
+            self.metadata = context.metadata;
+            let written =
+                self.state
+                    .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
+            if written == Stored::Expired {
+                self.drop_record("its window has expired in the store");
+            }
             code.flushed(store, flushed, self)?;
         }
         self.metadata = before;
@@ -323,10 +368,17 @@ impl TaskContext {
             return versions.latest_stored(stores, store, key).map_err(failed);
         }
         if !slot.cached {
-            return stores.get(store, key).map_err(failed);
+            return match slot.segments {
+                None => stores.get(store, key),
+                Some(_) => stores.get_unexpired(store, key),
+            }
+            .map_err(failed);
         }
         if let Some(at) = cache.find(store, key) {
             return Ok(cache.value_at(store, at));
+        }
+        if slot.segments.is_some() {
+            return stores.get_unexpired(store, key).map_err(failed);
         }
         // The write buffer answers as fast as the cache does: only what was read from the backend is worth a place there.
         if let Some(at) = stores.find_buffered(store, key) {
@@ -362,8 +414,14 @@ impl TaskContext {
         }
         if !slot.cached {
             let key = &self.scratch.key;
-            self.state
-                .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
+            let removes_session =
+                stored.is_none() && matches!(slot.kind, StoreKind::Session { .. });
+            let written =
+                self.state
+                    .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
+            if written == Stored::Expired && !removes_session {
+                self.drop_record("its window has expired in the store");
+            }
             return Ok(Forward::Now);
         }
         slot.sends_old |= sends_old;

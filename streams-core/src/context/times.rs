@@ -77,6 +77,7 @@ impl TaskContext {
                 }
             }
         }
+        self.hold_unemitted();
     }
 
     /// The times as they are now are committed: an abort goes back to them.

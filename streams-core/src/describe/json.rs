@@ -28,6 +28,9 @@ pub fn json(topology: &TopologyDescriptor) -> Value {
                 StoreKind::KeyValue => "key-value",
                 StoreKind::TimestampedKeyValue => "timestamped-key-value",
                 StoreKind::Versioned { .. } => "versioned-key-value",
+                StoreKind::Window { .. } => "window",
+                StoreKind::TimestampedWindow { .. } => "timestamped-window",
+                StoreKind::Session { .. } => "session",
             },
             "backend": match s.backend {
                 StoreBackend::Lmdb => "lmdb",

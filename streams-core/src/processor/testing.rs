@@ -13,7 +13,7 @@ use crate::context::{PunctuationType, TaskContext, TaskContextParts};
 use crate::error::TaskResult;
 use crate::record::{Record, TaskId, Timestamp};
 use crate::serde::Serde;
-use crate::store::{StoreSettings, StoreSpec, TaskStores};
+use crate::store::{Segments, StoreSettings, StoreSpec, TaskStores};
 use crate::time::{Clock as _, ManualClock};
 use crate::topology::{Changelog, StoreDescriptor, SubtopologyDescriptor, TopologyDescriptor};
 
@@ -109,6 +109,7 @@ impl<P: ProcessorDefinition> ProcessorTest<P> {
             .map(|store| StoreSpec {
                 name: store.name.into(),
                 backend: store.backend,
+                segments: Segments::of(store.kind, store.backend),
             })
             .collect();
         let cx = TaskContext::new(TaskContextParts {
@@ -118,6 +119,7 @@ impl<P: ProcessorDefinition> ProcessorTest<P> {
                 partition: 0,
             },
             clock: Arc::new(clock.clone()),
+            emit_interval_ms: 0,
             topics: Arc::new([]),
             partitions: Arc::new([]),
             stores: TaskStores::in_memory(&specs, &StoreSettings::default())?,

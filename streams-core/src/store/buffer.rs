@@ -124,6 +124,14 @@ impl WriteBuffer {
         }
     }
 
+    /// Every entry from a key on, in key order: `None` as the value deletes the key.
+    pub(crate) fn sorted_from(&self, from: &[u8]) -> Vec<(&[u8], Option<&[u8]>)> {
+        let mut all = self.sorted();
+        let first = all.partition_point(|(key, _)| *key < from);
+        all.drain(..first);
+        all
+    }
+
     /// Every entry in key order: `None` as the value deletes the key.
     pub(crate) fn sorted(&self) -> Vec<(&[u8], Option<&[u8]>)> {
         let mut all: Vec<(&[u8], Option<&[u8]>)> = match &self.ordered {

@@ -4,6 +4,7 @@
 //! It calls nobody. Who puts asks [`RecordCache::evict`] afterwards, and passes on what that returns.
 
 use std::fmt;
+use std::ops::Bound;
 
 use super::short_bytes::ShortBytes;
 use crate::record::{Header, Headers, RecordMetadata, Timestamp};
@@ -176,6 +177,19 @@ impl RecordCache {
     /// Appends every dirty entry of a store in the order of their last update, and marks them clean.
     pub fn flush(&mut self, store: usize, flushed: &mut Vec<CacheEntry>) {
         self.change(store, |named| named.flush(flushed));
+    }
+
+    /// Shows a store's entries between two keys, in the order of the keys: `None` is a deletion. Does not count as a use.
+    pub fn range(
+        &mut self,
+        store: usize,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
+    ) {
+        if let Some(named) = self.stores.get_mut(store) {
+            named.range(from, to, visit);
+        }
     }
 
     /// The dirty entries of a store in the order of their last update. Does not count as a use.

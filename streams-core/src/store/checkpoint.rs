@@ -5,8 +5,26 @@ use std::sync::Arc;
 
 use crate::record::{Timestamp, TopicPartition};
 
-/// The version of the encoding that [`encode`] writes.
-const VERSION: u8 = 1;
+/// The version of the encoding that [`encode`] writes. Version 1 had no marks.
+const VERSION: u8 = 2;
+
+/// What a window or session store remembers beside its entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The largest timestamp that was written; -1 before the first.
+    pub(super) observed: Timestamp,
+    /// The last sequence number, of a store that keeps duplicates.
+    pub(super) sequence: i32,
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Mark {
+            observed: -1,
+            sequence: 0,
+        }
+    }
+}
 
 /// Where a task stands as of a commit. Written in the same transaction as the state, so the two never disagree.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +62,7 @@ pub(super) struct Stored {
     pub(super) changelog: BTreeMap<String, i64>,
     pub(super) inputs: BTreeMap<TopicPartition, i64>,
     pub(super) stream_times: BTreeMap<Arc<str>, Timestamp>,
+    pub(super) marks: BTreeMap<String, Mark>,
 }
 
 pub(super) fn encode(stored: &Stored, out: &mut Vec<u8>) {
@@ -63,6 +82,12 @@ pub(super) fn encode(stored: &Stored, out: &mut Vec<u8>) {
     for (name, time) in &stored.stream_times {
         text(out, name);
         out.extend_from_slice(&time.to_be_bytes());
+    }
+    count(out, stored.marks.len());
+    for (name, mark) in &stored.marks {
+        text(out, name);
+        out.extend_from_slice(&mark.observed.to_be_bytes());
+        out.extend_from_slice(&mark.sequence.to_be_bytes());
     }
 }
 
@@ -87,13 +112,13 @@ pub(super) enum Undecodable {
 
 pub(super) fn decode(bytes: &[u8]) -> Result<Stored, Undecodable> {
     let mut input = Input(bytes);
-    match input.u8() {
-        Some(VERSION) => {}
+    let version = match input.u8() {
+        Some(version @ 1..=VERSION) => version,
         Some(version) if version > VERSION => return Err(Undecodable::Newer(version)),
         _ => return Err(Undecodable::Malformed),
-    }
+    };
     input
-        .stored()
+        .stored(version)
         .filter(|_| input.0.is_empty())
         .ok_or(Undecodable::Malformed)
 }
@@ -101,7 +126,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Stored, Undecodable> {
 struct Input<'a>(&'a [u8]);
 
 impl Input<'_> {
-    fn stored(&mut self) -> Option<Stored> {
+    fn stored(&mut self, version: u8) -> Option<Stored> {
         let mut stored = Stored::default();
         for _ in 0..self.u32()? {
             let name = self.text()?.to_owned();
@@ -118,6 +143,14 @@ impl Input<'_> {
         for _ in 0..self.u32()? {
             let name: Arc<str> = self.text()?.into();
             stored.stream_times.insert(name, self.i64()?);
+        }
+        if version > 1 {
+            for _ in 0..self.u32()? {
+                let name = self.text()?.to_owned();
+                let observed = self.i64()?;
+                let sequence = i32::from_be_bytes(self.array()?);
+                stored.marks.insert(name, Mark { observed, sequence });
+            }
         }
         Some(stored)
     }
@@ -161,12 +194,17 @@ mod tests {
         stored.changelog.insert("counts".to_owned(), 7);
         stored.inputs.insert(TopicPartition::new("lines", 2), 258);
         stored.stream_times.insert("w".into(), -1);
+        let mark = Mark {
+            observed: 258,
+            sequence: 3,
+        };
+        stored.marks.insert("m".to_owned(), mark);
         let mut bytes = Vec::new();
         encode(&stored, &mut bytes);
         assert_eq!(
             bytes,
             [
-                &[1][..],
+                &[2][..],
                 &[0, 0, 0, 1, 0, 0, 0, 6],
                 b"counts",
                 &[0, 0, 0, 0, 0, 0, 0, 7],
@@ -176,21 +214,31 @@ mod tests {
                 &[0, 0, 0, 1, 0, 0, 0, 1],
                 b"w",
                 &[255; 8],
+                &[0, 0, 0, 1, 0, 0, 0, 1],
+                b"m",
+                &[0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 3],
             ]
             .concat()
         );
+        assert_eq!(decode(&bytes), Ok(stored.clone()));
+        bytes[0] = 3;
+        assert_eq!(decode(&bytes), Err(Undecodable::Newer(3)));
+        // As version 1 left it: without marks.
+        bytes[0] = 1;
+        bytes.truncate(bytes.len() - 21);
+        stored.marks.clear();
         assert_eq!(decode(&bytes), Ok(stored));
-        bytes[0] = 2;
-        assert_eq!(decode(&bytes), Err(Undecodable::Newer(2)));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_decoded_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let _ = decode(&bytes);
-            let mut versioned = vec![VERSION];
-            versioned.extend(bytes);
-            let _ = decode(&versioned);
+            for version in 1..=VERSION {
+                let mut versioned = vec![version];
+                versioned.extend(&bytes);
+                let _ = decode(&versioned);
+            }
         }
 
         #[test]
@@ -198,11 +246,16 @@ mod tests {
             changelog in proptest::collection::btree_map(".{0,9}", any::<i64>(), 0..4),
             inputs in proptest::collection::btree_map((".{0,9}", any::<i32>()), any::<i64>(), 0..4),
             times in proptest::collection::btree_map(".{0,9}", any::<i64>(), 0..4),
+            marks in proptest::collection::btree_map(".{0,9}", (any::<i64>(), any::<i32>()), 0..4),
         ) {
             let stored = Stored {
                 changelog,
                 inputs: inputs.into_iter().map(|((t, p), o)| (TopicPartition::new(t, p), o)).collect(),
                 stream_times: times.into_iter().map(|(n, t)| (n.into(), t)).collect(),
+                marks: marks
+                    .into_iter()
+                    .map(|(n, (observed, sequence))| (n, Mark { observed, sequence }))
+                    .collect(),
             };
             let mut bytes = Vec::new();
             encode(&stored, &mut bytes);

@@ -90,6 +90,8 @@ fn open_task(task: &ReadableTask, store: &str) -> Result<Option<ExternalStore>, 
     let reader = StoreReader {
         names: Arc::new([store.into()]),
         places: Arc::new([Place::Disk(database)]),
+        segments: Arc::new([None]),
+        meta: Some(meta),
         environment: Some(environment.clone()),
         published: MemoryMaps::new(1).published(),
         alive: Arc::downgrade(&alive),

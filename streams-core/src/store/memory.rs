@@ -7,27 +7,32 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::buffer::is_empty;
 use super::short_bytes::ShortBytes;
 use crate::lmdb::Direction;
+use crate::record::Timestamp;
 
 /// A store's committed entries.
 pub(crate) type Map = BTreeMap<ShortBytes, ShortBytes>;
 
-/// What readers of other threads see of a task's memory stores: one map per store, of the same commit.
-/// Positions of stores that lie elsewhere hold an empty map.
-pub(crate) type Published = Arc<RwLock<Vec<Arc<Map>>>>;
+/// What readers of other threads see of a task's memory stores: one map per store, of the same commit, with the largest timestamp
+/// written to it. Positions of stores that lie elsewhere hold an empty map.
+pub(crate) type Published = Arc<RwLock<Vec<(Arc<Map>, Timestamp)>>>;
 
 /// The maps of a task. The task reads its own without a lock.
 #[derive(Debug)]
 pub(crate) struct MemoryMaps {
     current: Vec<Arc<Map>>,
+    observed: Vec<Timestamp>,
     published: Published,
 }
 
 impl MemoryMaps {
     pub(crate) fn new(stores: usize) -> Self {
         let current: Vec<Arc<Map>> = (0..stores).map(|_| Arc::default()).collect();
+        let observed = vec![-1; stores];
+        let published = current.iter().cloned().zip(observed.iter().copied());
         MemoryMaps {
-            published: Arc::new(RwLock::new(current.clone())),
+            published: Arc::new(RwLock::new(published.collect())),
             current,
+            observed,
         }
     }
 
@@ -67,13 +72,49 @@ impl MemoryMaps {
                 },
             }
         });
-        published.extend(current.iter().cloned());
+        published.extend(current.iter().cloned().zip(self.observed.iter().copied()));
+    }
+
+    /// Removes the entries below a key and remembers the largest timestamp written; the next update publishes both.
+    pub(crate) fn truncate(&mut self, store: usize, before: Option<&[u8]>, observed: Timestamp) {
+        if let Some(slot) = self.observed.get_mut(store) {
+            *slot = observed;
+        }
+        let map = self.current.get_mut(store);
+        let (Some(before), Some(map)) = (before, map) else {
+            return;
+        };
+        let expired = |map: &Map| {
+            let first = map.first_key_value();
+            first.is_some_and(|(key, _)| key.as_slice() < before)
+        };
+        if expired(map) {
+            // Without the published reference the task is the only owner, and nothing is copied.
+            let mut published = self
+                .published
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            published.clear();
+            let map = Arc::make_mut(map);
+            while expired(map) {
+                map.pop_first();
+            }
+            published.extend(
+                self.current
+                    .iter()
+                    .cloned()
+                    .zip(self.observed.iter().copied()),
+            );
+        }
     }
 
     /// Empties a store.
     pub(crate) fn clear(&mut self, store: usize) {
         if let Some(map) = self.current.get_mut(store) {
             *map = Arc::default();
+        }
+        if let Some(observed) = self.observed.get_mut(store) {
+            *observed = -1;
         }
         self.update(|_| {});
     }

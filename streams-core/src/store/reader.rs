@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::ops::{Bound, ControlFlow};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
 use super::disk;
 use super::memory::{self, Map, MapRange, Published};
-use super::{Place, StoreError};
-use crate::lmdb::{Direction, Environment, Snapshot};
-use crate::query::{ByteReader, ReadError};
+use super::segments::Segments;
+use super::{Place, StoreError, checkpoint};
+use crate::lmdb::{Database, Direction, Environment, Snapshot};
+use crate::query::{ByteReader, ReadError, Scan, Visit};
+use crate::record::Timestamp;
 
 /// How many entries a query takes at a time. Between two pages it holds no snapshot, so that a slow reader pins no pages.
 pub const PAGE: usize = 256;
@@ -21,6 +24,8 @@ pub type OwnedEntry = (Box<[u8]>, Box<[u8]>);
 pub struct StoreReader {
     pub(super) names: Arc<[Arc<str>]>,
     pub(super) places: Arc<[Place]>,
+    pub(super) segments: Arc<[Option<Segments>]>,
+    pub(super) meta: Option<Database>,
     pub(super) environment: Option<Environment>,
     pub(super) published: Published,
     /// Held by the task: once it is gone, so is what the memory stores held.
@@ -66,7 +71,14 @@ impl StoreReader {
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
         Ok(StoreSnapshot {
+            names: Arc::clone(&self.names),
             places: Arc::clone(&self.places),
+            meta: self.meta,
+            path: self
+                .environment
+                .as_ref()
+                .map(|e| e.path().to_path_buf())
+                .unwrap_or_default(),
             disk,
             maps,
         })
@@ -78,6 +90,7 @@ impl StoreReader {
         SingleStoreReader {
             reader: self.clone(),
             store,
+            segments: self.segments.get(store).copied().flatten(),
         }
     }
 
@@ -141,9 +154,12 @@ impl StoreReader {
 
 /// A consistent view of one commit of a task's stores.
 pub struct StoreSnapshot {
+    names: Arc<[Arc<str>]>,
     places: Arc<[Place]>,
+    meta: Option<Database>,
     disk: Option<Snapshot>,
-    maps: Vec<Arc<Map>>,
+    path: PathBuf,
+    maps: Vec<(Arc<Map>, Timestamp)>,
 }
 
 impl fmt::Debug for StoreSnapshot {
@@ -205,8 +221,28 @@ impl StoreSnapshot {
     fn map(&self, store: usize) -> Result<&Map, StoreError> {
         self.maps
             .get(store)
-            .map(Arc::as_ref)
+            .map(|(map, _)| map.as_ref())
             .ok_or(StoreError::UnknownStore { store })
+    }
+
+    /// The largest timestamp that was written to a window or session store; -1 before the first.
+    ///
+    /// # Errors
+    /// As [`StoreSnapshot::get`].
+    pub fn observed(&self, store: usize) -> Result<Timestamp, StoreError> {
+        let (Place::Disk(_), Some(disk), Some(meta)) = (self.place(store)?, &self.disk, self.meta)
+        else {
+            return Ok(self.maps.get(store).map_or(-1, |(_, observed)| *observed));
+        };
+        let Some(bytes) = disk.get(meta, disk::CHECKPOINT_KEY)? else {
+            return Ok(-1);
+        };
+        let stored = checkpoint::decode(bytes).map_err(|_| StoreError::Damaged {
+            path: self.path.clone(),
+            what: "its checkpoint cannot be read".to_owned(),
+        })?;
+        let mark = self.names.get(store).and_then(|n| stored.marks.get(&**n));
+        Ok(mark.copied().unwrap_or_default().observed)
     }
 }
 
@@ -291,6 +327,16 @@ impl Iterator for PagedRange {
 pub struct SingleStoreReader {
     reader: StoreReader,
     store: usize,
+    segments: Option<Segments>,
+}
+
+impl SingleStoreReader {
+    /// The same, of a window or session store that keeps its entries so.
+    #[must_use]
+    pub fn with_segments(mut self, segments: Option<Segments>) -> Self {
+        self.segments = segments;
+        self
+    }
 }
 
 impl SingleStoreReader {
@@ -331,5 +377,24 @@ impl ByteReader for SingleStoreReader {
             }
         }
         Ok(())
+    }
+
+    fn scan(&self, scan: &Scan<'_>, visit: Visit<'_>) -> Result<(), ReadError> {
+        let Some(segments) = self.segments else {
+            return Err("the store has no windows".into());
+        };
+        let observed = self.reader.snapshot()?.observed(self.store)?;
+        // By pages, as in `range`.
+        let mut read = |from: Bound<&[u8]>, to: Bound<&[u8]>, direction, visit: Visit<'_>| {
+            for entry in self.reader.range(self.store, from, to, direction) {
+                let (key, value) = entry?;
+                if visit(&key, &value).is_break() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        let visible_from = segments.visible_from(observed);
+        Ok(segments.scan(scan, visible_from, &mut read, visit)?)
     }
 }

@@ -14,6 +14,7 @@ fn specs(backend: StoreBackend) -> Vec<StoreSpec> {
         .map(|name| StoreSpec {
             name: name.into(),
             backend,
+            segments: None,
         })
         .to_vec()
 }

@@ -18,11 +18,11 @@ use crate::record::{Headers, Timestamp, TopicPartition, Validity, VersionedRecor
 use crate::restore::{Restores, Teller};
 use crate::runtime::{Application, Counters, Worker};
 use crate::state_dir::StateDirectory;
-use crate::store::Direction;
+use crate::store::{Direction, SEGMENT, Segments};
 use crate::task::{StateLocation, SubTopologies, state_error};
 use crate::time::{Clock, ManualClock};
 use crate::topics::{self, full_name};
-use crate::topology::{StoreKind, TopologyDescriptor};
+use crate::topology::{StoreBackend, StoreKind, TopologyDescriptor};
 use crate::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use crate::transport::{
     Admin, ConsumedRecord, Consumer, Producer, ProducerSpec, TopicInfo, Transport, TransportError,
@@ -473,7 +473,8 @@ impl Engine {
                 all.insert(key.to_vec(), value.to_vec());
             }
         }
-        Ok(all
+        let all = all.into_iter().collect();
+        Ok(in_order(kind, all)
             .into_iter()
             .map(|(key, stored)| entry(kind, key, stored))
             .collect())
@@ -511,16 +512,38 @@ impl Engine {
     }
 }
 
+/// What was read, with keys as topics have them. Stores of windows that are emitted when they close show them by time first.
+fn in_order(kind: StoreKind, mut all: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let Some(segments) = Segments::of(kind, StoreBackend::Lmdb) else {
+        return all;
+    };
+    for (key, _) in &mut all {
+        key.drain(..SEGMENT.min(key.len()));
+    }
+    if kind.emitted().is_some() {
+        all.sort_by_cached_key(|(key, _)| {
+            let parsed = segments.parse(key);
+            parsed.map(|(key, time, start)| (time, start, key.to_vec()))
+        });
+    }
+    for (key, _) in &mut all {
+        let length = kind.topic_key(key).len();
+        key.truncate(length);
+    }
+    all
+}
+
 fn entry(kind: StoreKind, key: Vec<u8>, stored: Vec<u8>) -> StoreEntry {
     match (kind, stored.split_first_chunk::<8>()) {
-        (
-            StoreKind::TimestampedKeyValue | StoreKind::Versioned { .. },
-            Some((timestamp, value)),
-        ) => StoreEntry {
-            key,
-            value: value.to_vec(),
-            timestamp: Some(Timestamp::from_be_bytes(*timestamp)),
-        },
+        (kind, Some((timestamp, value)))
+            if kind.has_timestamps() || matches!(kind, StoreKind::Versioned { .. }) =>
+        {
+            StoreEntry {
+                key,
+                value: value.to_vec(),
+                timestamp: Some(Timestamp::from_be_bytes(*timestamp)),
+            }
+        }
         _ => StoreEntry {
             key,
             value: stored,

@@ -42,6 +42,22 @@ pub(super) fn settings(
     if let Some(store) = descriptor.stores.iter().find(logged) {
         all.extend(of_kind(store.kind));
     }
+    if let Some(store) = descriptor.stores.iter().find(logged)
+        && let Some(retention) = store.kind.retention_ms()
+    {
+        let policy = match store.kind {
+            // Each value has a key of its own.
+            StoreKind::Window {
+                duplicates: true, ..
+            } => "delete",
+            _ => "compact,delete",
+        };
+        all.insert("cleanup.policy".to_owned(), policy.to_owned());
+        let more = config.window_changelog_additional_retention.as_millis();
+        let more = i64::try_from(more).unwrap_or(i64::MAX);
+        let retention = retention.saturating_add(more).to_string();
+        all.insert("retention.ms".to_owned(), retention);
+    }
     all.extend(config.topic_config.clone());
     let stores = descriptor.stores.iter();
     for store in stores.filter(|s| s.changelog == Changelog::Internal(topic)) {

@@ -1,10 +1,13 @@
 //! The cached entries of one store (Kafka Streams' `NamedCache`).
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
 use hashbrown::HashTable;
 
 use super::list::List;
 use super::{CacheContext, CacheEntry, ENTRY_OVERHEAD};
-use crate::store::buffer::hash;
+use crate::store::buffer::{hash, is_empty};
 use crate::store::short_bytes::ShortBytes;
 
 #[derive(Debug)]
@@ -14,6 +17,8 @@ pub(super) struct NamedCache {
     free: Vec<u32>,
     /// Positions in `nodes` by key.
     index: HashTable<u32>,
+    /// Positions in key order; built by the first range, and kept from then on.
+    ordered: Option<BTreeMap<ShortBytes, u32>>,
     /// All entries, the most recently used first.
     used: List,
     /// Dirty entries, the least recently updated first.
@@ -43,6 +48,7 @@ impl NamedCache {
             nodes: Vec::new(),
             free: Vec::new(),
             index: HashTable::new(),
+            ordered: None,
             used: List::new(),
             dirty: List::new(),
             deleted: Vec::new(),
@@ -146,6 +152,34 @@ impl NamedCache {
             .map(|n| (n.key.as_slice(), n.value.as_ref().map(ShortBytes::as_slice)))
     }
 
+    /// Shows the entries between two keys in the order of the keys.
+    pub(super) fn range(
+        &mut self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
+    ) {
+        if is_empty(from, to) {
+            return;
+        }
+        let nodes = &self.nodes;
+        let ordered = self.ordered.get_or_insert_with(|| {
+            let all = self.index.iter().filter_map(|at| {
+                let node = nodes.get(*at as usize)?;
+                Some((node.key.clone(), *at))
+            });
+            all.collect()
+        });
+        for (key, at) in ordered.range::<[u8], _>((from, to)) {
+            if let Some(node) = nodes.get(*at as usize) {
+                visit(
+                    key.as_slice(),
+                    node.value.as_ref().map(ShortBytes::as_slice),
+                );
+            }
+        }
+    }
+
     /// Removes deletions that have been flushed.
     #[inline]
     fn purge(&mut self) {
@@ -191,6 +225,9 @@ impl NamedCache {
                 at
             }
         };
+        if let Some(ordered) = &mut self.ordered {
+            ordered.insert(key.into(), at);
+        }
         let nodes = &self.nodes;
         let rehash = |at: &u32| {
             nodes
@@ -209,6 +246,9 @@ impl NamedCache {
             .find_entry(hash(node.key.as_slice()), |other| *other == at)
         {
             found.remove();
+        }
+        if let Some(ordered) = &mut self.ordered {
+            ordered.remove(node.key.as_slice());
         }
         self.used.remove(at);
         self.dirty.remove(at);

@@ -12,6 +12,7 @@ fn open() -> TaskStores {
     let spec = StoreSpec {
         name: "v".into(),
         backend: StoreBackend::Memory,
+        segments: None,
     };
     TaskStores::in_memory(&[spec], &StoreSettings::default()).unwrap()
 }
