@@ -34,7 +34,8 @@ pub use progress::Progress;
 pub use streams_core::topology as descriptor;
 #[doc(inline)]
 pub use streams_core::{
-    config, describe, error, ops, outbox, partitioner, runtime, topics, transport,
+    config, describe, error, exceptions, ops, outbox, partitioner, runtime, timestamps, topics,
+    transport,
 };
 
 /// Everything that a topology needs: `use kstreams::prelude::*;`.

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kstreams::config::{DeserializationHandler, ProcessingGuarantee, StreamsConfig};
+use kstreams::config::{ProcessingGuarantee, StreamsConfig};
+use kstreams::exceptions::LogAndContinue;
 use kstreams::outbox::{Outbox, Outgoing};
 use kstreams::prelude::*;
 use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
@@ -388,7 +389,7 @@ fn a_record_that_cannot_be_read_stops_the_application_or_is_skipped() {
 
     produce(&log, "names", &[(Some(&7_i64.to_be_bytes()), b"seven")]);
     produce(&log, "numbers", &[(Some(b"k"), &7_i64.to_be_bytes())]);
-    let config = config(&dir).deserialization_handler(DeserializationHandler::Continue);
+    let config = config(&dir).deserialization_exception_handler(LogAndContinue);
     let app = Numbers::builder().start(config).unwrap();
     eventually(&app, |_| !consume(&log, "named", 1).is_empty());
     assert_eq!(

@@ -17,7 +17,7 @@ pub use crate::chain::{
     Chain, Keyed, NotNullKey, NotNullValue, TableChain, ToStream, Updates, Valued,
 };
 pub use crate::config::StreamsConfig;
-pub use crate::context::TaskContext;
+pub use crate::context::{InNode, TaskContext};
 pub use crate::edge::edge;
 pub use crate::error::Error;
 pub use crate::error::{TaskError, TaskResult};
@@ -46,8 +46,10 @@ pub use crate::table::{Aggregate, TableStore};
 pub use crate::test_driver::{
     TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
 };
+pub use crate::timestamps::TimestampExtractor;
 pub use crate::topology::{
     Changelog, Described, GlobalDescriptor, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
-    SourceDescriptor, StoreBackend, StoreDescriptor, StoreKind, SubtopologyDescriptor,
-    TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor, Undescribed,
+    SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
+    SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
+    Undescribed,
 };

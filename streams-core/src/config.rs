@@ -8,10 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod file;
+mod handlers;
 mod keys;
 mod restore_listener;
 
 use restore_listener::RestoreListener;
+
+use crate::exceptions::{ErrorHandlers, UncaughtHandler};
+use crate::timestamps::TimestampExtractor;
 
 pub use restore_listener::StateRestoreListener;
 
@@ -115,16 +119,6 @@ pub enum ProcessingGuarantee {
     ExactlyOnceV2,
 }
 
-/// `deserialization.exception.handler`: what to do with a record whose bytes cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum DeserializationHandler {
-    /// Stop with an error that names topic, partition and offset.
-    #[default]
-    Fail,
-    /// Log it, count it as dropped, and go on.
-    Continue,
-}
-
 /// Which log the application runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Log {
@@ -164,7 +158,9 @@ pub struct StreamsConfig {
     pub(crate) buffered_records_per_partition: usize,
     pub(crate) max_task_idle: Option<Duration>,
     pub(crate) task_timeout: Duration,
-    pub(crate) deserialization_handler: DeserializationHandler,
+    pub(crate) errors: ErrorHandlers,
+    pub(crate) uncaught: UncaughtHandler,
+    pub(crate) timestamp_extractor: TimestampExtractor,
     pub(crate) client_id: Option<String>,
     pub(crate) replication_factor: i32,
     pub(crate) repartition_purge_interval: Duration,
@@ -207,7 +203,9 @@ impl Default for StreamsConfig {
             buffered_records_per_partition: 1_000,
             max_task_idle: Some(Duration::ZERO),
             task_timeout: Duration::from_millis(300_000),
-            deserialization_handler: DeserializationHandler::Fail,
+            errors: ErrorHandlers::default(),
+            uncaught: UncaughtHandler::default(),
+            timestamp_extractor: TimestampExtractor::default(),
             client_id: None,
             replication_factor: -1,
             repartition_purge_interval: Duration::from_millis(30_000),
@@ -476,13 +474,6 @@ impl StreamsConfig {
     #[must_use]
     pub fn replication_factor(mut self, copies: Option<u16>) -> Self {
         self.replication_factor = copies.map_or(-1, i32::from);
-        self
-    }
-
-    /// `deserialization.exception.handler`.
-    #[must_use]
-    pub fn deserialization_handler(mut self, handler: DeserializationHandler) -> Self {
-        self.deserialization_handler = handler;
         self
     }
 

@@ -3,19 +3,18 @@
 
 use std::sync::Arc;
 
-use crate::config::DeserializationHandler;
-use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
+use crate::error::{RecordPart, TaskFailure, TaskResult};
+use crate::exceptions::ErrorHandlers;
 use crate::generated::SubTopology;
 use crate::obligations::TopicName;
 use crate::outbox::Outbox;
 use crate::partitioner::partition_for_key;
 use crate::query::ByteReader;
-use crate::record::{
-    Change, Headers, RawRecord, Record, RecordMetadata, TaskId, Timestamp, TopicPartition,
-};
+use crate::record::{Change, Headers, RawRecord, Record, RecordMetadata, TaskId, Timestamp};
 use crate::serde::{Serde, SerdeError};
 use crate::store::TaskStores;
 use crate::time::Clock;
+use crate::timestamps::{Extracted, TimestampExtractor};
 use crate::topology::{SourceDescriptor, TopologyDescriptor};
 
 mod processing;
@@ -26,6 +25,8 @@ mod windowed;
 pub(crate) use processing::Access;
 pub use punctuation::PunctuationType;
 pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
+mod failures;
+pub use failures::InNode;
 pub(crate) use state::{Forward, Put};
 use state::{State, StoreSlot};
 use times::Times;
@@ -48,12 +49,14 @@ pub struct TaskContextParts {
     pub cache_max_bytes: usize,
     /// A reader for each of the topology's global tables.
     pub globals: Vec<Arc<dyn ByteReader>>,
-    /// What becomes of records that cannot be read.
-    pub deserialization_handler: DeserializationHandler,
     /// The clock whose wall time operators see.
     pub clock: Arc<dyn Clock>,
     /// How often closed windows are looked for, in milliseconds of the wall clock.
     pub emit_interval_ms: i64,
+    /// What becomes of records that fail.
+    pub errors: ErrorHandlers,
+    /// `default.timestamp.extractor`.
+    pub timestamp_extractor: TimestampExtractor,
 }
 
 /// Everything that processing a record may touch.
@@ -64,7 +67,10 @@ pub struct TaskContext {
     topics: Arc<[Arc<str>]>,
     partitions: Arc<[u32]>,
     globals: Vec<Arc<dyn ByteReader>>,
-    deserialization_handler: DeserializationHandler,
+    errors: ErrorHandlers,
+    /// Whether a record's own bytes are kept until it is processed and written.
+    keeps_source: bool,
+    timestamp_extractor: TimestampExtractor,
     sources: &'static [SourceDescriptor],
     state: State,
     times: Times,
@@ -74,6 +80,8 @@ pub struct TaskContext {
     /// Names that sinks' closures returned and the topology does not list; their indexes follow the topology's topics.
     dynamic_topics: Vec<Arc<str>>,
     metadata: RecordMetadata,
+    /// The timestamp of the record that is being processed.
+    timestamp: Timestamp,
     source: usize,
     skipped: bool,
     dropped_records: u64,
@@ -118,7 +126,9 @@ impl TaskContext {
             topics: parts.topics,
             partitions: parts.partitions,
             globals: parts.globals,
-            deserialization_handler: parts.deserialization_handler,
+            keeps_source: parts.errors.need_source(),
+            errors: parts.errors,
+            timestamp_extractor: parts.timestamp_extractor,
             sources: subtopology.sources,
             state: State::new(slots, parts.stores, parts.cache_max_bytes),
             emit_interval_ms: parts.emit_interval_ms,
@@ -127,6 +137,7 @@ impl TaskContext {
             outbox: Outbox::default(),
             dynamic_topics: Vec::new(),
             metadata: RecordMetadata::default(),
+            timestamp: -1,
             source: 0,
             skipped: false,
             dropped_records: 0,
@@ -152,7 +163,14 @@ impl TaskContext {
         raw: RawRecord<'_>,
     ) -> TaskResult {
         self.begin_record(source, offset);
-        code.process(source, raw, self)?;
+        self.timestamp = raw.timestamp;
+        if self.keeps_source {
+            self.outbox.begin_record(self.metadata, raw);
+        }
+        let node = self.sources.get(source).map_or("?", |s| s.node);
+        let processed = self.guarded(node, |cx| code.process(source, raw, cx));
+        self.outbox.end_record();
+        processed?;
         self.evict(code)
     }
 
@@ -238,14 +256,14 @@ impl TaskContext {
     ) -> TaskResult<Option<Record<K, V>>> {
         let key = match K::deserialize_nullable(raw.key) {
             Ok(key) => key,
-            Err(reason) => return self.undecodable(RecordPart::Key, reason),
+            Err(reason) => return self.undecodable(RecordPart::Key, reason, raw),
         };
         let value = match V::deserialize_nullable(raw.value) {
             Ok(value) => value,
-            Err(reason) => return self.undecodable(RecordPart::Value, reason),
+            Err(reason) => return self.undecodable(RecordPart::Value, reason, raw),
         };
         if raw.timestamp < 0 {
-            return Err(self.undated(raw.timestamp));
+            return self.undated(raw.timestamp);
         }
         Ok(Some(Record {
             key,
@@ -267,14 +285,14 @@ impl TaskContext {
         // As in Kafka Streams, key and value are read before anybody looks for nulls: bad bytes are reported first.
         let key = match raw.key.map(K::deserialize).transpose() {
             Ok(key) => key,
-            Err(reason) => return self.undecodable(RecordPart::Key, reason),
+            Err(reason) => return self.undecodable(RecordPart::Key, reason, raw),
         };
         let value = match raw.value.map(V::deserialize).transpose() {
             Ok(value) => value,
-            Err(reason) => return self.undecodable(RecordPart::Value, reason),
+            Err(reason) => return self.undecodable(RecordPart::Value, reason, raw),
         };
         if raw.timestamp < 0 {
-            return Err(self.undated(raw.timestamp));
+            return self.undated(raw.timestamp);
         }
         let Some(key) = key else {
             self.drop_record("null key");
@@ -286,6 +304,35 @@ impl TaskContext {
             timestamp: raw.timestamp,
             headers: raw.headers.clone(),
         }))
+    }
+
+    /// The timestamp that an extractor finds in a stream's record; `None` where the record cannot be read, or has none.
+    ///
+    /// # Errors
+    /// The extractor's.
+    pub fn extract<K: Serde, V: Serde, T: Extracted>(
+        &mut self,
+        raw: RawRecord<'_>,
+        partition_time: Timestamp,
+        extractor: impl FnOnce(&Record<K, V>, Timestamp) -> T,
+    ) -> TaskResult<Option<Timestamp>> {
+        // What cannot be read is told when it is processed.
+        let (Ok(key), Ok(value)) = (
+            K::deserialize_nullable(raw.key),
+            V::deserialize_nullable(raw.value),
+        ) else {
+            return Ok(None);
+        };
+        let record = Record {
+            key,
+            value,
+            timestamp: raw.timestamp,
+            headers: raw.headers.clone(),
+        };
+        match extractor(&record, partition_time).extracted() {
+            Ok(timestamp) => Ok(Some(timestamp)),
+            Err(reason) => Err(self.not_extracted(reason)),
+        }
     }
 
     /// Writes a record to a topic, to the partition of its key.
@@ -408,18 +455,10 @@ impl TaskContext {
             },
             |out| serialize(value, out).map_err(|e| (RecordPart::Value, e)),
         );
-        written.map_err(|(part, reason)| self.unwritable(topic, part, reason))
-    }
-
-    #[cold]
-    fn unwritable(&self, topic: usize, part: RecordPart, reason: SerdeError) -> TaskError {
-        let destination = format!("topic {}", self.topic_name(topic));
-        TaskFailure::Serialization {
-            destination,
-            part,
-            reason,
+        match written {
+            Ok(()) => Ok(()),
+            Err((part, reason)) => self.unwritable(topic, part, reason),
         }
-        .into()
     }
 
     fn topic_name(&self, topic: usize) -> &str {
@@ -430,51 +469,6 @@ impl TaskContext {
                     .get(topic.checked_sub(self.topics.len())?)
             })
             .map_or("?", |name| name)
-    }
-
-    #[cold]
-    fn undecodable<T>(&mut self, part: RecordPart, reason: SerdeError) -> TaskResult<Option<T>> {
-        let RecordMetadata {
-            topic,
-            partition,
-            offset,
-        } = self.metadata;
-        let failure = TaskFailure::Deserialization {
-            topic: self.topic_name(topic).to_owned(),
-            partition,
-            offset,
-            node: self.sources.get(self.source).map_or("?", |s| s.node),
-            part,
-            reason,
-        };
-        match self.deserialization_handler {
-            DeserializationHandler::Fail => {
-                tracing::error!(task = %self.task, "{failure}");
-                Err(failure.into())
-            }
-            DeserializationHandler::Continue => {
-                tracing::warn!(task = %self.task, "record skipped: {failure}");
-                self.dropped_records += 1;
-                self.skipped = true;
-                Ok(None)
-            }
-        }
-    }
-
-    /// A record without a timestamp. As in Kafka Streams, bytes that cannot be read are told first.
-    #[cold]
-    fn undated(&self, timestamp: Timestamp) -> TaskError {
-        let RecordMetadata {
-            topic,
-            partition,
-            offset,
-        } = self.metadata;
-        TaskFailure::NegativeTimestamp {
-            partition: TopicPartition::new(self.topic_name(topic), partition),
-            offset,
-            timestamp,
-        }
-        .into()
     }
 
     /// Reads a global table's value into `scratch.value`; the key is in `scratch.key`.

@@ -4,7 +4,9 @@
 use std::fmt;
 
 use crate::config::ConfigError;
+use crate::exceptions::{ProcessingException, ProductionException};
 use crate::query::QueryError;
+pub use crate::record::RecordPart;
 use crate::record::{TaskId, Timestamp, TopicPartition};
 use crate::serde::SerdeError;
 use crate::state_dir::StateDirectoryError;
@@ -292,16 +294,6 @@ impl TaskError {
         }
     }
 
-    /// A user's closure failed.
-    #[must_use]
-    pub fn processing(node: &'static str, reason: impl Into<BoxError>) -> Self {
-        TaskFailure::Processing {
-            node,
-            reason: reason.into(),
-        }
-        .into()
-    }
-
     /// The same error, with the task that it happened in.
     #[must_use]
     pub fn in_task(self, task: TaskId) -> Self {
@@ -338,24 +330,6 @@ impl fmt::Display for TaskError {
 impl std::error::Error for TaskError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source()
-    }
-}
-
-/// Which part of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordPart {
-    /// The key.
-    Key,
-    /// The value.
-    Value,
-}
-
-impl fmt::Display for RecordPart {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            RecordPart::Key => "key",
-            RecordPart::Value => "value",
-        })
     }
 }
 
@@ -415,10 +389,73 @@ pub enum TaskFailure {
         /// What is wrong with the record.
         reason: BoxError,
     },
-    /// A user's closure failed.
-    #[error("`{node}` failed: {reason}")]
+    /// A closure or a processor failed, and the handler says to fail.
+    #[error(
+        "`{node}` failed{}: {reason} (set processing.exception.handler to `continue` \
+         to skip and count such records)",
+        place(topic, *partition, *offset)
+    )]
     Processing {
+        /// The topic of the source record; empty where there is none.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: i64,
         /// The node.
+        node: &'static str,
+        /// What was returned, or what the panic said.
+        reason: ProcessingException,
+    },
+    /// A processor's `init` failed.
+    #[error("the processor `{node}` cannot begin: {reason}")]
+    Processor {
+        /// The node.
+        node: &'static str,
+        /// What was returned.
+        reason: ProcessingException,
+    },
+    /// A record cannot be written, and the handler says to fail.
+    #[error(
+        "a record is not written{}: {reason} (set production.exception.handler to `continue` to skip and count such records)",
+        place(topic, *partition, *offset)
+    )]
+    Production {
+        /// The topic of the source record; empty where it is not known.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Its offset.
+        offset: i64,
+        /// What is wrong.
+        reason: ProductionException,
+    },
+    /// A record for a dead-letter queue cannot be written. No handler is asked: it would only make another one.
+    #[error("the dead-letter queue does not take a record: {reason}")]
+    DeadLetter {
+        /// What is wrong.
+        reason: ProductionException,
+    },
+    /// An exception handler panicked.
+    #[error("the {handler} panicked: {message}; it was asked about {about}")]
+    Handler {
+        /// Which of them.
+        handler: &'static str,
+        /// What the panic said.
+        message: String,
+        /// What it was asked about.
+        about: String,
+    },
+    /// A timestamp extractor returned an error.
+    #[error(
+        "the timestamp extractor of `{node}` failed on offset {offset} of {partition}: {reason}"
+    )]
+    TimestampExtractor {
+        /// The topic and partition.
+        partition: TopicPartition,
+        /// The record's offset.
+        offset: i64,
+        /// The source node.
         node: &'static str,
         /// What it returned.
         reason: BoxError,
@@ -482,6 +519,14 @@ pub enum TaskFailure {
     },
 }
 
+/// ` on offset 7 of orders-1`, where a source record is known.
+fn place(topic: &str, partition: i32, offset: i64) -> String {
+    if topic.is_empty() {
+        return String::new();
+    }
+    format!(" on offset {offset} of {topic}-{partition}")
+}
+
 /// What has to be done about a failure while running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -495,6 +540,20 @@ pub enum ErrorClass {
     Fenced,
     /// Nothing helps: the thread ends, and the uncaught handler decides.
     Fatal,
+}
+
+/// What a failure of the transport says of a record, if it is one that only that record meets.
+pub(crate) fn of_a_record(e: TransportError) -> Result<ProductionException, TransportError> {
+    match e {
+        TransportError::RecordTooLarge { topic, size, limit } => {
+            Ok(ProductionException::RecordTooLarge { topic, size, limit })
+        }
+        TransportError::UnknownTopic(topic) => Ok(ProductionException::UnknownTopic { topic }),
+        TransportError::UnknownPartition(partition) => {
+            Ok(ProductionException::UnknownPartition { partition })
+        }
+        other => Err(other),
+    }
 }
 
 /// What has to be done about a failure of the transport.

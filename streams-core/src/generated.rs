@@ -28,6 +28,20 @@ pub trait SubTopology: Send {
     /// # Errors
     /// What stops the task.
     fn process(&mut self, source: usize, raw: RawRecord<'_>, cx: &mut TaskContext) -> TaskResult;
+    /// The timestamp of a record of a source that has an extractor of its own; `None` where the record cannot be read.
+    ///
+    /// # Errors
+    /// The extractor's.
+    fn timestamp(
+        &mut self,
+        source: usize,
+        raw: RawRecord<'_>,
+        partition_time: Timestamp,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Timestamp>> {
+        let _ = (source, partition_time, cx);
+        Ok(Some(raw.timestamp))
+    }
     /// An update leaves the record cache: forwards it downstream. `store` is the store's index in the sub-topology.
     ///
     /// # Errors
@@ -70,6 +84,21 @@ pub trait TaskOf<A>: Send {
         raw: RawRecord<'_>,
         cx: &mut TaskContext,
     ) -> TaskResult;
+    /// As [`SubTopology::timestamp`].
+    ///
+    /// # Errors
+    /// The extractor's.
+    fn timestamp(
+        &mut self,
+        app: &A,
+        source: usize,
+        raw: RawRecord<'_>,
+        partition_time: Timestamp,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Timestamp>> {
+        let _ = (app, source, partition_time, cx);
+        Ok(Some(raw.timestamp))
+    }
     /// As [`SubTopology::flushed`].
     ///
     /// # Errors
@@ -123,6 +152,16 @@ impl<A, T> fmt::Debug for Bound<A, T> {
 impl<A: Send + Sync, T: TaskOf<A>> SubTopology for Bound<A, T> {
     fn process(&mut self, source: usize, raw: RawRecord<'_>, cx: &mut TaskContext) -> TaskResult {
         self.task.process(&self.app, source, raw, cx)
+    }
+    fn timestamp(
+        &mut self,
+        source: usize,
+        raw: RawRecord<'_>,
+        partition_time: Timestamp,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Timestamp>> {
+        self.task
+            .timestamp(&self.app, source, raw, partition_time, cx)
     }
     fn flushed(&mut self, store: usize, entry: Flushed<'_>, cx: &mut TaskContext) -> TaskResult {
         self.task.flushed(&self.app, store, entry, cx)

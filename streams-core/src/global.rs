@@ -6,8 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{DeserializationHandler, StreamsConfig};
-use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
+use crate::config::StreamsConfig;
+use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult, of_a_record};
+use crate::exceptions::{
+    DeadLetter, Decision, DeserializationException, ErrorHandlerContext, ErrorHandlers,
+};
+use crate::outbox::{Outbox, Outgoing};
 use crate::query::{ByteReader, QueryRegistry};
 use crate::record::TopicPartition;
 use crate::restore::{COLLECTED_BYTES, Done, RestoreProgress, Teller, stored_value};
@@ -16,7 +20,8 @@ use crate::task::{StateLocation, state_error};
 use crate::topics::ResolvedTopology;
 use crate::topology::{StoreDescriptor, TopicDescriptor};
 use crate::transport::{
-    Admin, ConsumedRecord, Consumer, Fetched, OffsetRange, Transport, TransportError,
+    Admin, ConsumedRecord, Consumer, Fetched, OffsetRange, Producer, ProducerSpec, Transport,
+    TransportError,
 };
 
 /// Records that are taken in one step.
@@ -29,11 +34,21 @@ pub(crate) struct GlobalTables {
     stores: TaskStores,
     tables: Vec<Table>,
     partitions: BTreeMap<TopicPartition, Position>,
-    handler: DeserializationHandler,
+    errors: ErrorHandlers,
+    dead_letters: DeadLetters,
     fetched: Vec<Fetched>,
     dropped_records: u64,
     teller: Teller,
     done: Done,
+}
+
+/// What goes to a dead-letter queue: written before the state that leaves it out, so at least once, and by every instance, as
+/// each reads all of a global table's topic.
+struct DeadLetters {
+    /// There if anything may go there.
+    producer: Option<Box<dyn Producer>>,
+    outbox: Outbox,
+    topics: Vec<Arc<str>>,
 }
 
 /// A global table.
@@ -120,7 +135,19 @@ impl GlobalTables {
             stores: open_stores(&tables, state)?,
             tables,
             partitions,
-            handler: config.deserialization_handler,
+            dead_letters: DeadLetters {
+                producer: if config.errors.need_source() {
+                    Some(transport.producer(&ProducerSpec {
+                        client_id: format!("{client_id}-global-producer"),
+                        transactional_id: None,
+                    })?)
+                } else {
+                    None
+                },
+                outbox: Outbox::default(),
+                topics: Vec::new(),
+            },
+            errors: config.errors.clone(),
             fetched: Vec::new(),
             dropped_records: 0,
             teller,
@@ -243,6 +270,7 @@ impl GlobalTables {
     }
 
     fn commit(&mut self) -> TaskResult {
+        self.dead_letters.send()?;
         let mut checkpoint = self.stores.checkpoint().clone();
         for (partition, at) in &self.partitions {
             checkpoint.inputs.insert(partition.clone(), at.next);
@@ -275,7 +303,7 @@ impl GlobalTables {
             let Some(table) = self.tables.get(number) else {
                 continue;
             };
-            match check(table, &batch.partition, record) {
+            match check(table, record) {
                 Ok(Some(key)) => {
                     value.clear();
                     if let Some(bytes) = record.value.as_deref() {
@@ -287,11 +315,22 @@ impl GlobalTables {
                 // What was there before is restored, not processed: Kafka Streams does not count it.
                 Ok(None) if record.offset < at.end => {}
                 Ok(None) => self.dropped_records += 1,
-                Err(e) if self.handler == DeserializationHandler::Continue => {
-                    tracing::warn!("record skipped: {e}");
+                Err(error) => {
+                    let partition = &batch.partition;
+                    let failed = failed(
+                        &self.errors,
+                        &mut self.dead_letters,
+                        table,
+                        partition,
+                        record,
+                        error,
+                    );
+                    if failed.is_err() {
+                        self.dead_letters.send()?;
+                    }
+                    failed?;
                     self.dropped_records += 1;
                 }
-                Err(e) => return Err(e),
             }
         }
         at.next = batch.next_offset;
@@ -328,20 +367,9 @@ impl GlobalTables {
 /// The key, if the record is one of the table's types; `None` has no key.
 fn check<'r>(
     table: &Table,
-    partition: &TopicPartition,
     record: &'r ConsumedRecord,
-) -> TaskResult<Option<&'r [u8]>> {
-    let unreadable = |part, reason| -> TaskError {
-        TaskFailure::Deserialization {
-            topic: partition.topic.to_string(),
-            partition: partition.partition,
-            offset: record.offset,
-            node: table.node,
-            part,
-            reason,
-        }
-        .into()
-    };
+) -> Result<Option<&'r [u8]>, DeserializationException> {
+    let unreadable = |part, reason| DeserializationException { part, reason };
     let Some(key) = record.key.as_deref() else {
         return Ok(None);
     };
@@ -350,6 +378,86 @@ fn check<'r>(
         (table.topic.value.check)(Some(value)).map_err(|e| unreadable(RecordPart::Value, e))?;
     }
     Ok(Some(key))
+}
+
+/// A record that cannot be read: `Ok` where the handler says to go on without it.
+fn failed(
+    errors: &ErrorHandlers,
+    dead_letters: &mut DeadLetters,
+    table: &Table,
+    partition: &TopicPartition,
+    record: &ConsumedRecord,
+    error: DeserializationException,
+) -> TaskResult {
+    let context = ErrorHandlerContext {
+        topic: &partition.topic,
+        partition: partition.partition,
+        offset: record.offset,
+        headers: &record.headers,
+        node: table.node,
+        task: None,
+        timestamp: record.timestamp,
+        source_raw_key: record.key.as_deref(),
+        source_raw_value: record.value.as_deref(),
+        dead_letter_queue: errors.dead_letter_queue.as_ref(),
+    };
+    let response = errors.deserialization(&context, &error);
+    let response = response.map_err(|message| TaskFailure::Handler {
+        handler: "deserialization exception handler",
+        message,
+        about: context.to_string(),
+    })?;
+    for letter in &response.dead_letters {
+        dead_letters.push(letter);
+    }
+    if response.result == Decision::Fail {
+        return Err(TaskFailure::Deserialization {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            offset: record.offset,
+            node: table.node,
+            part: error.part,
+            reason: error.reason,
+        }
+        .into());
+    }
+    Ok(())
+}
+
+impl DeadLetters {
+    fn push(&mut self, letter: &DeadLetter) {
+        let known = self.topics.iter().position(|topic| *topic == letter.topic);
+        let topic = known.unwrap_or_else(|| {
+            self.topics.push(letter.topic.clone());
+            self.topics.len() - 1
+        });
+        self.outbox.push_dead_letter(Outgoing {
+            topic,
+            partition: None,
+            key: letter.key.as_deref(),
+            value: letter.value.as_deref(),
+            timestamp: Some(letter.timestamp).filter(|timestamp| *timestamp >= 0),
+            headers: &letter.headers,
+        });
+    }
+
+    /// Brings them into the log.
+    fn send(&mut self) -> TaskResult {
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
+        if let Some(producer) = &mut self.producer {
+            producer
+                .send(&self.outbox, &self.topics)
+                .and_then(|()| producer.flush())
+                .map_err(|e| match of_a_record(e) {
+                    Ok(reason) => TaskError::from(TaskFailure::DeadLetter { reason }),
+                    Err(e) => e.into(),
+                })?;
+        }
+        self.outbox.clear();
+        Ok(())
+    }
 }
 
 fn open_stores(tables: &[Table], state: &StateLocation) -> TaskResult<TaskStores> {

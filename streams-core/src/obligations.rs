@@ -130,6 +130,34 @@ impl<T, Node, Table> GlobalKey<T, Node, Table> for Option<T> {
 )]
 pub trait TellsApart<V> {}
 
+/// What the closure of a `try_…` operator returns: a `Result`, whose error a handler is asked about.
+#[diagnostic::on_unimplemented(
+    message = "the closure of a `try_…` operator has to return a `Result`, not `{Self}` [KS0212]",
+    label = "returns `{Self}`; a `Result` whose error is a `std::error::Error` or a text is needed",
+    note = "where it cannot fail, use the operator without `try_`"
+)]
+pub trait Fallible {
+    /// What it returns where it did not fail.
+    type Value;
+    /// Why it failed.
+    type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+    /// As the standard library has it.
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn result(self) -> Result<Self::Value, Self::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Fallible for Result<T, E> {
+    type Value = T;
+    type Error = E;
+    #[inline(always)]
+    fn result(self) -> Result<T, E> {
+        self
+    }
+}
+
 /// What the closure of `#[sink(topic = |key, value| …)]` returns: a topic's name.
 #[diagnostic::on_unimplemented(
     message = "the closure of a sink's `topic` has to return a topic's name, not `{Self}` [KS0206]",

@@ -5,6 +5,13 @@
 
 use crate::record::{Change, Record};
 
+mod fallible;
+pub use fallible::{
+    print, table_try_filter, table_try_map_values, table_try_map_values_with_key, tried,
+    try_filter, try_flat_map, try_flat_map_values, try_for_each, try_map, try_map_values,
+    try_map_values_with_key,
+};
+
 /// `KStream.filter`: keeps the records for which `predicate` holds.
 ///
 /// ```

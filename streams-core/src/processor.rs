@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::context::{NewSchedule, PunctuationType, ScheduleId, TaskContext};
 use crate::error::{BoxError, TaskError, TaskFailure, TaskResult};
+use crate::exceptions::ProcessingException;
 use crate::record::{Headers, Record, TaskId, Timestamp};
 
 mod declared;
@@ -31,40 +32,53 @@ pub use testing::ProcessorTest;
 /// What processing a record may fail with: any error, by `?`.
 ///
 /// It is no error itself, so that every error can become one. [`ProcessingError::new`] takes text and boxed errors.
-pub struct ProcessingError(BoxError);
+pub struct ProcessingError {
+    type_name: &'static str,
+    reason: BoxError,
+}
 
 impl ProcessingError {
     /// An error of text, or of a boxed error.
-    pub fn new(reason: impl Into<BoxError>) -> Self {
-        ProcessingError(reason.into())
+    pub fn new<E: Into<BoxError>>(reason: E) -> Self {
+        ProcessingError {
+            type_name: std::any::type_name::<E>(),
+            reason: reason.into(),
+        }
     }
 
     /// What the runtime makes of it: a failure that came from below stays what it is, everything else is the processor's.
+    ///
+    /// # Errors
+    /// What came from below.
     #[cold]
-    #[must_use]
-    pub fn in_node(self, node: &'static str) -> TaskError {
-        match self.0.downcast::<TaskError>() {
-            Ok(failure) => *failure,
-            Err(reason) => TaskError::processing(node, reason),
-        }
+    pub(crate) fn into_exception(self) -> Result<ProcessingException, TaskError> {
+        self.reason.downcast::<TaskError>().map_or_else(
+            |error| {
+                Ok(ProcessingException::Returned {
+                    type_name: self.type_name,
+                    error,
+                })
+            },
+            |failure| Err(*failure),
+        )
     }
 }
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for ProcessingError {
     fn from(reason: E) -> Self {
-        ProcessingError(reason.into())
+        ProcessingError::new(reason)
     }
 }
 
 impl fmt::Debug for ProcessingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.reason, f)
     }
 }
 
 impl fmt::Display for ProcessingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.reason, f)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::config::StreamsConfig;
 use crate::context::{PunctuationType, TaskContext, TaskContextParts};
 use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::exceptions::ProductionException;
 use crate::generated::SubTopology;
 use crate::lmdb::LmdbError;
 use crate::outbox::Outbox;
@@ -147,7 +148,8 @@ impl Task {
             topics: topology.names.clone(),
             partitions: topology.partitions.clone(),
             globals: parts.globals,
-            deserialization_handler: config.deserialization_handler,
+            errors: config.errors.clone(),
+            timestamp_extractor: config.timestamp_extractor,
             stores: opened,
             cache_max_bytes: parts.cache_max_bytes,
             clock: parts.clock,
@@ -202,7 +204,7 @@ impl Task {
     /// Says that it ends, whether or not its work is committed.
     pub(crate) fn close_processors(&mut self) {
         if std::mem::replace(&mut self.phase, Phase::New) == Phase::Processing {
-            self.subtopology.close();
+            self.cx.close(&mut *self.subtopology);
         }
     }
 
@@ -371,6 +373,14 @@ impl Task {
         }
         self.chosen_topics = chosen.len();
         Ok(())
+    }
+
+    /// The record of that number in its outbox cannot be written: `Ok` where the handler says to go on without it.
+    pub(crate) fn not_written(&mut self, number: usize, error: ProductionException) -> TaskResult {
+        let topic = self.cx.outbox().get(number).map_or(usize::MAX, |r| r.topic);
+        self.cx
+            .not_written(number, topic, error)
+            .map_err(|e| e.in_task(self.id))
     }
 
     /// Whether anything was processed, or skipped as it is no record, since the last commit.

@@ -4,6 +4,7 @@
 use std::marker::PhantomData;
 
 use crate::serde::{Serde, SerdeError};
+use crate::timestamps::TimestampExtractor;
 
 /// A whole topology. The macro emits one `static` of it.
 #[derive(Debug)]
@@ -20,6 +21,32 @@ pub struct TopologyDescriptor {
     pub subtopologies: &'static [SubtopologyDescriptor],
     /// Topics of global tables: source topic and store.
     pub globals: &'static [GlobalDescriptor],
+}
+
+impl TopologyDescriptor {
+    /// The node that writes a topic: the field of its sink, the store of its changelog; for messages.
+    #[must_use]
+    pub fn writer_of(&self, topic: usize) -> Option<&'static str> {
+        let nodes = self.subtopologies.iter().flat_map(|s| s.nodes);
+        let sink = nodes
+            .filter(|node| match node.kind {
+                NodeKind::Sink {
+                    topic: SinkTopic::Static(index),
+                } => index == topic,
+                NodeKind::Sink {
+                    topic: SinkTopic::PerRecord(indexes),
+                } => indexes.contains(&topic),
+                NodeKind::Source { .. } | NodeKind::Processor { .. } => false,
+            })
+            .map(|node| node.parents.first().copied().unwrap_or(node.name))
+            .next();
+        let store = || {
+            let mut stores = self.stores.iter();
+            let logs = |s: &&StoreDescriptor| s.changelog == Changelog::Internal(topic);
+            stores.find(logs).map(|store| store.node)
+        };
+        sink.or_else(store)
+    }
 }
 
 /// A connected part of the graph, run by one task per partition.
@@ -47,6 +74,19 @@ pub struct SourceDescriptor {
     pub topic: usize,
     /// Where a group without committed offset begins.
     pub offset_reset: OffsetReset,
+    /// Where its records' timestamps come from.
+    pub timestamps: SourceTimestamps,
+}
+
+/// Where the timestamps of a source's records come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceTimestamps {
+    /// As `default.timestamp.extractor` says.
+    Configured,
+    /// As this extractor does. Internal topics have what the application wrote: an invalid one fails.
+    By(TimestampExtractor),
+    /// From the user's own extractor, which generated code calls.
+    Extracted,
 }
 
 /// Where to begin without a committed offset.

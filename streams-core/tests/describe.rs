@@ -6,8 +6,8 @@ use serde_json::Value;
 use streams_core::describe;
 use streams_core::topology::{
     Changelog, GlobalDescriptor, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
-    SourceDescriptor, StoreBackend, StoreDescriptor, StoreKind, SubtopologyDescriptor,
-    TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
+    SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
+    SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
 };
 
 const KAFKA: &str = include_str!("describe/kafka-streams-4.3.1.json");
@@ -128,6 +128,7 @@ static SHOP: TopologyDescriptor = TopologyDescriptor {
             node: "orders",
             topic: 0,
             offset_reset: OffsetReset::Earliest,
+            timestamps: SourceTimestamps::Configured,
         }],
         stores: &[0],
         nodes: &[

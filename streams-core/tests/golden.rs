@@ -42,11 +42,12 @@ use std::sync::Arc;
 
 use shop::{Customer, Enriched, Line, Order, Product, Shop};
 use streams_core::__private::{self as __s, Serde, SubTopology, Topology};
-use streams_core::config::DeserializationHandler;
 use streams_core::context::{TaskContext, TaskContextParts};
+use streams_core::exceptions::ErrorHandlers;
 use streams_core::query::{ByteReader, ReadError};
 use streams_core::record::{Headers, RawRecord, TaskId, Timestamp};
 use streams_core::store::{StoreSettings, StoreSpec, TaskStores};
+use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::StoreBackend;
 use word_count::WordCount;
 
@@ -95,9 +96,10 @@ impl Task {
             stores: TaskStores::in_memory(&specs, &StoreSettings::default()).unwrap(),
             cache_max_bytes: 0,
             globals,
-            deserialization_handler: DeserializationHandler::Fail,
             clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
             emit_interval_ms: 0,
+            errors: ErrorHandlers::default(),
+            timestamp_extractor: TimestampExtractor::default(),
         };
         let code = T::subtopology(app, subtopology).unwrap();
         Task {

@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 use streams_core::__private as __s;
-use streams_core::config::DeserializationHandler;
 use streams_core::context::{TaskContext, TaskContextParts};
 use streams_core::error::TaskResult;
+use streams_core::exceptions::ErrorHandlers;
 use streams_core::generated::{Flushed, SubTopology, unknown_source, unknown_store};
 use streams_core::global_table::GlobalTable;
 use streams_core::ops;
@@ -19,10 +19,11 @@ use streams_core::query::{ByteReader, ReadError};
 use streams_core::record::{Header, Headers, RawRecord, TaskId};
 use streams_core::store::{StoreSettings, StoreSpec, TaskStores};
 use streams_core::table::TableStore;
+use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::{
-    Changelog, GlobalDescriptor, OffsetReset, SourceDescriptor, StoreBackend, StoreDescriptor,
-    StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor,
-    TypeDescriptor,
+    Changelog, GlobalDescriptor, OffsetReset, SourceDescriptor, SourceTimestamps, StoreBackend,
+    StoreDescriptor, StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole,
+    TopologyDescriptor, TypeDescriptor,
 };
 
 /// The scenario's topics and stores; the first `sources` topics are read by the task, the next one by a global table if
@@ -107,6 +108,7 @@ fn topology(scenario: &Scenario, changelog: bool) -> &'static TopologyDescriptor
             node: name,
             topic: i + 1,
             offset_reset: OffsetReset::Earliest,
+            timestamps: SourceTimestamps::Configured,
         });
     let globals = scenario.global.map(|node| GlobalDescriptor {
         node,
@@ -256,9 +258,10 @@ fn replay(scenario: &Scenario, process: Process) {
             .iter()
             .map(|_| Arc::clone(&global) as Arc<dyn ByteReader>)
             .collect(),
-        deserialization_handler: DeserializationHandler::Fail,
         clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
         emit_interval_ms: 0,
+        errors: ErrorHandlers::default(),
+        timestamp_extractor: TimestampExtractor::default(),
     })
     .unwrap();
 

@@ -1,15 +1,17 @@
 //! The record cache before a table: what is held back, and what leaves it when, in which form.
 
-use streams_core::config::DeserializationHandler;
 use streams_core::context::{TaskContext, TaskContextParts};
 use streams_core::error::TaskResult;
+use streams_core::exceptions::ErrorHandlers;
 use streams_core::generated::{Flushed, SubTopology, unknown_source};
 use streams_core::record::{Headers, RawRecord, TaskId};
 use streams_core::store::{StoreSettings, StoreSpec, TaskStores};
 use streams_core::table::TableStore;
+use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::{
-    Changelog, OffsetReset, SourceDescriptor, StoreBackend, StoreDescriptor, StoreKind,
-    SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
+    Changelog, OffsetReset, SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor,
+    StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor,
+    TypeDescriptor,
 };
 
 const TEXT: TypeDescriptor = TypeDescriptor::of::<String>("String");
@@ -49,6 +51,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
             node: "t",
             topic: 0,
             offset_reset: OffsetReset::Earliest,
+            timestamps: SourceTimestamps::Configured,
         }],
         stores: &[0],
         nodes: &[],
@@ -118,9 +121,10 @@ impl Task {
             stores: TaskStores::in_memory(&specs, &StoreSettings::default()).unwrap(),
             cache_max_bytes,
             globals: vec![],
-            deserialization_handler: DeserializationHandler::Fail,
             clock: std::sync::Arc::new(streams_core::time::ManualClock::new(0)),
             emit_interval_ms: 0,
+            errors: ErrorHandlers::default(),
+            timestamp_extractor: TimestampExtractor::default(),
         };
         Task {
             code: Table(table),

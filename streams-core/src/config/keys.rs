@@ -8,9 +8,9 @@
 
 use std::time::Duration;
 
-use super::{
-    ConfigError, DeserializationHandler, KeyDescription, Log, ProcessingGuarantee, StreamsConfig,
-};
+use super::handlers::handler;
+use super::{ConfigError, KeyDescription, Log, ProcessingGuarantee, StreamsConfig};
+use crate::timestamps::TimestampExtractor;
 
 /// A key that is read.
 struct Key {
@@ -169,28 +169,67 @@ const KEYS: &[Key] = &[
         name: "deserialization.exception.handler",
         default: "fail",
         help: "fail or continue (skip and count) when a record's bytes cannot be read",
+        set: |c, v| Ok(c.errors.deserialization = handler(v)?),
+        get: |c| c.errors.deserialization.word().to_owned(),
+    },
+    Key {
+        name: "processing.exception.handler",
+        default: "fail",
+        help: "fail or continue (skip and count) when a closure or a processor returns an error or panics",
+        set: |c, v| Ok(c.errors.processing = handler(v)?),
+        get: |c| c.errors.processing.word().to_owned(),
+    },
+    Key {
+        name: "processing.exception.handler.global.enabled",
+        default: "false",
+        help: "whether it decides about processors of global stores too; otherwise these always fail",
+        set: |c, v| Ok(c.errors.processing_global = boolean(v)?),
+        get: |c| c.errors.processing_global.to_string(),
+    },
+    Key {
+        name: "production.exception.handler",
+        default: "fail",
+        help: "fail or continue (skip and count) when a record cannot be written",
+        set: |c, v| Ok(c.errors.production = handler(v)?),
+        get: |c| c.errors.production.word().to_owned(),
+    },
+    Key {
+        name: "errors.dead.letter.queue.topic.name",
+        default: "",
+        help: "the topic that records go to when one of these handlers took them",
         set: |c, v| {
-            c.deserialization_handler = match v {
-                "fail" => DeserializationHandler::Fail,
-                "continue" => DeserializationHandler::Continue,
-                // Kafka Streams' own class names, so that a properties file can be taken over.
-                class if class.ends_with(".LogAndFailExceptionHandler") => {
-                    DeserializationHandler::Fail
-                }
-                class if class.ends_with(".LogAndContinueExceptionHandler") => {
-                    DeserializationHandler::Continue
-                }
-                _ => return Err("either `fail` or `continue`".to_owned()),
-            };
+            non_empty(v)?;
+            c.errors.dead_letter_queue = Some(v.into());
             Ok(())
         },
         get: |c| {
-            match c.deserialization_handler {
-                DeserializationHandler::Fail => "fail",
-                DeserializationHandler::Continue => "continue",
-            }
-            .to_owned()
+            c.errors
+                .dead_letter_queue
+                .as_deref()
+                .unwrap_or_default()
+                .to_owned()
         },
+    },
+    Key {
+        name: "default.timestamp.extractor",
+        default: "fail_on_invalid_timestamp",
+        help: "where timestamps come from: fail_on_invalid_timestamp, log_and_skip_on_invalid_timestamp, \
+               use_partition_time_on_invalid_timestamp or wallclock_timestamp_extractor",
+        set: |c, v| {
+            let words: Vec<_> = TimestampExtractor::ALL
+                .iter()
+                .map(|(word, _)| format!("`{word}`"))
+                .collect();
+            let expected = || {
+                format!(
+                    "one of {}; one of your own is `#[source(timestamp = …)]`",
+                    words.join(", ")
+                )
+            };
+            c.timestamp_extractor = TimestampExtractor::from_name(v).ok_or_else(expected)?;
+            Ok(())
+        },
+        get: |c| c.timestamp_extractor.to_string(),
     },
     Key {
         name: "client.id",
@@ -263,6 +302,10 @@ const OLD_NAMES: &[(&str, &str)] = &[
         "default.deserialization.exception.handler",
         "deserialization.exception.handler",
     ),
+    (
+        "default.production.exception.handler",
+        "production.exception.handler",
+    ),
 ];
 
 /// Keys that the topology decides, and where.
@@ -288,10 +331,6 @@ const IN_TOPOLOGY: &[(&str, &str)] = &[
     (
         "default.value.serde",
         "by the value's type: a type carries its wire format",
-    ),
-    (
-        "default.timestamp.extractor",
-        "per source, in `#[source(timestamp = f)]`",
     ),
     (
         "default.list.key.serde.inner",
@@ -335,26 +374,6 @@ const LATER: &[(&str, &str)] = &[
     (
         "group.instance.id",
         "membership is static anyway, by the process id in the state directory and the thread's number",
-    ),
-    (
-        "production.exception.handler",
-        "every failure to produce stops the application",
-    ),
-    (
-        "default.production.exception.handler",
-        "every failure to produce stops the application",
-    ),
-    (
-        "processing.exception.handler",
-        "every failed closure stops the application",
-    ),
-    (
-        "processing.exception.handler.global.enabled",
-        "every failed closure stops the application",
-    ),
-    (
-        "errors.dead.letter.queue.topic.name",
-        "there is no dead-letter queue yet",
     ),
     ("application.server", "queries reach this process only"),
     ("metrics.recording.level", "there are no metrics yet"),

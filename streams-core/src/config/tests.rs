@@ -58,9 +58,7 @@ fn what_the_topology_decides_says_where_it_belongs() {
 #[test]
 fn what_would_be_ignored_is_refused_by_name() {
     assert!(error("num.standby.replicas", "1").contains("no standby tasks yet"));
-    assert!(
-        error("errors.dead.letter.queue.topic.name", "x").contains("not supported in this version")
-    );
+    assert!(error("application.server", "x:1").contains("not supported in this version"));
     assert!(error("consumer.isolation.level", "read_uncommitted").contains("is never read"));
 }
 
@@ -223,4 +221,46 @@ fn a_transaction_may_be_open_as_long_as_a_commit_takes_to_come() {
         .with("producer.transaction.timeout.ms", "11000")
         .unwrap();
     assert_eq!(config.validate(), Ok(()));
+}
+
+#[test]
+fn built_in_handlers_go_by_word_or_class_and_others_by_code() {
+    use crate::exceptions::{LogAndContinue, LogAndFail};
+    let mut config = StreamsConfig::new();
+    let value = |config: &StreamsConfig, key: &str| {
+        let entries = config.entries();
+        let found = entries.into_iter().find(|(name, _)| *name == key);
+        found.map(|(_, value)| value).unwrap()
+    };
+    for key in [
+        "deserialization.exception.handler",
+        "processing.exception.handler",
+        "production.exception.handler",
+    ] {
+        assert_eq!(value(&config, key), "fail");
+        config.set(key, "continue").unwrap();
+        assert_eq!(value(&config, key), "continue");
+        assert!(error(key, "com.example.Mine").contains("of your own is given in code"));
+    }
+    let class = "org.apache.kafka.streams.errors.LogAndFailProcessingExceptionHandler";
+    config.set("processing.exception.handler", class).unwrap();
+    assert_eq!(value(&config, "processing.exception.handler"), "fail");
+    assert!(!config.errors.need_source());
+    config
+        .set("errors.dead.letter.queue.topic.name", "dlq")
+        .unwrap();
+    assert!(config.errors.need_source());
+    let same = StreamsConfig::new()
+        .deserialization_exception_handler(LogAndContinue)
+        .production_exception_handler(LogAndContinue)
+        .processing_exception_handler(LogAndFail)
+        .dead_letter_queue("dlq");
+    assert_eq!(config.errors, same.errors);
+    let class = "org.apache.kafka.streams.processor.WallclockTimestampExtractor";
+    config.set("default.timestamp.extractor", class).unwrap();
+    assert_eq!(
+        value(&config, "default.timestamp.extractor"),
+        "wallclock_timestamp_extractor"
+    );
+    assert!(error("default.timestamp.extractor", "now").contains("`fail_on_invalid_timestamp`"));
 }

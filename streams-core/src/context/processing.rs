@@ -1,11 +1,13 @@
 //! What processors ask of their task: times, commits, schedules, and stores as bytes.
 
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::state::NO_HEADERS;
 use super::{Due, TaskContext};
 use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::exceptions::panic_text;
 use crate::generated::SubTopology;
 use crate::outbox::Outgoing;
 use crate::record::{RecordMetadata, Timestamp};
@@ -42,7 +44,14 @@ impl TaskContext {
     /// The processors get ready.
     pub(crate) fn init(&mut self, code: &mut dyn SubTopology) -> TaskResult {
         self.metadata = NO_RECORD;
-        code.init(self)
+        self.guarded_init(|cx| code.init(cx))
+    }
+
+    /// The processors end. One that panics then has done its work.
+    pub(crate) fn close(&self, code: &mut dyn SubTopology) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| code.close())) {
+            tracing::error!(task = %self.task, "a processor panicked in `close`: {}", panic_text(&*panic));
+        }
     }
 
     /// A punctuator is due.
@@ -53,6 +62,7 @@ impl TaskContext {
         now: Timestamp,
     ) -> TaskResult {
         self.metadata = NO_RECORD;
+        self.timestamp = now;
         code.punctuate(due.processor, due.function, now, self)?;
         self.evict(code)
     }

@@ -33,6 +33,7 @@ pub(super) struct State {
 #[derive(Debug)]
 pub(super) struct StoreSlot {
     name: &'static str,
+    node: &'static str,
     /// The changelog's topic.
     changelog: Option<usize>,
     pub(super) kind: StoreKind,
@@ -55,6 +56,7 @@ impl StoreSlot {
             name: store.name,
             kind: store.kind,
             segments: Segments::of(store.kind, store.backend),
+            node: store.node,
             changelog: match store.changelog {
                 Changelog::Internal(topic) => Some(topic),
                 Changelog::Source(_) | Changelog::None => None,
@@ -328,13 +330,17 @@ impl TaskContext {
                 metadata: context.metadata,
             };
             self.metadata = context.metadata;
+            self.timestamp = timestamp;
             let written =
                 self.state
                     .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
             if written == Stored::Expired {
                 self.drop_record("its window has expired in the store");
             }
-            code.flushed(store, flushed, self)?;
+            // What is still to leave is not lost to a panic.
+            self.guarded(self.store_node(store), |cx| {
+                code.flushed(store, flushed, cx)
+            })?;
         }
         self.metadata = before;
         leaving.clear();
@@ -440,6 +446,10 @@ impl TaskContext {
     pub(crate) fn store_kind(&self, store: usize) -> StoreKind {
         let slot = self.state.slots.get(store);
         slot.map_or(StoreKind::KeyValue, |s| s.kind)
+    }
+
+    fn store_node(&self, store: usize) -> &'static str {
+        self.state.slots.get(store).map_or("?", |s| s.node)
     }
 
     pub(crate) fn store_name(&self, store: usize) -> &'static str {

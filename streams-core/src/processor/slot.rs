@@ -6,6 +6,8 @@ use super::{
     Context, FixedKeyProcessor, FixedKeyRecord, Functions, InitContext, NoOutput, ProcessingResult,
     Processor, ProcessorContext, ProcessorDefinition, ValueTransformer,
 };
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::context::TaskContext;
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::record::{Change, Record, Timestamp};
@@ -104,7 +106,7 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
         processor
             .schedule(&mut cx)
             .and_then(|()| init(processor, &mut cx))
-            .map_err(|e| e.in_node(node))
+            .map_err(|e| cx.common.task.failed_init(node, e.into_exception()))
     }
 
     /// The task ends.
@@ -149,7 +151,8 @@ fn missing(node: &'static str) -> TaskError {
     TaskFailure::Internal(text).into()
 }
 
-/// Lets a processor work: out of its slot, which `slot` finds in the task, and back.
+/// Lets a processor work: out of its slot, which `slot` finds in the task, and back. `None` where it failed and the handler says
+/// to go on.
 #[inline]
 fn work<T, P: ProcessorDefinition, O>(
     task: &mut T,
@@ -158,7 +161,7 @@ fn work<T, P: ProcessorDefinition, O>(
     cx: &mut TaskContext,
     mut forward: impl FnMut(&mut T, P::Out, &mut TaskContext) -> TaskResult,
     call: impl FnOnce(&mut P, &mut Context<'_, P>) -> ProcessingResult<O>,
-) -> TaskResult<O> {
+) -> TaskResult<Option<O>> {
     let ProcessorSlot {
         node,
         index,
@@ -168,24 +171,32 @@ fn work<T, P: ProcessorDefinition, O>(
     let Some(mut working) = working.take() else {
         return Err(missing(node));
     };
-    let mut forward = |record, cx: &mut TaskContext| forward(task, record, cx);
+    // What fails behind the processor is no failure of the processor.
+    let mut forward =
+        |record, cx: &mut TaskContext| cx.guarded(node, |cx| forward(task, record, cx));
     let Working {
         processor: own,
         functions,
     } = &mut *working;
-    let mut cx = Context {
-        common: ProcessorContext {
-            task: cx,
-            node,
-            timestamp,
-        },
-        functions,
-        processor,
-        forward: &mut forward,
-    };
-    let result = call(own, &mut cx);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let mut cx = Context {
+            common: ProcessorContext {
+                task: cx,
+                node,
+                timestamp,
+            },
+            functions,
+            processor,
+            forward: &mut forward,
+        };
+        call(own, &mut cx)
+    }));
     slot(task).working = Some(working);
-    result.map_err(|e| e.in_node(node))
+    match result {
+        Ok(Ok(done)) => Ok(Some(done)),
+        Ok(Err(error)) => cx.failed(node, error.into_exception()?).map(|()| None),
+        Err(panic) => cx.panicked(node, &*panic).map(|()| None),
+    }
 }
 
 /// Hands a record to a processor.
@@ -207,6 +218,7 @@ where
     work(task, slot, timestamp, cx, forward, |processor, cx| {
         processor.process(record, cx)
     })
+    .map(|_| ())
 }
 
 /// Hands a record to a processor that keeps keys.
@@ -228,6 +240,7 @@ where
     work(task, slot, timestamp, cx, forward, |processor, cx| {
         processor.process(FixedKeyRecord::of(record), cx)
     })
+    .map(|_| ())
 }
 
 /// Hands a table's update to a transformer of its values; the old value, too, where there is one to tell.
@@ -241,7 +254,7 @@ pub fn transform_values<T, P, K, V>(
     record: Record<K, Change<V>>,
     tells_old: OldValue,
     cx: &mut TaskContext,
-) -> TaskResult<Record<K, Change<P::Value>>>
+) -> TaskResult<Option<Record<K, Change<P::Value>>>>
 where
     P: ValueTransformer<K, V>,
 {
@@ -274,12 +287,12 @@ where
             })
         },
     )?;
-    Ok(Record {
+    Ok(value.map(|value| Record {
         key,
         value,
         timestamp,
         headers,
-    })
+    }))
 }
 
 /// Whether a transformed update says the old value: it is transformed anew then, even where there is none, as in Kafka Streams.
@@ -317,6 +330,7 @@ pub fn punctuate<T, P: ProcessorDefinition>(
             None => Ok(()),
         }
     })
+    .map(|_| ())
 }
 
 /// What a processor forwards, as the record that the chain goes on with.

@@ -8,13 +8,14 @@ use super::{
     FixedKeyProcessor, ProcessingResult, Processor, ProcessorContext, ProcessorDefinition,
     ProcessorSlot,
 };
-use crate::config::DeserializationHandler;
 use crate::context::{PunctuationType, TaskContext, TaskContextParts};
 use crate::error::TaskResult;
+use crate::exceptions::ErrorHandlers;
 use crate::record::{Record, TaskId, Timestamp};
 use crate::serde::Serde;
 use crate::store::{Segments, StoreSettings, StoreSpec, TaskStores};
 use crate::time::{Clock as _, ManualClock};
+use crate::timestamps::TimestampExtractor;
 use crate::topology::{Changelog, StoreDescriptor, SubtopologyDescriptor, TopologyDescriptor};
 
 /// A processor under test, without a topology: records go in, and what it forwards comes out.
@@ -125,7 +126,8 @@ impl<P: ProcessorDefinition> ProcessorTest<P> {
             stores: TaskStores::in_memory(&specs, &StoreSettings::default())?,
             cache_max_bytes: 0,
             globals: Vec::new(),
-            deserialization_handler: DeserializationHandler::Fail,
+            errors: ErrorHandlers::default(),
+            timestamp_extractor: TimestampExtractor::default(),
         })?;
         let slot = ProcessorSlot::new(P::NAME, 0, 0, processor);
         Ok(ProcessorTest {

@@ -14,6 +14,7 @@ use super::statistics::Statistics;
 use super::updater::{self, Updater, Updating};
 use super::worker::{self, Worker};
 use crate::error::{BoxError, ErrorClass, LifecycleError, Result};
+use crate::exceptions::StreamThreadExceptionResponse;
 use crate::global::GlobalTables;
 
 /// How long the global tables' thread waits for records before it looks whether it is to stop.
@@ -275,7 +276,17 @@ impl Threads {
                     summary.tell(&app, worker.stats());
                 }
                 // Without a commit: what was done since the last one will be done again.
-                Err(error) => break Err(error),
+                Err(error) => {
+                    worker.write_dead_letters();
+                    match app.config.uncaught.ask(&error) {
+                        StreamThreadExceptionResponse::ReplaceThread => {
+                            tracing::error!("replacing the stream thread: {error}");
+                            worker.replace();
+                        }
+                        StreamThreadExceptionResponse::ShutdownClient
+                        | StreamThreadExceptionResponse::ShutdownApplication => break Err(error),
+                    }
+                }
             }
         };
         drop(app);
@@ -342,8 +353,7 @@ impl Threads {
         self.lifecycle.observed(running);
     }
 
-    /// The uncaught handler: any failure shuts the client down. (Replacing the thread, and shutting down all clients, come
-    /// with their configuration.)
+    /// A failure after which the client shuts down.
     fn failed(&self, name: &str, error: &dyn fmt::Display) {
         tracing::error!(thread = name, "shutting down: {error}");
         self.lifecycle.fail(LifecycleError::Failed {

@@ -393,6 +393,13 @@ impl Worker {
         Ok(())
     }
 
+    /// Begins anew after an error, as another thread in its place would: with nothing that is in memory, and new clients.
+    pub(crate) fn replace(&mut self) {
+        self.abandon();
+        self.retry = Retry::default();
+        self.app.clock.sleep(retry::BACKOFF);
+    }
+
     /// The commit of an orderly end. A transient failure is given a second; longer, and the work is left to be done again.
     fn last_commit(&mut self) -> TaskResult {
         if self.clients.is_none() || self.broken {

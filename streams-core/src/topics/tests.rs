@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::topology::{
-    NodeDescriptor, NodeKind, OffsetReset, SinkTopic, SourceDescriptor, StoreBackend,
-    StoreDescriptor, StoreKind, TopicRole, TypeDescriptor,
+    NodeDescriptor, NodeKind, OffsetReset, SinkTopic, SourceDescriptor, SourceTimestamps,
+    StoreBackend, StoreDescriptor, StoreKind, TopicRole, TypeDescriptor,
 };
 use crate::transport::embedded::EmbeddedLog;
 use crate::transport::{TopicInfo, Transport};
@@ -24,6 +24,7 @@ const fn source(topic: usize) -> SourceDescriptor {
         node: "node",
         topic,
         offset_reset: OffsetReset::Earliest,
+        timestamps: SourceTimestamps::Configured,
     }
 }
 

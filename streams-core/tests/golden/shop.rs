@@ -240,11 +240,13 @@ const _: () = {
                         node: "orders",
                         topic: 0,
                         offset_reset: __s::OffsetReset::Earliest,
+                        timestamps: __s::SourceTimestamps::Configured,
                     },
                     __s::SourceDescriptor {
                         node: "customers",
                         topic: 1,
                         offset_reset: __s::OffsetReset::Earliest,
+                        timestamps: __s::SourceTimestamps::Configured,
                     },
                 ],
                 stores: &[0],
@@ -372,6 +374,7 @@ const _: () = {
                     node: "per_product-repartition-source",
                     topic: 6,
                     offset_reset: __s::OffsetReset::Earliest,
+                    timestamps: __s::SourceTimestamps::Configured,
                 }],
                 stores: &[2],
                 nodes: &[

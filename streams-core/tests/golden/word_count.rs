@@ -86,6 +86,7 @@ const _: () = {
                     node: "lines",
                     topic: 0,
                     offset_reset: __s::OffsetReset::Earliest,
+                    timestamps: __s::SourceTimestamps::Configured,
                 }],
                 stores: &[],
                 nodes: &[
@@ -139,6 +140,7 @@ const _: () = {
                     node: "counts-repartition-source",
                     topic: 2,
                     offset_reset: __s::OffsetReset::Earliest,
+                    timestamps: __s::SourceTimestamps::Configured,
                 }],
                 stores: &[0],
                 nodes: &[

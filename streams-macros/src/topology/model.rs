@@ -191,8 +191,21 @@ impl Chain {
 }
 
 impl Op {
+    /// Whether it is that operator, or its `try_…` form.
     pub(crate) fn is(&self, name: &str) -> bool {
-        self.name == name
+        self.base_name() == name
+    }
+
+    /// Its name without `try_`: what it does where its closure does not fail.
+    pub(crate) fn base_name(&self) -> String {
+        let name = self.name.to_string();
+        name.strip_prefix("try_")
+            .map_or(name.clone(), str::to_owned)
+    }
+
+    /// Whether its closure returns a `Result`.
+    pub(crate) fn is_fallible(&self) -> bool {
+        self.name.to_string().starts_with("try_")
     }
 
     /// The row of the table, if the operator resolved.

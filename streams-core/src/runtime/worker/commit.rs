@@ -5,8 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Worker;
-use crate::error::TaskResult;
+use crate::error::{TaskError, TaskResult, of_a_record};
+use crate::outbox::Outbox;
 use crate::record::TopicPartition;
+use crate::runtime::application::Application;
+use crate::runtime::clients::Clients;
+use crate::task::Task;
 use crate::transport::CommittedOffset;
 
 /// How far a commit has come. What failed half-way goes on from here.
@@ -26,7 +30,49 @@ pub(super) enum Committing {
 /// How long sent records may wait for company, as a Kafka Streams producer's `linger.ms`.
 const LINGER: Duration = Duration::from_millis(100);
 
+/// Sends an outbox that was refused as a whole record by record, and asks the handler about those that are refused. The dead
+/// letters are appended to the outbox, and so come last.
+fn send_each(task: &mut Task, clients: &mut Clients, app: &Application) -> TaskResult {
+    let mut sent = 0;
+    let failed = loop {
+        if app.config.create_topics {
+            task.create_chosen_topics(&mut *clients.admin, app.config.replication())?;
+        }
+        let mut one = Outbox::default();
+        match task.outbox().get(sent) {
+            Some(record) => one.push(record),
+            None => return Ok(()),
+        }
+        let names = task.topic_names(&app.topology.names);
+        match clients.producer.send(&one, &names).map_err(of_a_record) {
+            Ok(()) => {}
+            Err(Ok(error)) => {
+                if let Err(e) = task.not_written(sent, error) {
+                    break e;
+                }
+            }
+            Err(Err(e)) => break TaskError::from(e).in_task(task.id()),
+        }
+        sent += 1;
+    };
+    // It may be tried again.
+    task.outbox_mut().remove_first(sent);
+    Err(failed)
+}
+
 impl Worker {
+    /// The worker ends with an error that no commit will follow. What its handlers sent to a dead-letter queue is written all the
+    /// same, as by Kafka Streams; not under exactly-once, where the transaction goes as a whole.
+    pub(crate) fn write_dead_letters(&mut self) {
+        let any = self.tasks.values().any(|t| t.outbox().has_dead_letters());
+        if self.app.exactly_once() || !any {
+            return;
+        }
+        if let Err(e) = self.hand_over(true) {
+            tracing::warn!(member = self.member, "a dead letter was not written: {e}");
+        }
+    }
+
     /// Gives the tasks' outboxes to the producer. Outside a transaction they become visible when nothing else is to be done,
     /// or after a while. Tells whether something was made visible.
     pub(super) fn hand_over(&mut self, idle: bool) -> TaskResult<bool> {
@@ -45,12 +91,16 @@ impl Worker {
                 let copies = self.app.config.replication();
                 task.create_chosen_topics(&mut *clients.admin, copies)?;
             }
-            clients
-                .producer
-                .send(task.outbox(), &task.topic_names(&names))
-                .map_err(|e| crate::error::TaskError::from(e).in_task(task.id()))?;
-            task.outbox_mut().clear();
             clients.unflushed = true;
+            let sent = clients
+                .producer
+                .send(task.outbox(), &task.topic_names(&names));
+            match sent.map_err(of_a_record) {
+                Ok(()) => {}
+                Err(Ok(_)) => send_each(task, clients, &self.app)?,
+                Err(Err(e)) => return Err(TaskError::from(e).in_task(task.id())),
+            }
+            task.outbox_mut().clear();
         }
         let due = idle || now.saturating_sub(self.last_flush) >= LINGER;
         if exactly_once || !clients.unflushed || !due {

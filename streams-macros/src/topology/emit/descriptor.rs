@@ -123,6 +123,15 @@ fn subtopology(sub: &Subtopology) -> TokenStream {
 }
 
 fn source(source: &Entry) -> TokenStream {
+    let timestamps = match source.received_by {
+        // As Kafka Streams does: what the application wrote itself has a timestamp.
+        Some(_) => {
+            mixed!(__s::SourceTimestamps::By(
+                __s::TimestampExtractor::FailOnInvalidTimestamp
+            ))
+        }
+        None => mixed!(__s::SourceTimestamps::Configured),
+    };
     let (name, topic) = (&source.name, number(source.topic));
     let reset = match source.offset_reset {
         OffsetReset::Earliest => mixed!(Earliest),
@@ -130,7 +139,12 @@ fn source(source: &Entry) -> TokenStream {
         OffsetReset::None => mixed!(None),
     };
     mixed! {
-        __s::SourceDescriptor { node: #name, topic: #topic, offset_reset: __s::OffsetReset::#reset }
+        __s::SourceDescriptor {
+            node: #name,
+            topic: #topic,
+            offset_reset: __s::OffsetReset::#reset,
+            timestamps: #timestamps,
+        }
     }
 }
 

@@ -145,6 +145,11 @@ fn method(
     let name = emit.method_name(node.id, index);
     let doc = route(emit, node, segment);
     let result = mixed!(__s::TaskResult);
+    // A panic of the user's is reported with the node's name.
+    let in_node = (!pasted.is_empty()).then(|| {
+        let node = facts::plain(&node.name);
+        mixed!(let _in_node = __s::InNode(#node);)
+    });
     if emit.is_split(node.id, index) {
         let body = arms(&method);
         let at = emit.at_name(node.id, index);
@@ -152,7 +157,7 @@ fn method(
             mixed!(fn #name(&#receiver, at: #at<'_>, cx: &mut __s::TaskContext) -> #result);
         return (
             mixed!(#signature;),
-            mixed!(#[doc = #doc] #signature { #body }),
+            mixed!(#[doc = #doc] #signature { #in_node #body }),
         );
     }
     let (task, record) = (emit.head_task(node.id, index), record(emit, node, segment));
@@ -170,7 +175,10 @@ fn method(
         "_cx"
     });
     let defined = signature(&t, &cx);
-    (mixed!(#declared;), mixed!(#[doc = #doc] #defined { #body }))
+    (
+        mixed!(#declared;),
+        mixed!(#[doc = #doc] #defined { #in_node #body }),
+    )
 }
 
 /// A part of a split chain: how records enter it, and its steps.
@@ -335,7 +343,7 @@ fn loops(method: &Method<'_>, steps: &[Step]) -> bool {
             .node
             .chain()
             .and_then(|chain| chain.ops.get(*position));
-        op.is_some_and(|op| op.name.to_string().starts_with("flat_map"))
+        op.is_some_and(|op| op.base_name().starts_with("flat_map"))
     })
 }
 

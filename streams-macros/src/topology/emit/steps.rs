@@ -285,18 +285,26 @@ impl<'e> Method<'e> {
         let function = quote_spanned!(at(span)=> __s::ops::#f);
         let args = &op.args;
         let next = |keeps_fresh: bool| self.steps(rest, flow, fresh && keeps_fresh);
-        match (on, name.as_str()) {
+        let base = op.base_name();
+        match (on, base.as_str()) {
+            (Shape::Stream, "filter") if op.is_fallible() => {
+                let (exit, next) = (flow.exit(), next(true));
+                let call = self.tried(&mixed!(#function(r #(, #args)*)));
+                mixed!(let __s::Some(__s::Some(r)) = #call else { #exit }; #next)
+            }
             (Shape::Stream, "filter" | "filter_not") => {
                 let (exit, next) = (flow.exit(), next(true));
                 mixed!(let __s::Some(r) = #function(r #(, #args)*) else { #exit }; #next)
             }
             (Shape::Stream, "map_values" | "map_values_with_key" | "peek") => {
                 let next = next(true);
-                mixed!(let r = #function(r #(, #args)*); #next)
+                let r = self.made(op, &mixed!(#function(r #(, #args)*)), flow);
+                mixed!(#r #next)
             }
             (Shape::Stream, "map" | "select_key" | "group_by") => {
                 let next = next(false);
-                mixed!(let r = #function(r #(, #args)*); #next)
+                let r = self.made(op, &mixed!(#function(r #(, #args)*)), flow);
+                mixed!(#r #next)
             }
             (Shape::Stream, "flat_map" | "flat_map_values" | "flat_map_values_with_key") => {
                 let inner = self.steps(
@@ -305,10 +313,37 @@ impl<'e> Method<'e> {
                         looped: true,
                         ..flow
                     },
-                    fresh && name != "flat_map",
+                    fresh && base != "flat_map",
                 );
                 let done = flow.done();
+                if op.is_fallible() {
+                    let exit = flow.exit();
+                    let call = self.tried(&mixed!(#function(&r #(, #args)*)));
+                    return mixed!(
+                        let __s::Some(all) = #call else { #exit };
+                        for r in all { #inner }
+                        #done
+                    );
+                }
                 mixed!(for r in #function(&r #(, #args)*) { #inner } #done)
+            }
+            (Shape::Stream, "for_each") if op.is_fallible() => {
+                let done = flow.done();
+                let call = self.tried(&mixed!(#function(r #(, #args)*)));
+                mixed!(#call; #done)
+            }
+            (Shape::Stream, "print") => {
+                let done = flow.done();
+                let label = match args.first() {
+                    Some(label) => label.to_token_stream(),
+                    None => {
+                        let input = self.chain().and_then(|chain| chain.input);
+                        let printed =
+                            input.map_or(self.node, |id| self.emit.plan.topology.node(id));
+                        facts::plain(&printed.name).to_token_stream()
+                    }
+                };
+                mixed!(#function(r, #label); #done)
             }
             (Shape::Stream, "for_each") => {
                 let done = flow.done();
@@ -344,7 +379,8 @@ impl<'e> Method<'e> {
                         None => mixed!(let __s::Some(r) = __s::ops::not_absent(r) else { #exit };),
                     }
                 };
-                mixed!(let r = __s::ops::#f(r #(, #args)*); #absent #next)
+                let r = self.made(op, &mixed!(__s::ops::#f(r #(, #args)*)), flow);
+                mixed!(#r #absent #next)
             }
             (Shape::Table, "map_values" | "map_values_with_key") => {
                 let f = ident_at(&format!("table_{name}"), span);
@@ -360,7 +396,8 @@ impl<'e> Method<'e> {
                 } else {
                     TokenStream::new()
                 };
-                mixed!(#new_only let r = __s::ops::#f(r #(, #args)*); #present #next)
+                let r = self.made(op, &mixed!(__s::ops::#f(r #(, #args)*)), flow);
+                mixed!(#new_only #r #present #next)
             }
             (Shape::Table, _) if facts::joins_tables(op) => {
                 let (exit, next) = (flow.exit(), next(true));
@@ -387,6 +424,21 @@ impl<'e> Method<'e> {
             // steps around them are.
             _ => next(true),
         }
+    }
+
+    /// What an operator makes of a record, if its closure does not fail.
+    fn made(&self, op: &Op, call: &TokenStream, flow: Flow) -> TokenStream {
+        if !op.is_fallible() {
+            return mixed!(let r = #call;);
+        }
+        let (call, exit) = (self.tried(call), flow.exit());
+        mixed!(let __s::Some(r) = #call else { #exit };)
+    }
+
+    /// What a closure that may fail made, or `None` where it failed and a handler says to go on.
+    fn tried(&self, call: &TokenStream) -> TokenStream {
+        let (cx, node) = (self.context(), facts::plain(&self.node.name));
+        mixed!(#cx.tried(#node, #call)?)
     }
 
     /// The call of an aggregation, and what comes before it. Where rustc has to infer the store's types, the record and the

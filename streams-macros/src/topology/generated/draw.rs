@@ -408,8 +408,8 @@ fn is_legal(
         _ if row.with == Some(Shape::Table) => {
             other.is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed)
         }
-        // The rest of a chain behind `for_each` is nothing.
-        "for_each" => last,
+        // The rest of a chain behind them is nothing.
+        "for_each" | "try_for_each" | "print" => last,
         _ if row.state == State::Owns => true,
         // An aggregation follows at once.
         "group_by" | "group_by_key" => {
@@ -506,9 +506,10 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         // Values are never `Option` here; `to_table` does not know behind an operator that makes new ones.
         Losing::IfOption => row.name == "to_table" && at.revalued,
     };
-    let (args, does) = match (row.name, row.on, row.with) {
+    let fallible = row.name.strip_prefix("try_");
+    let (mut args, does) = match (fallible.unwrap_or(row.name), row.on, row.with) {
         ("filter" | "filter_not", ..) => {
-            let keep = row.name == "filter";
+            let keep = row.name != "filter_not";
             if topology.limit.is_some() && random.chance(40) {
                 (
                     vec![format!("|_, v| {v} > self.limit")],
@@ -594,6 +595,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         ("peek", ..) | ("for_each", ..) => {
             (vec!["|_, v| { let _ = v; }".to_owned()], Does::Nothing)
         }
+        ("print", ..) => (Vec::new(), Does::Nothing),
         ("merge", ..) => {
             if let Some(other) = other {
                 let other = &topology.nodes[other];
@@ -690,6 +692,12 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             | Does::JoinTables { .. }
     ) {
         next.revalued = true;
+    }
+    // The closures of the model do not fail.
+    if let (Some(_), Some(closure)) = (fallible, args.last_mut())
+        && let Some((params, body)) = closure.split_once("| ")
+    {
+        *closure = format!("{params}| Ok::<_, String>({body})");
     }
     let takes_node = row.params.contains(&Param::Node);
     let op = Op {
