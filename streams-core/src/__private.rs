@@ -42,7 +42,7 @@ pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
 pub use crate::table::join::Met;
-pub use crate::table::{Aggregate, TableStore};
+pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{
     TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
 };

@@ -26,6 +26,7 @@ pub(crate) use processing::Access;
 pub use punctuation::PunctuationType;
 pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
 mod failures;
+mod parts;
 pub use failures::InNode;
 pub(crate) use state::{Forward, Put};
 use state::{State, StoreSlot};

@@ -9,6 +9,7 @@ pub mod describe;
 pub mod edge;
 pub mod error;
 pub mod exceptions;
+pub mod foreign_key;
 pub mod generated;
 mod global;
 pub mod global_table;

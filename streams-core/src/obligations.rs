@@ -121,6 +121,33 @@ impl<T, Node, Table> GlobalKey<T, Node, Table> for Option<T> {
     }
 }
 
+/// What the extractor of a foreign-key join returns, against the right table's key.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, the foreign key is a `{Self}`, but `{Table}` is keyed by `{TableKey}` [KS0208]",
+    label = "this extractor yields `{Self}`; `{Table}` is keyed by `{TableKey}`",
+    note = "return `{TableKey}`, or `Option<{TableKey}>` where a row may have no foreign key"
+)]
+pub trait ForeignKey<TableKey, Node, Table> {
+    /// The key to look up; `None` is no foreign key.
+    fn into_key(self) -> Option<TableKey>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> ForeignKey<T, Node, Table> for T {
+    #[inline(always)]
+    fn into_key(self) -> Option<T> {
+        Some(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> ForeignKey<T, Node, Table> for Option<T> {
+    #[inline(always)]
+    fn into_key(self) -> Option<T> {
+        self
+    }
+}
+
 /// A key type that tells records apart. `()` does not, and where a key is needed it asks for this trait, which nothing has; `V`
 /// only puts the question off until a record is at hand.
 #[diagnostic::on_unimplemented(

@@ -440,3 +440,35 @@ pub enum Sided<L, R> {
     /// Of the other node.
     Other(R),
 }
+
+/// `KTable.groupBy`: the new and the old row, each with the key of its group. Rows without a group are left out later.
+///
+/// ```
+/// use streams_core::{ops, record::{Change, Record}};
+///
+/// let update = Record::new("ann", Change::new(Some("red 3"), Some("blue 2")), 0);
+/// let r = ops::table_group_by(update, |_, row| row.split_once(' ').unwrap_or_default());
+/// assert_eq!(r.value, Change::new(Some(("red", "3")), Some(("blue", "2"))));
+/// ```
+#[inline(always)]
+pub fn table_group_by<K, V, K2, V2>(
+    record: Record<K, Change<V>>,
+    mut mapper: impl FnMut(&K, &V) -> (K2, V2),
+) -> Record<(), Change<(K2, V2)>> {
+    let Record {
+        key,
+        value,
+        timestamp,
+        headers,
+    } = record;
+    Record {
+        key: (),
+        value: Change {
+            new: value.new.map(|value| mapper(&key, &value)),
+            old: value.old.map(|value| mapper(&key, &value)),
+            is_latest: value.is_latest,
+        },
+        timestamp,
+        headers,
+    }
+}

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
+mod change;
 pub mod json;
 pub use json::Json;
 

@@ -15,6 +15,10 @@ use crate::obligations::{DeclaredKey, DeclaredValue, JoinKey};
 use crate::record::{Change, Headers, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
 
+mod regrouped;
+pub(crate) use regrouped::same_bytes;
+pub use regrouped::{AggregateRows, PresentRows, Regrouped, Regrouping};
+
 /// A table's store in a task: its index in the sub-topology, with the types of its keys and values.
 pub struct TableStore<K, V> {
     index: usize,

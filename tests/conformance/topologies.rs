@@ -4,6 +4,7 @@ mod aggregate;
 mod errors;
 mod join;
 mod joined_tables;
+mod regroup;
 mod seed;
 mod stateless;
 mod table;
@@ -62,6 +63,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         table::entries(),
         join::entries(),
         joined_tables::entries(),
+        regroup::entries(),
         seed::entries(),
         errors::entries(),
     ]

@@ -141,7 +141,7 @@ impl TaskContext {
 
     /// A source's record that cannot be read.
     #[cold]
-    pub(super) fn undecodable<T>(
+    pub(crate) fn undecodable<T>(
         &mut self,
         part: RecordPart,
         reason: SerdeError,
@@ -175,7 +175,7 @@ impl TaskContext {
 
     /// A record whose key or value has no bytes: `Ok` where the handler says to go on without it.
     #[cold]
-    pub(super) fn unwritable(
+    pub(crate) fn unwritable(
         &mut self,
         topic: usize,
         part: RecordPart,
@@ -251,7 +251,7 @@ impl TaskContext {
     /// A record without a valid timestamp, which its source's policy decides about. As in Kafka Streams, bytes that cannot be
     /// read are told first.
     #[cold]
-    pub(super) fn undated<T>(&mut self, timestamp: Timestamp) -> TaskResult<Option<T>> {
+    pub(crate) fn undated<T>(&mut self, timestamp: Timestamp) -> TaskResult<Option<T>> {
         let extractor = match self.sources.get(self.source).map(|s| s.timestamps) {
             Some(SourceTimestamps::By(extractor)) => extractor,
             Some(SourceTimestamps::Extracted) => TimestampExtractor::LogAndSkipOnInvalidTimestamp,

@@ -14,6 +14,7 @@ use crate::store::{
 };
 use crate::topology::{Changelog, StoreDescriptor, StoreKind};
 
+mod prefix;
 mod versioned;
 
 pub(super) const NO_HEADERS: &Headers = &Headers::new();

@@ -80,7 +80,10 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
         const _: () = {
             use #facade::__private as __s;
             #[allow(unused_imports)]
-            use __s::{Aggregate as _, NotNullKey as _, NotNullValue as _, ToStream as _, Undescribed as _};
+            use __s::{
+                Aggregate as _, AggregateRows as _, NotNullKey as _, NotNullValue as _, PresentRows as _,
+                ToStream as _, Undescribed as _,
+            };
             #descriptor
             #markers
             #tasks

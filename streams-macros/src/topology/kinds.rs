@@ -292,7 +292,7 @@ const COGROUPED: Operator = Operator {
 };
 const GROUPED_TABLE: Operator = Operator {
     on: Shape::GroupedTable,
-    status: Status::Later,
+    nulls: Nulls::Keeps,
     ..AGGREGATION
 };
 const JOIN_TABLE: Operator = Operator {
@@ -354,6 +354,10 @@ const LOOK: Param = function!("action", ["&K", "&V"] -> "()");
 const INITIAL: Param = function!("initializer", [] -> "A");
 const MERGE_SESSIONS: Param = function!("merger", ["&K", "A", "A"] -> "A");
 const ADDER: Param = function!("aggregator", ["&K", "V", "A"] -> "A");
+const SUBTRACTOR: Param = function!("subtractor", ["&K", "V", "A"] -> "A");
+const ROW_ADDER: Param = function!("adder", ["&K", "V", "A"] -> "A");
+const ROW_REDUCER: Param = function!("adder", ["V", "V"] -> "V");
+const ROW_SUBTRACTOR: Param = function!("subtractor", ["V", "V"] -> "V");
 const REDUCER: Param = function!("reducer", ["V", "V"] -> "V");
 const GLOBAL_KEY: Param = function!("key mapper", ["&K", "&V"] -> "GK");
 const JOINER: Param = function!("joiner", ["V", "&TV"] -> "O");
@@ -437,10 +441,10 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "map_values_with_key", params: &[MAP_VALUE_WITH_KEY], doc: "A new value for each row, made with a look at its key.", ..ON_TABLE },
     Operator { name: "transform_values", params: &[Param::Processor], doc: "A processor of your own makes a new value for each row.", ..TABLE_LATER },
     Operator { name: "to_stream", on: Shape::Table, doc: "The table's updates as a stream; `Option<V>` where the table can lose keys.", ..STATELESS },
-    Operator { name: "group_by", params: &[function!("mapper", ["&K", "&V"] -> "(K2, V2)")], options: &["name"], yields: Shape::GroupedTable, losing: Losing::NoTable, key: Key::Changes, doc: "Groups rows by a new key: an aggregation with adder and subtractor follows.", ..TABLE_LATER },
+    Operator { name: "group_by", params: &[function!("mapper", ["&K", "&V"] -> "(K2, V2)")], options: &["name"], yields: Shape::GroupedTable, losing: Losing::NoTable, key: Key::Changes, state: State::None, doc: "Groups rows by a new key: an aggregation with adder and subtractor follows, through a repartition topic. Rows whose new key or value is `None` are in no group.", ..ON_TABLE },
     Operator { name: "count", losing: Losing::Never, doc: "How many rows each group has.", ..GROUPED_TABLE },
-    Operator { name: "reduce", params: &[REDUCER, REDUCER], losing: Losing::IfOption, doc: "The rows of each group combined: adder, subtractor.", ..GROUPED_TABLE },
-    Operator { name: "aggregate", params: &[INITIAL, ADDER, ADDER], losing: Losing::IfOption, doc: "The rows of each group gathered: initializer, adder, subtractor.", ..GROUPED_TABLE },
+    Operator { name: "reduce", params: &[ROW_REDUCER, ROW_SUBTRACTOR], losing: Losing::IfOption, doc: "The rows of each group combined: `adder(combined, row)`, `subtractor(combined, row)`; `None` removes the group.", ..GROUPED_TABLE },
+    Operator { name: "aggregate", params: &[INITIAL, ROW_ADDER, SUBTRACTOR], losing: Losing::IfOption, doc: "The rows of each group gathered: initializer, adder, subtractor; `None` removes the group.", ..GROUPED_TABLE },
     Operator { name: "join", params: &[Param::Node, STREAM_JOINER], doc: "The rows of both tables with one key.", ..JOIN_TABLES },
     Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join` that keeps the left rows without a partner.", ..JOIN_TABLES },
     Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], doc: "`join` that keeps the rows of both sides without a partner.", ..JOIN_TABLES },

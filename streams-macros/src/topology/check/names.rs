@@ -293,7 +293,7 @@ pub(super) fn stores_and_internal_topics_differ(cx: &Ctxt, topology: &Topology) 
             );
         }
         // A chain that needs two stores is to be divided anyway.
-        if topic.what != "repartition topic" || super::stores::needs_two(topic.node) {
+        if topic.what != "repartition topic" || super::stores::needs_two(topology, topic.node) {
             continue;
         }
         let Some(first) = repartitions.iter().find(|first| first.name == topic.name) else {

@@ -181,7 +181,8 @@ fn wrong_receiver(
         }
         Shape::Table if of_grouped => {
             let message = format!(
-                "`{name}` aggregates a grouped stream, and {before}: `.to_stream().group_by_key().{name}(…)`"
+                "`{name}` aggregates a grouped table, and {before}: group first, `.group_by(|key, row| …).{name}(…)`, or \
+                 aggregate its updates, `.to_stream().group_by_key().{name}(…)`"
             );
             ("KS0121", message)
         }
@@ -268,8 +269,8 @@ pub(super) fn groupings_are_aggregated(cx: &Ctxt, topology: &Topology) {
         let Some(row) = last.known().filter(|row| row.is_built()) else {
             continue;
         };
-        if row.yields == Shape::GroupedStream {
-            let mends: Vec<_> = built(Shape::GroupedStream)
+        if matches!(row.yields, Shape::GroupedStream | Shape::GroupedTable) {
+            let mends: Vec<_> = built(row.yields)
                 .iter()
                 .map(|name| format!("`.{name}(…)`"))
                 .collect();

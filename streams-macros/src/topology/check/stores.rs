@@ -4,7 +4,7 @@ use super::{at, chains, type_text};
 use crate::ctxt::Ctxt;
 use crate::topology::kinds::{Key, Shape, State};
 use crate::topology::model::{Chain, Node, Op, Origin, Topology};
-use crate::topology::plan::facts;
+use crate::topology::plan::{facts, old_values};
 
 // A store holds the rows of a table. Streams carry records on and keep none; the copy of a global table is never logged or cached,
 // because its topic is its log.
@@ -63,7 +63,7 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
             cx.error_with("KS0403", &joins.name, message, [(at(&op.name), text)]);
             continue;
         }
-        let owning = owning(chain);
+        let owning = owning(topology, node, chain);
         let Some(first) = owning.first().copied().filter(|_| clear) else {
             continue;
         };
@@ -82,6 +82,15 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
             );
             let text = format!("`{}` needs a store", op.name);
             cx.error_with("KS0403", &second.name, message, [(at(&op.name), text)]);
+        } else if op.is("to_table") {
+            let message = format!(
+                "`{}` needs a store here, because rows that are grouped anew have to be known as they were: give it a field \
+                 of its own, and start `{}` there:\n\n{}",
+                op.name,
+                node.name,
+                field_to_paste(topology, node, chain, first)
+            );
+            cx.error("KS0403", &op.name, message);
         } else if !facts::store_is_fields(node)
             && node.shape == Shape::Table
             && let Some(join) = topology.readers(node.id).find(|edge| edge.op.is_some())
@@ -125,17 +134,25 @@ fn looked_up_in_passing(chain: &Chain) -> Option<(usize, usize)> {
     Some((table, join))
 }
 
-/// The operators of a chain that own a store.
-fn owning(chain: &Chain) -> Vec<usize> {
-    let owns = |op: &Op| op.known().is_some_and(|row| row.state == State::Owns);
-    (0..chain.ops.len())
-        .filter(|position| chain.ops.get(*position).is_some_and(owns))
+/// The operators of a chain that own a store. `to_table` does in the middle of one where rows are grouped anew after it.
+fn owning(topology: &Topology, node: &Node, chain: &Chain) -> Vec<usize> {
+    let owns = |position: usize, op: &Op| {
+        op.known().is_some_and(|row| row.state == State::Owns)
+            || op.is("to_table")
+                && position + 1 < chain.ops.len()
+                && old_values::forced_after(topology, node.id, position)
+    };
+    let positions = chain.ops.iter().enumerate();
+    positions
+        .filter(|(position, op)| owns(*position, op))
+        .map(|(position, _)| position)
         .collect()
 }
 
 /// Whether a node's chain would need a second store.
-pub(super) fn needs_two(node: &Node) -> bool {
-    node.chain().is_some_and(|chain| owning(chain).len() > 1)
+pub(super) fn needs_two(topology: &Topology, node: &Node) -> bool {
+    node.chain()
+        .is_some_and(|chain| owning(topology, node, chain).len() > 1)
 }
 
 /// The chain up to its store, as a field. Types that only rustc knows are left to the user.

@@ -356,6 +356,29 @@ impl<'e> Method<'e> {
             (Shape::Stream, "join" | "join_with_key" | "left_join" | "left_join_with_key") => {
                 self.join(op, &f, flow, fresh, &|fresh| self.steps(rest, flow, fresh))
             }
+            (Shape::Table, "group_by") => {
+                let f = ident_at("table_group_by", span);
+                let table_function = quote_spanned!(at(span)=> __s::ops::#f);
+                let inner = self.steps(
+                    rest,
+                    Flow {
+                        looped: true,
+                        ..flow
+                    },
+                    false,
+                );
+                let (cx, done) = (self.context(), flow.done());
+                mixed! {
+                    let r = #table_function(r #(, #args)*);
+                    for r in __s::Regrouping(r).present().rows(#cx) { #inner }
+                    #done
+                }
+            }
+            (Shape::GroupedTable, "count" | "reduce" | "aggregate") => {
+                let (before, call) = self.aggregation(op, &f, rest.contains(&Step::Update));
+                let rest = self.held_back(&call, rest, flow);
+                mixed!(#before #rest)
+            }
             (Shape::GroupedStream, "count" | "reduce" | "aggregate") => {
                 let keys = self.not_null_keys(fresh, flow);
                 let values = self.not_null_values(flow);
@@ -446,6 +469,12 @@ impl<'e> Method<'e> {
     fn aggregation(&self, op: &Op, f: &Ident, inferred: bool) -> (TokenStream, TokenStream) {
         let cx = self.context();
         let (args, marker) = (&op.args, self.emit.marker(self.node));
+        let of_table = op.known().is_some_and(|row| row.on == Shape::GroupedTable);
+        let (grouped, like) = if of_table {
+            (mixed!(regrouped), mixed!(with_rows_like))
+        } else {
+            (mixed!(grouped), mixed!(with_values_like))
+        };
         if !inferred {
             let (t, store) = (self.task(), &self.node.name);
             let nullable = self
@@ -457,26 +486,26 @@ impl<'e> Method<'e> {
             } else {
                 f
             };
-            let call = mixed!(#t.#store.grouped(r).#f::<#marker>(#(#args,)* #cx)?);
+            let call = mixed!(#t.#store.#grouped(r).#f::<#marker>(#(#args,)* #cx)?);
             return (TokenStream::new(), call);
         }
         let store = mixed!(store.with_keys_of(&r));
         match op.args.split_first() {
             Some((initializer, rest)) if op.is("aggregate") => {
                 let call = mixed! {
-                    #store.with_values_of(&initial).grouped(r).#f::<#marker>(initial, #(#rest,)* #cx)?
+                    #store.with_values_of(&initial).#grouped(r).#f::<#marker>(initial, #(#rest,)* #cx)?
                 };
                 (mixed!(let initial = #initializer;), call)
             }
             Some(_) => {
                 let call = mixed! {
-                    #store.with_values_like(&r).grouped(r).#f::<#marker>(#(#args,)* #cx)?
+                    #store.#like(&r).#grouped(r).#f::<#marker>(#(#args,)* #cx)?
                 };
                 (TokenStream::new(), call)
             }
             None => (
                 TokenStream::new(),
-                mixed!(#store.grouped(r).#f::<#marker>(#cx)?),
+                mixed!(#store.#grouped(r).#f::<#marker>(#cx)?),
             ),
         }
     }

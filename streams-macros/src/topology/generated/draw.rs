@@ -198,9 +198,7 @@ impl Draw {
                 at = next;
                 ops.push(op);
             }
-            let owns = ops.last().is_some_and(|op| {
-                matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. })
-            });
+            let owns = ops.last().is_some_and(|op| op.does.aggregates());
             if owns || at.shape == Shape::Nothing {
                 break;
             }
@@ -411,11 +409,31 @@ fn is_legal(
         // The rest of a chain behind them is nothing.
         "for_each" | "try_for_each" | "print" => last,
         _ if row.state == State::Owns => true,
+        // Rows that are grouped anew ask for old values, for which a `to_table` in the middle of a chain has no store.
+        "group_by" if at.shape == Shape::Table => {
+            !(at.repartitioned || at.depth > 0)
+                && ops.iter().all(|op| op.does != Does::ToTable)
+                && says_old_values(topology, base)
+        }
         // An aggregation follows at once.
         "group_by" | "group_by_key" => {
             !(at.repartitioned || at.depth > 0) || (row.name == "group_by_key" && !at.rekeyed)
         }
         _ => true,
+    }
+}
+
+/// Whether a table has a store, or its chain comes from one that has or gets one.
+fn says_old_values(topology: &Topology, id: usize) -> bool {
+    let node = &topology.nodes[id];
+    let Origin::From(base, ops) = &node.origin else {
+        return true;
+    };
+    let keeps = |op: &Op| op.does.aggregates();
+    match ops.iter().position(|op| op.does == Does::ToTable) {
+        _ if node.store.is_some() || ops.iter().any(keeps) => true,
+        Some(position) => position + 1 == ops.len(),
+        None => says_old_values(topology, *base),
     }
 }
 
@@ -592,6 +610,15 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
                 Does::SelectKey { key, add },
             )
         }
+        ("group_by", Shape::Table, _) => {
+            (next.key, next.value) = (key, value);
+            let text = format!(
+                "|_, v| ({}, {})",
+                key.of_number(&small),
+                value.of_number(&of_value)
+            );
+            (vec![text], Does::Regroup { key, value, add })
+        }
         ("peek", ..) | ("for_each", ..) => {
             (vec!["|_, v| { let _ = v; }".to_owned()], Does::Nothing)
         }
@@ -608,9 +635,44 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         ("group_by_key", ..) => (Vec::new(), Does::Nothing),
         ("to_table", ..) => (Vec::new(), Does::ToTable),
         ("to_stream", ..) => (Vec::new(), Does::ToStream),
-        ("count", ..) => {
+        ("count", on, _) => {
             next.value = Ty::Count;
-            (Vec::new(), Does::Count)
+            let of_rows = on == Shape::GroupedTable;
+            (
+                Vec::new(),
+                if of_rows {
+                    Does::CountRows
+                } else {
+                    Does::Count
+                },
+            )
+        }
+        ("reduce", Shape::GroupedTable, _) => {
+            let (a, b) = (at.value.number("a"), at.value.number("b"));
+            let body = |f: &str| at.value.of_number(&format!("{a}.{f}({b})"));
+            let closure = |f: &str| format!("|a, b| {}", body(f));
+            (
+                vec![closure("wrapping_add"), closure("wrapping_sub")],
+                Does::ReduceRows,
+            )
+        }
+        ("aggregate", Shape::GroupedTable, _) => {
+            next.value = value;
+            let initial = match value {
+                Ty::Text => "String::new",
+                _ => "u64::default",
+            };
+            let a = value.number("a");
+            let body = |f: &str| value.of_number(&format!("{a}.{f}({v}).{f}({add})"));
+            let closure = |f: &str| format!("|_, v, a| {}", body(f));
+            (
+                vec![
+                    initial.to_owned(),
+                    closure("wrapping_add"),
+                    closure("wrapping_sub"),
+                ],
+                Does::AggregateRows { value, add },
+            )
         }
         ("reduce", ..) => {
             let b = at.value.number("b");
@@ -690,6 +752,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             | Does::Join { .. }
             | Does::JoinGlobal { .. }
             | Does::JoinTables { .. }
+            | Does::Regroup { .. }
     ) {
         next.revalued = true;
     }

@@ -96,6 +96,18 @@ pub(crate) enum Does {
         value: Ty,
         add: u64,
     },
+    /// `group_by` of a table.
+    Regroup {
+        key: Ty,
+        value: Ty,
+        add: u64,
+    },
+    CountRows,
+    ReduceRows,
+    AggregateRows {
+        value: Ty,
+        add: u64,
+    },
     Join {
         left: bool,
         with_key: bool,
@@ -117,6 +129,22 @@ pub(crate) enum Kind {
     Inner,
     Left,
     Outer,
+}
+
+impl Does {
+    /// Whether it owns a store: of a stream's or a table's aggregation.
+    pub(crate) fn aggregates(&self) -> bool {
+        let of_stream = matches!(self, Does::Count | Does::Reduce | Does::Aggregate { .. });
+        of_stream || self.aggregates_rows()
+    }
+
+    /// Whether it aggregates a grouped table.
+    pub(crate) fn aggregates_rows(&self) -> bool {
+        matches!(
+            self,
+            Does::CountRows | Does::ReduceRows | Does::AggregateRows { .. }
+        )
+    }
 }
 
 /// A row, by what tells it from others of its name.

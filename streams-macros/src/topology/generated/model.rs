@@ -278,6 +278,27 @@ impl Run<'_> {
             }
             return;
         }
+        if let Does::Regroup {
+            key: kt,
+            value: vt,
+            add,
+        } = &op.does
+        {
+            let row = |row: &Val| {
+                let v = row.number().wrapping_add(*add);
+                (Val::of(*kt, v % 3), Val::of(*vt, v))
+            };
+            let (new, old) = (value.new.as_ref().map(row), value.old.as_ref().map(row));
+            for (key, value) in regrouped(new, old) {
+                self.follow(id, position + 1, key, value);
+            }
+            return;
+        }
+        if op.does.aggregates_rows() {
+            let new = self.aggregate_rows(id, op, &key, value);
+            self.follow(id, position + 1, key, Value::of(new));
+            return;
+        }
         if op.row.1.starts_with("Table") && op.does != Does::ToStream {
             let new = self.row(op, &key, value.new);
             let kept = position + 1 == node.ops().len() && self.has_store(id);
@@ -311,6 +332,37 @@ impl Run<'_> {
             };
         }
         row
+    }
+
+    /// A group without the old row and with the new one.
+    fn aggregate_rows(&self, id: usize, op: &Op, key: &Val, rows: Value) -> Option<Val> {
+        let (ty, one) = match &op.does {
+            Does::AggregateRows { value, add } => (Some(*value), Some(*add)),
+            Does::CountRows => (Some(Ty::Count), None),
+            _ => (None, None),
+        };
+        let amount = |row: &Val| match (&op.does, one) {
+            (Does::CountRows, _) => 1,
+            (_, add) => row.number().wrapping_add(add.unwrap_or_default()),
+        };
+        let mut now = self.tables[id].get(key).cloned();
+        if let (Some(before), Some(old)) = (&now, &rows.old) {
+            now = Some(Val::of(
+                ty.unwrap_or(type_of(before)),
+                before.number().wrapping_sub(amount(old)),
+            ));
+        }
+        if let Some(new) = rows.new {
+            now = match (now, ty) {
+                (None, None) => Some(new),
+                (before, ty) => {
+                    let before = before.unwrap_or_else(|| Val::of(Ty::Number, 0));
+                    let sum = before.number().wrapping_add(amount(&new));
+                    Some(Val::of(ty.unwrap_or(type_of(&before)), sum))
+                }
+            };
+        }
+        now
     }
 
     /// A row behind an operator of tables.
@@ -363,7 +415,7 @@ impl Run<'_> {
         let ops = self.topology.nodes[id].ops();
         match ops.get(position) {
             None => self.is_asked(id),
-            Some(op) if is_filter(op) => true,
+            Some(op) if is_filter(op) || matches!(op.does, Does::Regroup { .. }) => true,
             Some(Op {
                 does: Does::JoinTables { kind, .. },
                 ..
@@ -387,12 +439,10 @@ impl Run<'_> {
         let Some(last) = position.checked_sub(1) else {
             return self.can_say(*base, self.topology.nodes[*base].ops().len());
         };
-        let aggregates =
-            |op: &Op| matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. });
         if matches!(ops[last].does, Does::JoinTables { .. }) {
             return true;
         }
-        if aggregates(&ops[last]) || (position == ops.len() && self.has_store(id)) {
+        if ops[last].does.aggregates() || (position == ops.len() && self.has_store(id)) {
             return true;
         }
         let of_table = ops[last].row.1.starts_with("Table") && ops[last].does != Does::ToStream;
@@ -409,12 +459,37 @@ impl Run<'_> {
             matches!(&node.origin, Origin::From(base, ops) if *base == id && ops.iter().any(of_tables))
         };
         let node = &self.topology.nodes[id];
-        let aggregates =
-            |op: &Op| matches!(op.does, Does::Count | Does::Reduce | Does::Aggregate { .. });
         node.store.is_some()
-            || node.ops().iter().any(aggregates)
+            || node.ops().iter().any(|op| op.does.aggregates())
+            || self.is_forced(id)
             || self.topology.nodes.iter().flat_map(Node::ops).any(joins)
             || self.topology.nodes.iter().any(joins_others)
+    }
+
+    /// Whether a source or `to_table` has a store because its rows are grouped anew, at once or behind what has none.
+    fn is_forced(&self, id: usize) -> bool {
+        let node = &self.topology.nodes[id];
+        let keeps = match node.ops().last() {
+            None => true,
+            Some(op) => op.does == Does::ToTable,
+        };
+        node.shape == Shape::Table && keeps && self.is_regrouped(id)
+    }
+
+    fn is_regrouped(&self, id: usize) -> bool {
+        self.topology.readers(id).into_iter().any(|reader| {
+            let node = &self.topology.nodes[reader];
+            match &node.origin {
+                Origin::From(base, ops) if *base == id => {
+                    let free = ops.iter().take_while(|op| passes_rows(op)).count();
+                    match ops.get(free) {
+                        Some(op) => matches!(op.does, Does::Regroup { .. }),
+                        None => !self.has_store(reader) && self.is_regrouped(reader),
+                    }
+                }
+                _ => false,
+            }
+        })
     }
 
     /// What an operator of streams makes of a record. `None` is the null of `to_stream`.
@@ -515,6 +590,10 @@ impl Run<'_> {
                     Some(Val::of(*ty, before.wrapping_add(v).wrapping_add(*add))),
                 )]
             }
+            Does::Regroup { .. }
+            | Does::CountRows
+            | Does::ReduceRows
+            | Does::AggregateRows { .. } => Vec::new(),
             Does::Join { left, .. } => {
                 let row = op.other.and_then(|other| self.tables[other].get(&key));
                 joined(op, key.clone(), v, row.map(Val::number), *left)
@@ -598,6 +677,29 @@ fn type_of(value: &Val) -> Ty {
 fn is_filter(op: &Op) -> bool {
     let filters = matches!(op.does, Does::Filter { .. } | Does::FilterLimit { .. });
     filters && op.row.1.starts_with("Table")
+}
+
+/// Filters and `map_values` of tables, which hand on who asks for old values.
+fn passes_rows(op: &Op) -> bool {
+    is_filter(op) || matches!(op.does, Does::MapValues { .. }) && op.row.1.starts_with("Table")
+}
+
+/// The updates of groups that an update of a row makes.
+fn regrouped(new: Option<(Val, Val)>, old: Option<(Val, Val)>) -> Vec<(Val, Value)> {
+    match (old, new) {
+        (Some((from, old)), Some((to, new))) if from == to => {
+            let (new, old) = (Some(new), Some(old));
+            vec![(from, Value { new, old })]
+        }
+        (old, new) => {
+            let old = old.map(|(key, old)| {
+                let (new, old) = (None, Some(old));
+                (key, Value { new, old })
+            });
+            let new = new.map(|(key, new)| (key, Value::of(Some(new))));
+            old.into_iter().chain(new).collect()
+        }
+    }
 }
 
 fn is_branch(op: &Op) -> bool {

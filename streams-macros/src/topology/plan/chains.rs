@@ -175,7 +175,8 @@ fn derived(
             let keeps_null_keys = match op.known().map(|row| row.partitioning) {
                 Some(Partitioning::ByKeyOrNull) => true,
                 Some(Partitioning::ByKey) => {
-                    facts::left_join_after(plan.topology, node.id, position)
+                    op.known().is_some_and(|row| row.on != Shape::GroupedTable)
+                        && facts::left_join_after(plan.topology, node.id, position)
                 }
                 _ => false,
             };

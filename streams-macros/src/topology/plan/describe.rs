@@ -174,16 +174,23 @@ impl Describing<'_, '_> {
         let filter = self
             .graph
             .add(from, format!("{name}-filter"), kind, Vec::new());
+        let (sink, source) = self.topic(topic, from, to);
+        self.graph.links.push((filter, sink));
+        (filter, source)
+    }
+
+    /// The two nodes of an internal topic.
+    fn topic(&mut self, topic: usize, from: usize, to: usize) -> (usize, usize) {
+        let name = &self.plan.topics[topic].name;
         let kind = DescribedKind::Sink(topic);
         let sink = self
             .graph
             .add(from, format!("{name}-sink"), kind, Vec::new());
-        self.graph.links.push((filter, sink));
         let kind = DescribedKind::Source(vec![topic]);
         let source = self
             .graph
             .add(to, format!("{name}-source"), kind, Vec::new());
-        (filter, source)
+        (sink, source)
     }
 
     /// An operator of two sides is three nodes: one per side, and what both forward to.
@@ -233,8 +240,14 @@ fn chain_ends(
     for (position, op) in chain.ops.iter().enumerate() {
         if let Some(topic) = internal.chains.get(&(node.id, position)) {
             let (from, to) = (describing.sub(part), describing.sub(part + 1));
-            let (filter, source) = describing.repartition(*topic, from, to);
-            chain_link(describing.graph, &mut describing.ends, filter);
+            // What a table's `group_by` sends has a key already.
+            let keyed = op.known().is_some_and(|row| row.on == Shape::GroupedTable);
+            let (first, source) = if keyed {
+                describing.topic(*topic, from, to)
+            } else {
+                describing.repartition(*topic, from, to)
+            };
+            chain_link(describing.graph, &mut describing.ends, first);
             part += 1;
             describing.ends.exit = Some(source);
         }

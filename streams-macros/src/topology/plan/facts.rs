@@ -7,7 +7,7 @@ use syn::{Type, parse_quote};
 
 use super::super::kinds::{Key, Losing, Operator, Partitioning, Shape, State};
 use super::super::model::{Chain, Node, NodeId, Op, Topology};
-use super::Internal;
+use super::{Internal, old_values};
 
 /// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
 pub(crate) fn reuses_source_topics(topology: &Topology) -> bool {
@@ -313,7 +313,11 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
         Shape::GlobalTable => true,
         Shape::Store => true,
         _ if node.chain().is_some_and(|chain| chain.stateful().is_some()) => true,
-        Shape::Table => node.store.is_some() || is_looked_up(topology, node.id),
+        Shape::Table => {
+            node.store.is_some()
+                || is_looked_up(topology, node.id)
+                || old_values::forces_store(topology, node)
+        }
         _ => false,
     }
 }

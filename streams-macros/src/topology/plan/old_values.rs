@@ -128,7 +128,7 @@ fn asks(topology: &Topology, node: &Node, position: usize, seen: &mut BTreeSet<P
         return false;
     };
     let Some(op) = chain.ops.get(position) else {
-        return false;
+        return position == 0 && asked(topology, (node.id, 0), seen);
     };
     if facts::joins_tables(op) {
         let name = op.name.to_string();
@@ -137,9 +137,61 @@ fn asks(topology: &Topology, node: &Node, position: usize, seen: &mut BTreeSet<P
             || asked(topology, (node.id, position + 1), seen);
     }
     is_filter(op)
+        || regroups(op)
         || is_map(op)
             && !is_materialized(topology, node, chain, position)
             && asked(topology, (node.id, position + 1), seen)
+}
+
+/// A table whose rows are grouped anew has to be told the old ones.
+fn regroups(op: &Op) -> bool {
+    on_table(op) && op.is("group_by")
+}
+
+/// Whether a node that keeps the updates of a topic or stream as they come has a store only because an operator after it cannot
+/// do without old values. Kafka Streams gives it to the first table of the chain, not to filters and `map_values` between.
+pub(crate) fn forces_store(topology: &Topology, node: &Node) -> bool {
+    let end = match node.chain() {
+        None if node.source().is_some() => 0,
+        Some(chain) if chain.ops.last().is_some_and(|op| op.is("to_table")) => chain.ops.len(),
+        _ => return false,
+    };
+    is_forced(topology, (node.id, end), &mut BTreeSet::new())
+}
+
+/// Whether an operator, at once or behind filters and `map_values`, cannot do without the old values of the table that the
+/// operator at `position` of a chain yields.
+pub(crate) fn forced_after(topology: &Topology, id: NodeId, position: usize) -> bool {
+    is_forced(topology, (id, position + 1), &mut BTreeSet::new())
+}
+
+fn is_forced(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> bool {
+    if !seen.insert(place) {
+        return false;
+    }
+    let (id, position) = place;
+    let node = topology.node(id);
+    if node.chain().is_some_and(|chain| position < chain.ops.len()) {
+        return forces(topology, node, position, seen);
+    }
+    topology
+        .readers(id)
+        .filter(|edge| edge.op.is_none())
+        .any(|edge| forces(topology, topology.node(edge.to), 0, seen))
+}
+
+/// Whether the operator at `position` cannot do without the old values of its input.
+fn forces(topology: &Topology, node: &Node, position: usize, seen: &mut BTreeSet<Place>) -> bool {
+    let Some(chain) = node.chain() else {
+        return false;
+    };
+    let Some(op) = chain.ops.get(position) else {
+        return position == 0 && is_forced(topology, (node.id, 0), seen);
+    };
+    regroups(op)
+        || (is_filter(op) || is_map(op))
+            && !is_materialized(topology, node, chain, position)
+            && is_forced(topology, (node.id, position + 1), seen)
 }
 
 fn end_of(topology: &Topology, id: NodeId) -> Place {

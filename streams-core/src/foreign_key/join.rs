@@ -1,0 +1,545 @@
+//! What each of the two sides does with a record.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::murmur3;
+use super::wire::{
+    CombinedKey, Hash, Instruction, ResponseBytes, Subscription, SubscriptionBytes, read_combined,
+    write_combined,
+};
+use crate::context::{Put, TaskContext, serialize};
+use crate::error::{RecordPart, TaskResult};
+use crate::obligations::ForeignKey;
+use crate::partitioner::partition_for_key;
+use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
+use crate::serde::{Serde, SerdeError};
+use crate::table::{TableStore, same_bytes};
+
+/// An update of the left table, which subscribes to right rows. `Node` and `Table` name both sides for messages.
+pub struct Subscribing<K, V, Node = (), Table = ()> {
+    record: Record<K, Change<V>>,
+    topic: usize,
+    nodes: PhantomData<fn() -> (Node, Table)>,
+}
+
+impl<K, V, Node, Table> fmt::Debug for Subscribing<K, V, Node, Table> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Subscribing").field(&self.topic).finish()
+    }
+}
+
+impl<K, V> Subscribing<K, V> {
+    /// An update whose subscriptions go to this topic.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(record: Record<K, Change<V>>, topic: usize) -> Self {
+        Subscribing {
+            record,
+            topic,
+            nodes: PhantomData,
+        }
+    }
+
+    /// Names the two sides.
+    #[inline(always)]
+    #[must_use]
+    pub fn between<Node, Table>(self) -> Subscribing<K, V, Node, Table> {
+        Subscribing {
+            record: self.record,
+            topic: self.topic,
+            nodes: PhantomData,
+        }
+    }
+}
+
+impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
+    /// The left side of an inner join. A row without a foreign key is dropped and counted.
+    ///
+    /// # Errors
+    /// When a key or the row has no bytes.
+    #[inline]
+    pub fn join_on<FK, E>(
+        self,
+        extractor: impl FnMut(&K, &V) -> E,
+        cx: &mut TaskContext,
+    ) -> TaskResult
+    where
+        FK: Serde,
+        E: ForeignKey<FK, Node, Table>,
+    {
+        let Some(update) = self.update::<FK, E>(extractor, cx)? else {
+            return Ok(());
+        };
+        let deleted = update.hash.is_none();
+        match (&update.old, &update.new) {
+            (old, None) => {
+                if !deleted {
+                    cx.drop_record("null foreign key");
+                }
+                match old {
+                    Some(_) => update.send(&update.old, Instruction::DeleteAndPropagate, cx),
+                    None => Ok(()),
+                }
+            }
+            (Some(old), Some(new)) if !same_bytes(old, new, cx) => {
+                update.send(&update.old, Instruction::DeleteNoPropagate, cx)?;
+                update.send(&update.new, Instruction::PropagateNull, cx)
+            }
+            (_, Some(_)) => update.send(&update.new, Instruction::PropagateOnlyIfAvailable, cx),
+        }
+    }
+
+    /// The left side of a left join. A row without a foreign key asks too, with a null key, and is answered that it has no
+    /// partner.
+    ///
+    /// # Errors
+    /// When a key or the row has no bytes.
+    #[inline]
+    pub fn left_join_on<FK, E>(
+        self,
+        extractor: impl FnMut(&K, &V) -> E,
+        cx: &mut TaskContext,
+    ) -> TaskResult
+    where
+        FK: Serde,
+        E: ForeignKey<FK, Node, Table>,
+    {
+        let Change { new, old, .. } = &self.record.value;
+        if new.is_none() && old.is_none() {
+            return Ok(());
+        }
+        let Some(update) = self.update::<FK, E>(extractor, cx)? else {
+            return Ok(());
+        };
+        let left = match (&update.old, &update.new) {
+            (Some(old), Some(new)) => !same_bytes(old, new, cx),
+            (old, _) => old.is_some(),
+        };
+        if left {
+            update.send(&update.old, Instruction::DeleteNoPropagate, cx)?;
+        }
+        update.send(&update.new, Instruction::PropagateNull, cx)
+    }
+
+    /// The update with its foreign keys; `None` where it is one of a versioned table's past, which is dropped and counted.
+    #[inline]
+    fn update<FK, E>(
+        self,
+        mut extractor: impl FnMut(&K, &V) -> E,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Update<K, FK>>>
+    where
+        FK: Serde,
+        E: ForeignKey<FK, Node, Table>,
+    {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = self.record;
+        if !value.is_latest {
+            cx.drop_record("not the latest of its key");
+            return Ok(None);
+        }
+        let hash = match &value.new {
+            Some(row) => match hash_of(row, self.topic, cx)? {
+                Some(hash) => Some(hash),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let mut foreign_key = |row: Option<&V>| {
+            let foreign_key = extractor(&key, row?).into_key();
+            foreign_key.filter(|key| !key.is_null())
+        };
+        let (old, new) = (
+            foreign_key(value.old.as_ref()),
+            foreign_key(value.new.as_ref()),
+        );
+        Ok(Some(Update {
+            key,
+            old,
+            new,
+            hash,
+            topic: self.topic,
+            timestamp,
+            headers,
+        }))
+    }
+}
+
+/// `None` where the row has no bytes and the handler says to go on.
+fn hash_of<V: Serde>(row: &V, topic: usize, cx: &mut TaskContext) -> TaskResult<Option<Hash>> {
+    let bytes = &mut cx.scratch.value;
+    bytes.clear();
+    match serialize(row, bytes) {
+        Ok(_) => Ok(Some(murmur3::hash(bytes))),
+        Err(reason) => cx
+            .unwritable(topic, RecordPart::Value, reason)
+            .map(|()| None),
+    }
+}
+
+/// An update of the left table with the foreign keys that it had and has.
+struct Update<K, FK> {
+    key: K,
+    old: Option<FK>,
+    new: Option<FK>,
+    hash: Option<Hash>,
+    topic: usize,
+    timestamp: Timestamp,
+    headers: Headers,
+}
+
+impl<K: Serde, FK: Serde> Update<K, FK> {
+    fn send(
+        &self,
+        foreign_key: &Option<FK>,
+        instruction: Instruction,
+        cx: &mut TaskContext,
+    ) -> TaskResult {
+        let bytes = SubscriptionBytes {
+            instruction,
+            hash: self.hash,
+            primary_key: &[],
+            partition: Some(cx.task().partition),
+        };
+        cx.write_parts(
+            self.topic,
+            None,
+            self.timestamp,
+            &self.headers,
+            |out| serialize(foreign_key, out),
+            |out| {
+                bytes.write_head(out);
+                self.key.serialize(out)?;
+                bytes.write_tail(out);
+                Ok(false)
+            },
+        )
+    }
+}
+
+/// A join's stores on the right side, and where its answers go.
+#[derive(Debug)]
+pub struct Foreign<FK, PK, V> {
+    /// Who subscribed to which right row.
+    pub subscriptions: TableStore<CombinedKey<FK, PK>, Subscription<PK>>,
+    /// The right table.
+    pub table: TableStore<FK, V>,
+    /// The response topic.
+    pub topic: usize,
+}
+
+impl<FK, PK, V> Foreign<FK, PK, V> {
+    /// A subscription arrives: it is kept or deleted, and answered by the right row as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be read and the handler says to fail, or a store fails.
+    pub fn subscribed(self, raw: RawRecord<'_>, cx: &mut TaskContext) -> TaskResult {
+        let (subscriptions, table) = (self.subscriptions.index(), self.table.index());
+        subscribed(raw, subscriptions, table, self.topic, cx)
+    }
+
+    /// A right row changes: every subscription to it is answered, in the order of the left keys' bytes.
+    ///
+    /// # Errors
+    /// When a store fails or is damaged, or key or row have no bytes.
+    pub fn changed(self, record: Record<FK, Change<V>>, cx: &mut TaskContext) -> TaskResult
+    where
+        FK: Serde,
+        V: Serde,
+    {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = record;
+        if !value.is_latest {
+            cx.drop_record("not the latest of its key");
+            return Ok(());
+        }
+        let (prefix, bytes) = (&mut cx.scratch.key, &mut cx.scratch.value);
+        bytes.clear();
+        prefix.clear();
+        let written = serialize(&key, bytes).and_then(|_| write_combined(bytes, &[], prefix));
+        if let Err(reason) = written {
+            return cx.unwritable(self.topic, RecordPart::Key, reason);
+        }
+        bytes.clear();
+        let null = match value
+            .new
+            .as_ref()
+            .map_or(Ok(true), |row| serialize(row, bytes))
+        {
+            Ok(null) => null,
+            Err(reason) => return cx.unwritable(self.topic, RecordPart::Value, reason),
+        };
+        answer_all(
+            self.subscriptions.index(),
+            self.topic,
+            null,
+            timestamp,
+            &headers,
+            cx,
+        )
+    }
+}
+
+/// Without types: keys and values only pass through.
+fn subscribed(
+    raw: RawRecord<'_>,
+    subscriptions: usize,
+    table: usize,
+    topic: usize,
+    cx: &mut TaskContext,
+) -> TaskResult {
+    let Some(bytes) = raw.value else {
+        let reason = SerdeError::Null {
+            type_name: "a subscription",
+        };
+        return cx
+            .undecodable::<()>(RecordPart::Value, reason, raw)
+            .map(drop);
+    };
+    let subscription = match SubscriptionBytes::read(bytes) {
+        Ok(subscription) => subscription,
+        Err(reason) => {
+            return cx
+                .undecodable::<()>(RecordPart::Value, reason, raw)
+                .map(drop);
+        }
+    };
+    if raw.timestamp < 0 {
+        return cx.undated::<()>(raw.timestamp).map(drop);
+    }
+    let instruction = subscription.instruction;
+    if raw.key.is_none() && instruction != Instruction::PropagateNull {
+        cx.drop_record("null foreign key");
+        return Ok(());
+    }
+    let mut timestamp = raw.timestamp;
+    let mut found = false;
+    if let Some(foreign_key) = raw.key {
+        cx.scratch.key.clear();
+        let combined = write_combined(foreign_key, subscription.primary_key, &mut cx.scratch.key);
+        if let Err(reason) = combined {
+            return cx.undecodable::<()>(RecordPart::Key, reason, raw).map(drop);
+        }
+        let put = match instruction {
+            Instruction::DeleteNoPropagate | Instruction::DeleteAndPropagate => {
+                Put::Tombstone(raw.timestamp)
+            }
+            Instruction::PropagateNull | Instruction::PropagateOnlyIfAvailable => {
+                let stored = &mut cx.scratch.value;
+                stored.clear();
+                stored.extend_from_slice(&raw.timestamp.to_be_bytes());
+                stored.extend_from_slice(bytes);
+                Put::Scratch(raw.timestamp)
+            }
+        };
+        // The store has no cache: nothing is held back, and nobody listens.
+        cx.store_put(subscriptions, put, raw.timestamp, raw.headers, false)?;
+
+        cx.scratch.key.clear();
+        cx.scratch.key.extend_from_slice(foreign_key);
+        if let Some(of_row) = copy_row(table, cx)? {
+            timestamp = timestamp.max(of_row);
+            found = true;
+        }
+    }
+    let answers = match instruction {
+        Instruction::DeleteNoPropagate => false,
+        Instruction::PropagateOnlyIfAvailable => found,
+        Instruction::DeleteAndPropagate | Instruction::PropagateNull => true,
+    };
+    if !answers {
+        return Ok(());
+    }
+    let row = std::mem::take(&mut cx.scratch.value);
+    let response = ResponseBytes {
+        hash: subscription.hash,
+        value: (found && instruction != Instruction::DeleteAndPropagate).then_some(row.as_slice()),
+    };
+    let written = cx.write_parts(
+        topic,
+        subscription.partition,
+        timestamp,
+        raw.headers,
+        |out| {
+            out.extend_from_slice(subscription.primary_key);
+            Ok(false)
+        },
+        |out| {
+            response.write(out);
+            Ok(false)
+        },
+    );
+    cx.scratch.value = row;
+    written
+}
+
+/// Copies the value under `scratch.key` to `scratch.value`; gives its timestamp.
+fn copy_row(table: usize, cx: &mut TaskContext) -> TaskResult<Option<Timestamp>> {
+    let mut row = std::mem::take(&mut cx.scratch.value);
+    row.clear();
+    let found = match cx.store_get(table) {
+        Ok(Some(stored)) => match stored.split_first_chunk::<8>() {
+            Some((timestamp, value)) => {
+                row.extend_from_slice(value);
+                Ok(Some(Timestamp::from_be_bytes(*timestamp)))
+            }
+            None => Err(Undated(stored.len())),
+        },
+        Ok(None) => Ok(None),
+        Err(e) => return Err(e),
+    };
+    cx.scratch.value = row;
+    found.map_err(|Undated(actual)| {
+        let reason = SerdeError::Length {
+            type_name: "a stored value with its timestamp",
+            expected: 8,
+            actual,
+        };
+        cx.corrupt_store(table, reason)
+    })
+}
+
+/// A stored value of so many bytes, too few for a timestamp.
+struct Undated(usize);
+
+/// Answers the subscriptions whose keys begin with `scratch.key`, with the row in `scratch.value` unless it is `null`.
+fn answer_all(
+    subscriptions: usize,
+    topic: usize,
+    null: bool,
+    timestamp: Timestamp,
+    headers: &Headers,
+    cx: &mut TaskContext,
+) -> TaskResult {
+    let partitions = cx.partition_count(topic);
+    let row = std::mem::take(&mut cx.scratch.value);
+    let prefix = std::mem::take(&mut cx.scratch.key);
+    let value = (!null).then_some(row.as_slice());
+    let answered = cx.for_each_with_prefix(subscriptions, &prefix, |key, stored, outbox| {
+        let (_, primary_key) = read_combined(key)?;
+        let subscription = SubscriptionBytes::read(stored.get(8..).unwrap_or_default())?;
+        let of_key = || (partitions > 0).then(|| partition_for_key(primary_key, partitions));
+        outbox.write(
+            topic,
+            Some(timestamp),
+            headers.clone(),
+            |out| {
+                out.extend_from_slice(primary_key);
+                Ok(false)
+            },
+            |_| subscription.partition.or_else(of_key),
+            |out| {
+                let hash = subscription.hash;
+                ResponseBytes { hash, value }.write(out);
+                Ok(false)
+            },
+        )
+    });
+    cx.scratch.value = row;
+    cx.scratch.key = prefix;
+    answered
+}
+
+/// An answer whose left row is still the one that asked.
+#[derive(Debug)]
+pub struct Responded<K, V, FV> {
+    key: K,
+    left: Option<V>,
+    right: Option<FV>,
+    timestamp: Timestamp,
+    headers: Headers,
+}
+
+impl<K: Serde, V: Serde> TableStore<K, V> {
+    /// An answer arrives for a row of this table: `None` where the row is no longer the one that asked (counted as dropped), or
+    /// the answer cannot be read and the handler says to go on.
+    ///
+    /// # Errors
+    /// When it cannot be read and the handler says to fail, or the store fails.
+    pub fn responded<FV: Serde>(
+        self,
+        raw: RawRecord<'_>,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Responded<K, V, FV>>> {
+        let key = match K::deserialize_nullable(raw.key) {
+            Ok(key) => key,
+            Err(reason) => return cx.undecodable(RecordPart::Key, reason, raw),
+        };
+        let Some(bytes) = raw.value else {
+            let reason = SerdeError::Null {
+                type_name: "a response",
+            };
+            return cx.undecodable(RecordPart::Value, reason, raw);
+        };
+        let read = ResponseBytes::read(bytes).and_then(|response| {
+            let right = response.value.map(FV::deserialize).transpose()?;
+            Ok((response.hash, right))
+        });
+        let (hash, right) = match read {
+            Ok(read) => read,
+            Err(reason) => return cx.undecodable(RecordPart::Value, reason, raw),
+        };
+        if raw.timestamp < 0 {
+            return cx.undated(raw.timestamp);
+        }
+        cx.scratch.key.clear();
+        cx.scratch
+            .key
+            .extend_from_slice(raw.key.unwrap_or_default());
+        let found = copy_row(self.index(), cx)?;
+        let row = found.map(|_| cx.scratch.value.as_slice());
+        if row.map(murmur3::hash) != hash {
+            cx.drop_record("an answer to a row that has changed since");
+            return Ok(None);
+        }
+        let left = match row.map(V::deserialize).transpose() {
+            Ok(left) => left,
+            Err(reason) => return Err(cx.corrupt_store(self.index(), reason)),
+        };
+        Ok(Some(Responded {
+            key,
+            left,
+            right,
+            timestamp: raw.timestamp,
+            headers: raw.headers.clone(),
+        }))
+    }
+}
+
+impl<K, V, FV> Responded<K, V, FV> {
+    /// The joined row of an inner join: none where either side is missing.
+    #[inline(always)]
+    pub fn join_on<O>(self, joiner: impl FnOnce(&V, &FV) -> O) -> Record<K, Change<O>> {
+        self.joined(|left, right| right.map(|right| joiner(left, right)))
+    }
+
+    /// The joined row of a left join: none where the left row was deleted.
+    #[inline(always)]
+    pub fn left_join_on<O>(
+        self,
+        joiner: impl FnOnce(&V, Option<&FV>) -> O,
+    ) -> Record<K, Change<O>> {
+        self.joined(|left, right| Some(joiner(left, right)))
+    }
+
+    #[inline(always)]
+    fn joined<O>(self, joiner: impl FnOnce(&V, Option<&FV>) -> Option<O>) -> Record<K, Change<O>> {
+        let right = self.right.as_ref();
+        let new = self.left.as_ref().and_then(|left| joiner(left, right));
+        Record {
+            key: self.key,
+            value: Change::new(new, None),
+            timestamp: self.timestamp,
+            headers: self.headers,
+        }
+    }
+}
