@@ -41,7 +41,7 @@ pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
-pub use crate::table::join::Met;
+pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{
     TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,

@@ -3,125 +3,161 @@
 //! Generated code brings three kinds of records to a join: an update of the left table, one of the right table with the left
 //! row that was looked up for it, and a left row on its way to a later join, whose other table was updated.
 
-use std::fmt;
-use std::marker::PhantomData;
-
 use super::TableStore;
 use crate::context::TaskContext;
-use crate::error::TaskResult;
-use crate::obligations::TablesKey;
+use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
+use crate::obligations::{JoinKey, TablesKey};
 use crate::record::{Change, Headers, Record, Timestamp};
 use crate::serde::Serde;
 
 /// The timestamp of a row that is not there, as in Kafka Streams: older than all.
 const UNKNOWN: Timestamp = -1;
 
-impl<K, V> TableStore<K, V> {
-    /// A row or an update of the other table of a join.
-    #[inline(always)]
-    pub fn beside<CK, CV>(self, record: Record<CK, Change<CV>>) -> Beside<CK, CV, K, V, (), ()> {
-        Beside {
-            record,
-            store: self,
-            nodes: PhantomData,
-        }
-    }
-}
+/// A row of a table: its timestamp and value. `None` where the table has none.
+pub type Row<V> = Option<(Timestamp, V)>;
 
-/// One table's record that meets the other table.
-pub struct Beside<CK, CV, K, V, Node, Other> {
-    record: Record<CK, Change<CV>>,
-    store: TableStore<K, V>,
-    nodes: PhantomData<fn() -> (Node, Other)>,
-}
-
-impl<CK, CV, K, V, Node, Other> fmt::Debug for Beside<CK, CV, K, V, Node, Other> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Beside").field(&self.store).finish()
-    }
-}
-
-impl<CK, CV, K, V> Beside<CK, CV, K, V, (), ()> {
-    /// Names the node of the join and the other table, for messages.
-    #[inline(always)]
-    pub fn between<Node, Other>(self) -> Beside<CK, CV, K, V, Node, Other> {
-        Beside {
-            record: self.record,
-            store: self.store,
-            nodes: PhantomData,
-        }
-    }
-}
-
-/// A row that was looked up, and the other table's update for which it was.
-type RowAndUpdate<K, V, OV> = (Record<K, Change<V>>, Record<(), Change<OV>>);
-
-impl<CK, CV, K, V, Node, Other> Beside<CK, CV, K, V, Node, Other> {
-    /// An update of the left table with the right table's row.
+impl<K: Serde, V: Serde> TableStore<K, V> {
+    /// The row of a key.
     ///
     /// # Errors
     /// When the store fails or the key has no bytes.
     #[inline]
-    pub fn meet(self, cx: &mut TaskContext) -> TaskResult<Met<CK, CV, V>>
+    pub fn find(self, key: &K, cx: &mut TaskContext) -> TaskResult<Row<V>> {
+        self.set_key(key, cx)?;
+        self.get(cx)
+    }
+}
+
+/// Something that is looked up in a table, by the key of one side of a join.
+#[derive(Debug)]
+pub struct LookUp<T>(pub T);
+
+impl<CK> LookUp<&CK> {
+    /// The key of a table's record, to look up in another one.
+    #[inline(always)]
+    pub fn by<Node, Other, K>(&self) -> &K
     where
         CK: TablesKey<K, Node, Other>,
-        K: Serde,
-        V: Serde,
     {
-        let Record {
-            key,
-            value,
-            timestamp,
-            headers,
-        } = self.record;
-        self.store.set_key(key.as_other(), cx)?;
-        let (other_timestamp, other) = row(self.store.get(cx)?);
-        Ok(Met {
-            key,
-            headers,
-            updated: Updated::Left(timestamp, other_timestamp),
-            left: Side::Update(value),
-            right: Side::Row(other),
-            sends_old: false,
-        })
+        self.0.as_other()
     }
 
-    /// The left table's row for an update of the right one, which keeps what it has besides its key.
-    ///
-    /// # Errors
-    /// When the store fails or the key has no bytes.
-    #[inline]
-    pub fn row(self, cx: &mut TaskContext) -> TaskResult<RowAndUpdate<K, V, CV>>
+    /// The key of a stream's record, to look up in a table; a null key finds nothing.
+    #[inline(always)]
+    pub fn by_nullable<Node, Table, K>(&self) -> Option<&K>
     where
-        K: TablesKey<CK, Node, Other> + Serde,
-        V: Serde,
+        CK: JoinKey<K, Node, Table>,
+    {
+        self.0.as_key()
+    }
+}
+
+impl<CK, CV> LookUp<Record<CK, Change<CV>>> {
+    /// The key of an update of the other table as one of this table, and the update without it.
+    #[inline(always)]
+    pub fn split<Node, Other, K>(self) -> (K, Record<(), Change<CV>>)
+    where
+        K: TablesKey<CK, Node, Other>,
     {
         let Record {
             key,
             value,
             timestamp,
             headers,
-        } = self.record;
-        let key = K::of(key);
-        self.store.set_key(&key, cx)?;
-        let (row_timestamp, new) = row(self.store.get(cx)?);
-        let row = Record::new(key, Change::new(new, None), row_timestamp);
-        let update = Record {
+        } = self.0;
+        let rest = Record {
             key: (),
             value,
             timestamp,
             headers,
         };
-        Ok((row, update))
+        (K::of(key), rest)
     }
+}
+
+/// A row that was looked up, on its way through the operators that an update would take.
+#[inline(always)]
+pub fn row<K, V>(key: K, row: Row<V>) -> Record<K, Change<V>> {
+    let (timestamp, new) = apart(row);
+    Record::new(key, Change::new(new, None), timestamp)
+}
+
+/// The same for a key that is only lent: it is copied by way of its bytes, as keys need not be `Clone`.
+///
+/// # Errors
+/// When the key has no bytes, or cannot be read from them.
+pub fn row_of<K: Serde, V>(
+    key: &K,
+    row: Row<V>,
+    cx: &mut TaskContext,
+) -> TaskResult<Record<K, Change<V>>> {
+    let failed = |part, reason| {
+        TaskError::from(TaskFailure::Serialization {
+            destination: "a look-up in a table".to_owned(),
+            part,
+            reason,
+        })
+    };
+    let bytes = &mut cx.scratch.key;
+    bytes.clear();
+    key.serialize(bytes)
+        .map_err(|e| failed(RecordPart::Key, e))?;
+    let key = K::deserialize(bytes).map_err(|e| failed(RecordPart::Key, e))?;
+    Ok(self::row(key, row))
+}
+
+/// What the operators made of a row that was looked up.
+#[inline(always)]
+pub fn found<K, V>(record: Record<K, Change<V>>) -> Row<V> {
+    let timestamp = record.timestamp;
+    record.value.new.map(|value| (timestamp, value))
 }
 
 /// A row's timestamp and value.
 #[inline(always)]
-fn row<V>(found: Option<(Timestamp, V)>) -> (Timestamp, Option<V>) {
-    match found {
+fn apart<V>(row: Row<V>) -> (Timestamp, Option<V>) {
+    match row {
         Some((timestamp, value)) => (timestamp, Some(value)),
         None => (UNKNOWN, None),
+    }
+}
+
+/// A stream's record with the row of a table that has no store of its own: its rows are made of those of another table.
+#[derive(Debug)]
+pub struct Found<CK, CV, V>(pub Record<CK, CV>, pub Row<V>);
+
+impl<CK, CV, V> Found<CK, CV, V> {
+    /// As [`Joining::join`](super::Joining::join).
+    #[inline(always)]
+    pub fn join<O>(self, joiner: impl FnOnce(CV, &V) -> O) -> Option<Record<CK, O>> {
+        self.join_with_key(|_, value, row| joiner(value, row))
+    }
+
+    /// As [`Joining::join_with_key`](super::Joining::join_with_key).
+    #[inline(always)]
+    pub fn join_with_key<O>(self, joiner: impl FnOnce(&CK, CV, &V) -> O) -> Option<Record<CK, O>> {
+        let (_, row) = self.1?;
+        Some(crate::ops::map_values_with_key(self.0, |key, value| {
+            joiner(key, value, &row)
+        }))
+    }
+
+    /// As [`Joining::left_join`](super::Joining::left_join).
+    #[inline(always)]
+    pub fn left_join<O>(self, joiner: impl FnOnce(CV, Option<&V>) -> O) -> Option<Record<CK, O>> {
+        self.left_join_with_key(|_, value, row| joiner(value, row))
+    }
+
+    /// As [`Joining::left_join_with_key`](super::Joining::left_join_with_key).
+    #[inline(always)]
+    pub fn left_join_with_key<O>(
+        self,
+        joiner: impl FnOnce(&CK, CV, Option<&V>) -> O,
+    ) -> Option<Record<CK, O>> {
+        let row = self.1.map(|(_, row)| row);
+        Some(crate::ops::map_values_with_key(self.0, |key, value| {
+            joiner(key, value, row.as_ref())
+        }))
     }
 }
 
@@ -192,6 +228,21 @@ pub struct Met<K, V, OV> {
 type Joined<K, O> = Option<Record<K, Change<O>>>;
 
 impl<K, V, OV> Met<K, V, OV> {
+    /// An update of the left table with the right table's row.
+    #[inline(always)]
+    #[must_use]
+    pub fn by_row(update: Record<K, Change<V>>, row: Row<OV>) -> Self {
+        let (timestamp, row) = apart(row);
+        Met {
+            key: update.key,
+            headers: update.headers,
+            updated: Updated::Left(update.timestamp, timestamp),
+            left: Side::Update(update.value),
+            right: Side::Row(row),
+            sends_old: false,
+        }
+    }
+
     /// An update of the right table with the left table's row.
     #[inline(always)]
     #[must_use]

@@ -223,6 +223,8 @@ pub(crate) enum Step {
     Next(usize),
     /// The chain's end: its types against the declared ones.
     Declare,
+    /// Where a row of the table was looked up, it is found here.
+    Found,
     /// Sinks and children.
     Deliver,
 }

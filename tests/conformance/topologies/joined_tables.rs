@@ -14,6 +14,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("join-tt-cached", Cached),
         entry!("join-tt-left", Left),
         entry!("join-tt-outer", Outer),
+        entry!("join-tt-self-derived", SelfDerived),
         entry!("join-tt-three", Three).names(&[
             ("a-STATE-STORE-0000000000", "a"),
             ("b-STATE-STORE-0000000003", "b"),
@@ -103,6 +104,22 @@ struct Three {
         .join(b, |a, b| format!("{a}+{b}"))
         .left_join(c, |ab, c| format!("{ab}+{}", or_null(c)))
         .filter(|_, abc| !abc.contains('x')))]
+    #[sink(topic = "out")]
+    joined: KTable<String, String>,
+}
+
+fn number_or_null(value: Option<&i32>) -> String {
+    value.map_or("null".to_owned(), i32::to_string)
+}
+
+#[topology(application_id = "vec")]
+struct SelfDerived {
+    #[source(topic = "in", partitions = 1)]
+    #[store(name = "t")]
+    table: KTable<String, i32>,
+    #[from(table.filter(|_, v| *v > 5))]
+    large: KTable<String, i32>,
+    #[from(table.outer_join(large, |l, r| format!("{}/{}", number_or_null(l), number_or_null(r))))]
     #[sink(topic = "out")]
     joined: KTable<String, String>,
 }

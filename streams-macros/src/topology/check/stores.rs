@@ -49,18 +49,18 @@ pub(super) fn stores_are_on_tables(cx: &Ctxt, topology: &Topology) {
 pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
     for (node, chain) in chains(topology) {
         let clear = super::is_clear(chain);
-        if clear && let Some((table, join)) = looked_up_in_passing(chain) {
-            let (op, joins) = (&chain.ops[table], &chain.ops[join]);
+        if clear && let Some((table, join)) = looked_up_in_passing(topology, node, chain) {
+            let op = &chain.ops[table];
             let message = format!(
-                "`{}` looks up rows of the table that `{}` begins, which needs a store: give that a field of its own, and start \
-                 `{}` there:\n\n{}",
-                joins.name,
+                "the join with `{}` looks up rows of the table that `{}` begins, which needs a store: give that a field of its \
+                 own, and start `{}` there:\n\n{}",
+                join,
                 op.name,
                 node.name,
                 field_to_paste(topology, node, chain, table)
             );
             let text = format!("`{}` begins a table", op.name);
-            cx.error_with("KS0403", &joins.name, message, [(at(&op.name), text)]);
+            cx.error_with("KS0403", join, message, [(at(&op.name), text)]);
             continue;
         }
         let owning = owning(topology, node, chain);
@@ -93,7 +93,7 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
             cx.error("KS0403", &op.name, message);
         } else if !facts::store_is_fields(node)
             && node.shape == Shape::Table
-            && let Some(join) = topology.readers(node.id).find(|edge| edge.op.is_some())
+            && let Some(join) = facts::looked_up(topology, node.id)
         {
             let message = format!(
                 "`{}` needs a store, and so does the join with `{}`, which looks up what its chain yields in the end: give the \
@@ -126,12 +126,21 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
     }
 }
 
-/// A `to_table` in the middle of a chain, and a join of tables behind it.
-fn looked_up_in_passing(chain: &Chain) -> Option<(usize, usize)> {
-    let join = chain.ops.iter().position(facts::joins_tables)?;
-    let before = chain.ops.get(..join)?;
-    let table = before.iter().rposition(|op| op.is("to_table"))?;
-    Some((table, join))
+/// A `to_table` in the middle of a chain whose rows are looked up, and the name in the join that does.
+fn looked_up_in_passing<'t>(
+    topology: &'t Topology,
+    node: &'t Node,
+    chain: &'t Chain,
+) -> Option<(usize, &'t proc_macro2::Ident)> {
+    let table = chain.ops.iter().rposition(|op| op.is("to_table"))?;
+    let behind = chain.ops.get(table + 1..)?;
+    let join = behind.iter().find(|op| facts::joins_tables(op));
+    if let Some((name, _)) = join.and_then(|op| op.other.as_ref()) {
+        return Some((table, name));
+    }
+    let viewed = facts::is_viewed(topology, node);
+    let edge = facts::looked_up(topology, node.id).filter(|_| viewed)?;
+    Some((table, &edge.place))
 }
 
 /// The operators of a chain that own a store. `to_table` does in the middle of one where rows are grouped anew after it.

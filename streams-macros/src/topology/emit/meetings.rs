@@ -91,6 +91,11 @@ pub(super) fn variants(
         out.extend(mixed!(#variant(&'t mut #there, #record),));
         out.extend(mixed!(#received(&'t mut #here, __s::RawRecord<'t>),));
     }
+    if segment.steps.contains(&Step::Found) {
+        let task = emit.head_task(id, index);
+        let (key, value) = emit.types(id);
+        out.extend(mixed!(Row(&'t mut #task, &'t #key, &'t mut __s::Row<#value>),));
+    }
     out
 }
 
@@ -105,19 +110,29 @@ impl<'e> Method<'e> {
             .is_some_and(facts::joins_tables)
     }
 
-    /// The meetings of tables in this method, whose other sides' updates are carried to them.
-    pub(super) fn carried(&self) -> Vec<usize> {
+    /// What the arms of this method yield besides the record: the other sides' updates, on their way to their meetings of
+    /// tables, and where a row goes that is looked up.
+    fn carried(&self) -> Vec<Ident> {
         meetings(self.segment)
             .iter()
             .filter(|meeting| self.is_of_tables(meeting))
-            .map(|meeting| meeting.number)
+            .map(|meeting| carried(meeting.number))
+            .chain(self.is_viewed().then(|| mixed_ident("row")))
             .collect()
+    }
+
+    /// Whether rows are looked up through this method.
+    fn is_viewed(&self) -> bool {
+        self.segment.steps.contains(&Step::Found)
     }
 
     /// Where the arms of the method's `match` come together: in these steps, the number of those that belong to the arm.
     pub(super) fn junction(&self, steps: &[Step]) -> Option<usize> {
         if let Some(update) = steps.iter().position(|step| *step == Step::Update) {
             return Some(update + 1);
+        }
+        if steps.contains(&Step::Found) {
+            return Some(0);
         }
         let (step, meeting) = steps.iter().enumerate().find_map(|(step, s)| match s {
             Step::Meet { position, .. } => Some((step, *position)),
@@ -143,7 +158,7 @@ impl<'e> Method<'e> {
 
     /// What the `match` yields besides the task, as a pattern.
     pub(super) fn crossed(&self, looped: bool) -> TokenStream {
-        let others = self.carried().into_iter().map(carried);
+        let others = self.carried();
         if looped {
             mixed!(, updates)
         } else {
@@ -153,7 +168,7 @@ impl<'e> Method<'e> {
 
     /// What one of several updates is, as a pattern.
     pub(super) fn each(&self) -> TokenStream {
-        let others: Vec<_> = self.carried().into_iter().map(carried).collect();
+        let others = self.carried();
         match others.is_empty() {
             true => mixed!(r),
             false => mixed!((r #(, #others)*)),
@@ -227,6 +242,54 @@ impl<'e> Method<'e> {
         out
     }
 
+    /// The arm by which a row is looked up.
+    pub(super) fn row_arm(&self, at: &Ident) -> TokenStream {
+        let Some(Start::Input(input)) = self.is_viewed().then_some(&self.segment.start) else {
+            return TokenStream::new();
+        };
+        self.uses_context.set(true);
+        let find = self.find(*input, &mixed!(key));
+        let carried = self.carried().into_iter().map(|name| {
+            if name == "row" {
+                mixed!(__s::Some(row))
+            } else {
+                mixed!(__s::None)
+            }
+        });
+        mixed! {
+            #at::Row(t, key, row) => {
+                let found = #find;
+                (t, __s::row_of(key, found, cx)? #(, #carried)*)
+            }
+        }
+    }
+
+    /// The row of a table under a key that is lent.
+    pub(super) fn find(&self, id: NodeId, key: &TokenStream) -> TokenStream {
+        let (t, cx, receiver) = {
+            self.uses_task.set(true);
+            self.uses_context.set(true);
+            (mixed!(t), mixed!(cx), &self.receiver)
+        };
+        let table = self.emit.plan.topology.node(id);
+        if !facts::is_viewed(self.emit.plan.topology, table) {
+            let field = &table.name;
+            return mixed!(#t.#field.find(#key, #cx)?);
+        }
+        let segments = &self.emit.plan.node(id).segments;
+        let segment = segments
+            .iter()
+            .position(|segment| segment.steps.contains(&Step::Found))
+            .unwrap_or_default();
+        let method = self.emit.method_name(id, segment);
+        let at = self.emit.at_name(id, segment);
+        mixed!({
+            let mut row = __s::None;
+            __Nodes::#method(#receiver, #at::Row(#t, #key, &mut row), #cx)?;
+            row
+        })
+    }
+
     /// What the arm of a meeting yields for a record `other` of the other side.
     fn enters(&self, meeting: &Meeting, looped: bool) -> TokenStream {
         let (row, carried) = if self.is_of_tables(meeting) {
@@ -257,49 +320,58 @@ impl<'e> Method<'e> {
     /// Looks up this table's row for an update of the other one.
     fn row_of(&self, meeting: &Meeting) -> (TokenStream, Vec<TokenStream>) {
         self.uses_context.set(true);
-        let base = self.base_store();
-        let beside = ident_at("beside", self.place(meeting));
+        let topology = self.emit.plan.topology;
         let (node, other) = (
             self.emit.marker(self.node),
-            self.emit
-                .marker(self.emit.plan.topology.node(meeting.other)),
+            self.emit.marker(topology.node(meeting.other)),
         );
-        let row = ident_at("row", self.place(meeting));
-        let carried = self.carried().into_iter().map(|number| {
-            if number == meeting.number {
+        let split = ident_at("split", self.place(meeting));
+        let (key, find) = self.base_row();
+        let arrived = carried(meeting.number);
+        let carried = self.carried().into_iter().map(|name| {
+            if name == arrived {
                 mixed!(__s::Some(other))
             } else {
                 mixed!(__s::None)
             }
         });
         let row = mixed! {
-            let other = #base.#beside(other).between::<#node, #other>();
-            let (r, other) = other.#row(cx)?;
+            let (key, other) = __s::LookUp(other).#split::<#node, #other, #key>();
+            let row = #find;
+            let r = __s::row(key, row);
         };
         (row, carried.collect())
     }
 
-    /// The store of the table that a chain's table operators begin with.
-    fn base_store(&self) -> TokenStream {
+    /// How a row is found by `&key` in the table that a chain's table operators begin with, and the key's type.
+    fn base_row(&self) -> (TokenStream, TokenStream) {
         if self.segment.steps.contains(&Step::Update) {
-            return mixed!(store);
+            return (mixed!(_), mixed!(store.find(&key, cx)?));
         }
-        self.uses_task.set(true);
-        let field = match &self.segment.start {
-            Start::Input(input) => &self.emit.plan.topology.node(*input).name,
-            _ => &self.node.name,
-        };
-        mixed!(t.#field)
+        match &self.segment.start {
+            Start::Changed(types) => {
+                let (key, _) = &**types;
+                self.uses_task.set(true);
+                let field = &self.node.name;
+                (mixed!(#key), mixed!(t.#field.find(&key, cx)?))
+            }
+            Start::Input(input) => {
+                let (key, _) = self.emit.types(*input);
+                (key, self.find(*input, &mixed!(&key)))
+            }
+            Start::Source | Start::Merged { .. } => (mixed!(_), TokenStream::new()),
+        }
     }
 
     /// Whether what flows before the operator at `position` is a row that was looked up: `other1.is_some() || …`.
     pub(super) fn is_row_before(&self, position: usize) -> Option<TokenStream> {
-        let later: Vec<_> = meetings(self.segment)
-            .iter()
+        let later = meetings(self.segment)
+            .into_iter()
             .filter(|meeting| meeting.position >= position && self.is_of_tables(meeting))
-            .map(|meeting| carried(meeting.number))
-            .collect();
-        (!later.is_empty()).then(|| mixed!(#(#later.is_some())||*))
+            .map(|meeting| carried(meeting.number));
+        let row = self.is_viewed().then(|| mixed_ident("row"));
+        let rows: Vec<_> = later.chain(row).collect();
+        (!rows.is_empty()).then(|| mixed!(#(#rows.is_some())||*))
     }
 
     /// Both sides of a table's join come together, as `r`.
@@ -316,22 +388,25 @@ impl<'e> Method<'e> {
         let Some(op) = self.op_at(*position) else {
             return TokenStream::new();
         };
-        self.uses_task.set(true);
-        self.uses_context.set(true);
         let topology = self.emit.plan.topology;
         let table = topology.node(*other);
         let place = op
             .other
             .as_ref()
             .map_or(op.name.span(), |(name, _)| name.span());
-        let (field, beside) = (&table.name, ident_at("beside", place));
-        let meet = ident_at("meet", place);
         let (node, marker) = (self.emit.marker(self.node), self.emit.marker(table));
-        let met = mixed!(t.#field.#beside(r).between::<#node, #marker>().#meet(cx)?);
+        let (key, _) = self.emit.types(*other);
+        let by = ident_at("by", place);
+        let key = mixed!(__s::LookUp(&r.key).#by::<#node, #marker, #key>());
+        let find = self.find(*other, &key);
+        let met = mixed!({
+            let row = #find;
+            __s::Met::by_row(r, row)
+        });
         let arrived = carried(*number);
         let passing = self
             .is_row_before(*position + 1)
-            .map(|is_row| mixed!(__s::None if #is_row => #met.as_row(),));
+            .map(|is_row| mixed!(__s::None if #is_row => __s::Met::as_row(#met),));
         let old = old_values::is_asked_at(topology, self.node, *position + 1)
             .then(|| mixed!(.sending_old_values()));
         mixed! {

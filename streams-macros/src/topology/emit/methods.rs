@@ -265,6 +265,7 @@ fn arms(method: &Method<'_>) -> TokenStream {
                 }
                 before.extend(method.other_edges());
                 arms.extend(method.other_arms(&at, looped));
+                arms.extend(method.row_arm(&at));
                 method.uses_task.set(task);
                 many |= looped;
                 if looped {
@@ -432,7 +433,12 @@ fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
                     .flat_map(|sink| &sink.topics);
                 words.extend(sinks.map(|topic| format!("sink {}", emit.plan.topics[*topic].name)));
             }
-            Step::Next(_) | Step::Meet { .. } | Step::Update | Step::Declare | Step::Read => {}
+            Step::Next(_)
+            | Step::Meet { .. }
+            | Step::Update
+            | Step::Found
+            | Step::Declare
+            | Step::Read => {}
         }
     }
     format!(" {}", words.join(" -> "))
@@ -449,7 +455,7 @@ impl Emit<'_> {
                 segment.steps.iter().any(|step| {
                     matches!(
                         step,
-                        Step::Repartition { .. } | Step::Meet { .. } | Step::Update
+                        Step::Repartition { .. } | Step::Meet { .. } | Step::Update | Step::Found
                     )
                 })
             })

@@ -153,6 +153,16 @@ impl<'e> Method<'e> {
                 let rest = self.steps(rest, flow, false);
                 mixed!(#declared #rest)
             }
+            Step::Found => {
+                let rest = self.steps(rest, flow, false);
+                mixed! {
+                    if let __s::Some(row) = row {
+                        *row = __s::found(r);
+                        return __s::Ok(());
+                    }
+                    #rest
+                }
+            }
             Step::Deliver => self.deliver(flow),
         }
     }
@@ -536,6 +546,21 @@ impl<'e> Method<'e> {
         let joining = ident_at("joining", place.span());
         let args = op.args.get(1..).unwrap_or_default();
         let next = next(fresh || inner && !global);
+        if facts::is_viewed(self.emit.plan.topology, table) {
+            let (key, _) = self.emit.types(*other);
+            let by = ident_at("by_nullable", place.span());
+            let find = self.find(*other, &mixed!(key));
+            return mixed! {
+                #keys
+                #values
+                let row = match __s::LookUp(&r.key).#by::<#marker, #table_marker, #key>() {
+                    __s::Some(key) => #find,
+                    __s::None => __s::None,
+                };
+                let __s::Some(r) = __s::Found(r, row).#f(#(#args),*) else { #exit };
+                #next
+            };
+        }
         mixed! {
             #keys
             #values

@@ -450,20 +450,36 @@ impl Run<'_> {
     }
 
     fn has_store(&self, id: usize) -> bool {
-        let joins = |op: &Op| {
-            let joins = matches!(op.does, Does::Join { .. } | Does::JoinTables { .. });
-            op.other == Some(id) && joins
-        };
-        let joins_others = |node: &Node| {
-            let of_tables = |op: &Op| matches!(op.does, Does::JoinTables { .. });
-            matches!(&node.origin, Origin::From(base, ops) if *base == id && ops.iter().any(of_tables))
-        };
         let node = &self.topology.nodes[id];
         node.store.is_some()
             || node.ops().iter().any(|op| op.does.aggregates())
             || self.is_forced(id)
-            || self.topology.nodes.iter().flat_map(Node::ops).any(joins)
-            || self.topology.nodes.iter().any(joins_others)
+            || !self.makes_rows(id) && self.is_looked_up(id)
+    }
+
+    /// Whether a table without a store is looked up in those that it is made of.
+    fn makes_rows(&self, id: usize) -> bool {
+        let node = &self.topology.nodes[id];
+        let of_tables = |op: &Op| op.row.1.starts_with("Table") && op.does != Does::ToStream;
+        node.shape == Shape::Table
+            && node.store.is_none()
+            && node.ops().last().is_some_and(of_tables)
+    }
+
+    /// Whether a join looks up a table's rows: it names the table, starts from it, or from one that is made of it.
+    fn is_looked_up(&self, id: usize) -> bool {
+        let joins_tables = |op: &Op| matches!(op.does, Does::JoinTables { .. });
+        let names = |op: &Op| {
+            op.other == Some(id) && (matches!(op.does, Does::Join { .. }) || joins_tables(op))
+        };
+        self.topology.nodes[id].shape == Shape::Table
+            && self.topology.readers(id).into_iter().any(|reader| {
+                let node = &self.topology.nodes[reader];
+                let ops = node.ops();
+                ops.iter().any(names)
+                    || ops.iter().any(joins_tables)
+                    || self.makes_rows(reader) && self.is_looked_up(reader)
+            })
     }
 
     /// Whether a source or `to_table` has a store because its rows are grouped anew, at once or behind what has none.

@@ -227,6 +227,9 @@ fn derived(
         if !matches!(cut.now.start, Start::Merged { ends: true, .. }) {
             cut.step(Step::Declare);
         }
+        if facts::is_viewed(plan.topology, node) {
+            cut.step(Step::Found);
+        }
         if has_store && chain.stateful().is_none() {
             cut.step(Step::Materialize);
             return store_end(cut, node, listens);

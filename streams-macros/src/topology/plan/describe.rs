@@ -405,11 +405,7 @@ fn op_stores(
             if plan.topology.node(other).shape == Shape::GlobalTable {
                 return Vec::new();
             }
-            plan.node(other)
-                .store
-                .map(|store| plan.stores[store].name.clone())
-                .into_iter()
-                .collect()
+            rows_of(plan, other)
         }
         _ => Vec::new(),
     }

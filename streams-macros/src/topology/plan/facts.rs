@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use syn::{Type, parse_quote};
 
 use super::super::kinds::{Key, Losing, Operator, Partitioning, Shape, State};
-use super::super::model::{Chain, Node, NodeId, Op, Topology};
+use super::super::model::{Chain, Edge, Node, NodeId, Op, Topology};
 use super::{Internal, old_values};
 
 /// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
@@ -281,17 +281,32 @@ pub(crate) fn option_of(ty: &Type) -> Option<&Type> {
     }
 }
 
-/// Whether somebody looks up the table's rows by their key: a join that names it, or one in a chain that starts from it and
-/// has no store before the join.
+/// Whether somebody looks up the table's rows by their key: a join that names it, one in a chain that starts from it and has no
+/// store before the join, or a table without a store that is made of it and looked up itself.
 pub(crate) fn is_looked_up(topology: &Topology, id: NodeId) -> bool {
-    topology.node(id).shape == Shape::Table
-        && topology.readers(id).any(|edge| {
-            edge.op.is_some()
-                || topology
-                    .node(edge.to)
-                    .chain()
-                    .is_some_and(looks_up_its_input)
-        })
+    looked_up_by(topology, id, &mut BTreeSet::new()).is_some()
+}
+
+/// The edge by which a table's rows are looked up.
+pub(crate) fn looked_up(topology: &Topology, id: NodeId) -> Option<&Edge> {
+    looked_up_by(topology, id, &mut BTreeSet::new())
+}
+
+fn looked_up_by<'t>(
+    topology: &'t Topology,
+    id: NodeId,
+    seen: &mut BTreeSet<NodeId>,
+) -> Option<&'t Edge> {
+    if topology.node(id).shape != Shape::Table || !seen.insert(id) {
+        return None;
+    }
+    topology.readers(id).find(|edge| {
+        let reader = topology.node(edge.to);
+        let looks_up = || reader.chain().is_some_and(looks_up_its_input);
+        edge.op.is_some()
+            || looks_up()
+            || makes_rows(reader) && looked_up_by(topology, reader.id, seen).is_some()
+    })
 }
 
 /// Whether a join of two tables within a chain looks up what the chain starts from.
@@ -299,6 +314,25 @@ fn looks_up_its_input(chain: &Chain) -> bool {
     let store = chain.stateful().unwrap_or(chain.ops.len());
     let joins = |op: &Op| joins_tables(op) && chain.yields.is_some();
     chain.ops.iter().take(store).any(joins)
+}
+
+/// Whether a derived table without a store is looked up in the tables that it is made of.
+pub(crate) fn makes_rows(node: &Node) -> bool {
+    let passes = |op: &Op| {
+        let simple = ["filter", "filter_not", "map_values", "map_values_with_key"];
+        let on_table = op.known().is_some_and(|row| row.on == Shape::Table);
+        on_table && simple.iter().any(|name| op.is(name)) || joins_tables(op)
+    };
+    node.shape == Shape::Table
+        && node.store.is_none()
+        && node
+            .chain()
+            .is_some_and(|chain| chain.ops.last().is_some_and(passes))
+}
+
+/// Whether a node's rows are looked up through its chain.
+pub(crate) fn is_viewed(topology: &Topology, node: &Node) -> bool {
+    makes_rows(node) && !has_store(topology, node) && is_looked_up(topology, node.id)
 }
 
 /// Whether an operator joins two tables.
@@ -315,7 +349,7 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
         _ if node.chain().is_some_and(|chain| chain.stateful().is_some()) => true,
         Shape::Table => {
             node.store.is_some()
-                || is_looked_up(topology, node.id)
+                || !makes_rows(node) && is_looked_up(topology, node.id)
                 || old_values::forces_store(topology, node)
         }
         _ => false,
