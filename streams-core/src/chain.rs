@@ -5,7 +5,9 @@
 //! is in generated code.
 
 use crate::context::TaskContext;
-use crate::obligations::{DeclaredKey, DeclaredValue, MergedKey, MergedValue, TellsApart};
+use crate::obligations::{
+    CogroupedKey, DeclaredKey, DeclaredValue, MergedKey, MergedValue, TellsApart,
+};
 use crate::record::{Change, Record};
 use crate::serde::Serde;
 
@@ -53,6 +55,29 @@ impl<CK, CV> Chain<CK, CV> {
         Record {
             key: K::of(key),
             value: V::of(value),
+            timestamp,
+            headers,
+        }
+    }
+}
+
+/// An input of a cogroup. Null keys were dropped before.
+impl<CK, CV> Chain<CK, CV> {
+    /// The record with the key of the aggregate, which has to be the same.
+    #[inline(always)]
+    pub fn cogrouped<Node, Other, K>(self) -> Record<K, CV>
+    where
+        K: CogroupedKey<CK, Node, Other>,
+    {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = self.0;
+        Record {
+            key: K::of(key),
+            value,
             timestamp,
             headers,
         }

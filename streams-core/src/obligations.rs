@@ -203,6 +203,25 @@ impl<T: AsRef<str>> TopicName for T {
     }
 }
 
+/// The keys of a cogroup's inputs.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, the streams of a cogroup need the same keys: the aggregate is keyed by `{Self}`, `{Other}` by `{Chain}` [KS0203]",
+    label = "`{Other}` is keyed by `{Chain}`, the aggregate by `{Self}`",
+    note = "re-key it first, in a field of its own: `.select_key(…)`; the repartition topic comes by itself"
+)]
+pub trait CogroupedKey<Chain, Node, Other> {
+    /// The same value, now of the aggregate's type.
+    fn of(chain: Chain) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Other> CogroupedKey<T, Node, Other> for T {
+    #[inline(always)]
+    fn of(chain: T) -> T {
+        chain
+    }
+}
+
 /// The keys of two merged streams.
 #[diagnostic::on_unimplemented(
     message = "`merge` needs two streams of the same keys: in `{Node}`, this one is keyed by `{Chain}`, `{Other}` by `{Self}` [KS0202]",

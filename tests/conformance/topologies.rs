@@ -1,6 +1,7 @@
 //! The topologies by the scenarios' names, as a user writes them. Nothing here knows what a scenario expects.
 
 mod aggregate;
+mod cogroup;
 mod errors;
 mod join;
 mod joined_tables;
@@ -60,6 +61,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
     [
         stateless::entries(),
         aggregate::entries(),
+        cogroup::entries(),
         table::entries(),
         join::entries(),
         joined_tables::entries(),

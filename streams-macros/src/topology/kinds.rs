@@ -287,7 +287,7 @@ const WINDOWED: Operator = Operator {
 };
 const COGROUPED: Operator = Operator {
     on: Shape::CogroupedStream,
-    status: Status::Later,
+    nulls: Nulls::Keeps,
     ..AGGREGATION
 };
 const GROUPED_TABLE: Operator = Operator {
@@ -422,13 +422,13 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key combined into one of their type; `None` removes the key.", ..AGGREGATION },
     Operator { name: "aggregate", params: &[INITIAL, ADDER], losing: Losing::IfOption, doc: "The values of each key gathered into a value of another type; `None` removes the key.", ..AGGREGATION },
     Operator { name: "windowed_by", on: Shape::GroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
-    Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, doc: "Begins an aggregation of several grouped streams.", ..LATER },
+    Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, nulls: Nulls::DropsKeysAndValues, doc: "Begins an aggregation of several streams: this one's records go into the aggregate by this aggregator.", ..STATELESS },
     // Windowed and cogrouped streams.
     Operator { name: "emit", on: Shape::WindowedStream, params: &[Param::Value], yields: Shape::WindowedStream, doc: "When results are sent: `on_window_update` or `on_window_close`.", ..LATER },
     Operator { name: "count", losing: Losing::Always, doc: "How many records each key has had in each window.", ..WINDOWED },
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::Always, doc: "The values of each key and window combined into one of their type.", ..WINDOWED },
     Operator { name: "aggregate", params: &[INITIAL, ADDER, MERGE_SESSIONS], optional: 1, losing: Losing::Always, doc: "The values of each key and window gathered into a value of another type.", ..WINDOWED },
-    Operator { name: "cogroup", on: Shape::CogroupedStream, params: &[Param::Node, ADDER], yields: Shape::CogroupedStream, doc: "Adds another grouped stream to the aggregation.", ..LATER },
+    Operator { name: "cogroup", on: Shape::CogroupedStream, with: Some(Shape::Stream), params: &[Param::Node, ADDER], options: &["name"], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, sides: Sides::Two, nulls: Nulls::DropsKeysAndValues, doc: "Another stream, grouped by its key, whose records go into the same aggregate.", ..STATELESS },
     Operator { name: "windowed_by", on: Shape::CogroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
     Operator { name: "aggregate", params: &[INITIAL], losing: Losing::IfOption, doc: "Ends a cogroup with the initial value.", ..COGROUPED },
     // Tables.
@@ -560,7 +560,7 @@ mod tests {
 
     #[test]
     fn a_row_takes_a_node_if_and_only_if_it_says_which() {
-        for row in OPERATORS.iter().filter(|row| row.name != "cogroup") {
+        for row in OPERATORS {
             assert_eq!(
                 row.with.is_some(),
                 row.params.contains(&Param::Node),

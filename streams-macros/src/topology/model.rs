@@ -181,6 +181,12 @@ impl Chain {
             .filter(|op| op.is("branch") || op.is("otherwise"))
     }
 
+    /// The inputs of a cogroup: the operators that bring them, in order.
+    pub(crate) fn cogrouped(&self) -> Vec<usize> {
+        let positions = 0..self.ops.len();
+        positions.filter(|at| self.ops[*at].is("cogroup")).collect()
+    }
+
     /// The position of the operator that owns the chain's store, if one does by itself.
     pub(crate) fn stateful(&self) -> Option<usize> {
         self.ops.iter().position(|op| {
@@ -361,7 +367,15 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
     }
     let mut ops = Vec::new();
     for syntax in chain.ops {
-        let other = other_node(topology, &syntax);
+        let mut other = other_node(topology, &syntax);
+        let other_shape = other
+            .as_ref()
+            .map(|(_, id)| id.map(|id| topology.node(id).shape));
+        let meaning = meaning(&syntax.name.to_string(), shape, other_shape);
+        // The first `cogroup` of a chain takes none: its aggregator may be a path.
+        if matches!(meaning, Meaning::Known(row) if row.with.is_none()) {
+            other = None;
+        }
         if let Some((place, Some(from))) = &other {
             topology.edges.push(Edge {
                 from: *from,
@@ -370,10 +384,6 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
                 place: place.clone(),
             });
         }
-        let other_shape = other
-            .as_ref()
-            .map(|(_, id)| id.map(|id| topology.node(id).shape));
-        let meaning = meaning(&syntax.name.to_string(), shape, other_shape);
         shape = match meaning {
             Meaning::Known(row) => Some(row.yields),
             _ => None,

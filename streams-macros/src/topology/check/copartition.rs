@@ -10,7 +10,7 @@ use syn::{Expr, LitStr, Type};
 use super::inputs::is_cyclic;
 use super::{at, chains, compact, type_text};
 use crate::ctxt::Ctxt;
-use crate::topology::kinds::{Key, Partitioning, Shape};
+use crate::topology::kinds::{Key, Operator, Partitioning, Shape};
 use crate::topology::model::{Chain, Node, NodeId, Op, Topology};
 use crate::topology::parse::{Partitions, SinkTopic};
 use crate::topology::plan::facts::{self, Origin};
@@ -296,12 +296,14 @@ fn counts_are_declared(
 
 /// "the join with `customers` in `known`".
 fn what(meeting: &Meeting<'_>, partner: &str) -> String {
-    let kind = if meeting.op.is("merge") {
-        "merge"
-    } else {
-        "join"
-    };
+    let kind = kind(meeting.op);
     format!("the {kind} with `{partner}` in `{}`", meeting.node.name)
+}
+
+/// "merge", "cogroup" or "join".
+fn kind(op: &Op) -> &'static str {
+    let kinds = ["merge", "cogroup"];
+    kinds.into_iter().find(|kind| op.is(kind)).unwrap_or("join")
 }
 
 fn base_name(meeting: &Meeting<'_>) -> String {
@@ -338,6 +340,7 @@ fn counts_are_equal(
         return false;
     }
     let (left_words, right_words) = (origin_words(topology, left), origin_words(topology, right));
+    let left_name = base_name(meeting);
     let is_repartition = |origin| !matches!(origin, Origin::Source(_));
     let (code, mend) = if is_repartition(left) || is_repartition(right) {
         let (moved, to) = if is_repartition(left) {
@@ -355,6 +358,15 @@ fn counts_are_equal(
                 meeting.node.name
             ),
         )
+    } else if meeting.op.known().is_some_and(Operator::has_two_sides) {
+        (
+            "KS0301",
+            format!(
+                "make the counts equal, or re-key one of them: a stream by `.repartition({right_count})` before the {}, a table \
+                 by a field `{left_name}.to_stream().repartition({right_count}).to_table()`",
+                kind(meeting.op)
+            ),
+        )
     } else {
         (
             "KS0301",
@@ -365,10 +377,10 @@ fn counts_are_equal(
             ),
         )
     };
-    let kind = if meeting.op.is("merge") {
-        "merges it, in front of state,"
-    } else {
-        "joins it"
+    let kind = match kind(meeting.op) {
+        "merge" => "merges it, in front of state,",
+        "cogroup" => "cogroups it",
+        _ => "joins it",
     };
     cx.error_with(
         code,
@@ -432,7 +444,7 @@ fn partitioners_are_equal(cx: &Ctxt, topology: &Topology, meeting: &Meeting<'_>)
             words(right),
             what(meeting, &meeting.other.name.to_string()),
             words(left),
-            if meeting.op.is("merge") { "merge" } else { "join" },
+            kind(meeting.op),
         )
         .replace("`Kafka's own partitioner`", "Kafka's own partitioner"),
         [(

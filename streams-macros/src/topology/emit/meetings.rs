@@ -6,7 +6,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 
-use super::super::kinds::Partitioning;
+use super::super::kinds::{Partitioning, Shape};
 use super::super::model::{NodeId, Op};
 use super::super::plan::{Segment, Start, Step, facts, old_values};
 use super::methods::of_node;
@@ -104,6 +104,11 @@ impl<'e> Method<'e> {
         self.node.chain()?.ops.get(position)
     }
 
+    /// Whether the operator at a position brings an input of a cogroup.
+    pub(super) fn is_cogroup(&self, position: usize) -> bool {
+        self.op_at(position).is_some_and(|op| op.is("cogroup"))
+    }
+
     /// Whether the operator of a meeting joins tables.
     fn is_of_tables(&self, meeting: &Meeting) -> bool {
         self.op_at(meeting.position)
@@ -135,7 +140,7 @@ impl<'e> Method<'e> {
             return Some(0);
         }
         let (step, meeting) = steps.iter().enumerate().find_map(|(step, s)| match s {
-            Step::Meet { position, .. } => Some((step, *position)),
+            Step::Meet { position, .. } if !self.is_cogroup(*position) => Some((step, *position)),
             _ => None,
         })?;
         let tables = self.op_at(meeting).is_some_and(facts::joins_tables);
@@ -292,6 +297,9 @@ impl<'e> Method<'e> {
 
     /// What the arm of a meeting yields for a record `other` of the other side.
     fn enters(&self, meeting: &Meeting, looped: bool) -> TokenStream {
+        if self.is_cogroup(meeting.position) {
+            return self.cogrouped(meeting, looped);
+        }
         let (row, carried) = if self.is_of_tables(meeting) {
             self.row_of(meeting)
         } else {
@@ -315,6 +323,81 @@ impl<'e> Method<'e> {
             mixed!((#task, r #(, #carried)*))
         };
         mixed!(#row #crossed)
+    }
+
+    /// The key of a cogroup's further input has to be that of the aggregate.
+    pub(super) fn cogrouped_key(&self) -> TokenStream {
+        let input = self.input.get().and_then(|position| self.op_at(position));
+        let (Some((place, Some(other))), Some((key, _))) =
+            (input.and_then(|op| op.other.as_ref()), &self.node.types)
+        else {
+            return TokenStream::new();
+        };
+        let cogrouped = ident_at("cogrouped", place.span());
+        let node = self.emit.marker(self.node);
+        let other = self.emit.marker(self.emit.plan.topology.node(*other));
+        mixed!(let r = __s::Chain(r).#cogrouped::<#node, #other, #key>();)
+    }
+
+    /// The initializer of a cogroup, which every input may need.
+    pub(super) fn initializer(&self) -> TokenStream {
+        let Some(op) = self.cogroup_aggregate() else {
+            return TokenStream::new();
+        };
+        let initializer = op.args.first();
+        mixed!(let initial = #initializer;)
+    }
+
+    /// The aggregation of a cogroup, if it is in this method.
+    fn cogroup_aggregate(&self) -> Option<&'e Op> {
+        let position = self.node.chain()?.stateful()?;
+        let here = self.segment.steps.contains(&Step::Operator(position));
+        let aggregates = |op: &&Op| {
+            op.known()
+                .is_some_and(|row| row.on == Shape::CogroupedStream)
+        };
+        self.op_at(position).filter(aggregates).filter(|_| here)
+    }
+
+    /// The aggregator of the cogroup's input that is being written, and the word it was given to.
+    pub(super) fn aggregator(&self) -> Option<(&'e Op, &'e syn::Expr)> {
+        let first = || self.node.chain()?.cogrouped().first().copied();
+        let op = self.op_at(self.input.get().or_else(first)?)?;
+        Some((op, op.args.last()?))
+    }
+
+    /// An input of a cogroup: its records go into the aggregate by its own aggregator, and on as the others do.
+    fn cogrouped(&self, meeting: &Meeting, looped: bool) -> TokenStream {
+        let aggregate = self.node.chain().and_then(|chain| chain.stateful());
+        let steps = &self.segment.steps;
+        let from = steps
+            .iter()
+            .position(|step| matches!(step, Step::Operator(at) if Some(*at) == aggregate));
+        let to = steps.iter().position(|step| *step == Step::Update);
+        let steps = from.and_then(|from| match to {
+            Some(to) => steps.get(from..=to),
+            None => steps.get(from..),
+        });
+        let before = self.input.replace(Some(meeting.position));
+        let flow = Flow {
+            looped: false,
+            updates: to.is_some(),
+        };
+        let body = self.steps(steps.unwrap_or_default(), flow, meeting.topic.is_some());
+        self.input.set(before);
+        let body = if looped {
+            // One update at most, where another input may bring several.
+            let (crossed, each) = (self.crossed(false), self.each());
+            mixed!({
+                let (t #crossed) = { #body };
+                let mut updates = __s::Vec::new();
+                updates.push(#each);
+                (t, updates)
+            })
+        } else {
+            body
+        };
+        mixed!(let r = other; #body)
     }
 
     /// Looks up this table's row for an update of the other one.

@@ -139,6 +139,7 @@ fn method(
         node,
         segment,
         receiver: receiver.clone(),
+        input: Cell::new(None),
         uses_task: Cell::new(false),
         uses_context: Cell::new(false),
     };
@@ -263,9 +264,6 @@ fn arms(method: &Method<'_>) -> TokenStream {
                 if updating {
                     arms.extend(flushed_arm(method, &at, looped));
                 }
-                before.extend(method.other_edges());
-                arms.extend(method.other_arms(&at, looped));
-                arms.extend(method.row_arm(&at));
                 method.uses_task.set(task);
                 many |= looped;
                 if looped {
@@ -298,6 +296,10 @@ fn arms(method: &Method<'_>) -> TokenStream {
             }
         });
     }
+    before.extend(method.other_edges());
+    before.extend(method.initializer());
+    arms.extend(method.other_arms(&at, many));
+    arms.extend(method.row_arm(&at));
     if !joining {
         return mixed!(#before match at { #arms });
     }

@@ -19,6 +19,8 @@ pub(super) struct Method<'e> {
     pub(super) segment: &'e Segment,
     /// The user's own `self` token, or ours where no closure has one.
     pub(super) receiver: Ident,
+    /// The operator that brings the input of a cogroup that is being written; `None` is the first.
+    pub(super) input: Cell<Option<usize>>,
     pub(super) uses_task: Cell<bool>,
     pub(super) uses_context: Cell<bool>,
 }
@@ -133,6 +135,9 @@ impl<'e> Method<'e> {
                 mixed!(let __s::Some(r) = __s::Keyed(r).#not_null() else { #exit }; #send)
             }
             Step::Update => self.crossing(flow),
+            Step::Meet { position, .. } if self.is_cogroup(*position) => {
+                self.steps(rest, flow, fresh)
+            }
             Step::Meet { .. } if flow.updates => {
                 let crossing = self.crossing(flow);
                 mixed!(let r = __s::Sided::This(r); #crossing)
@@ -389,7 +394,8 @@ impl<'e> Method<'e> {
                 let rest = self.held_back(&call, rest, flow);
                 mixed!(#before #rest)
             }
-            (Shape::GroupedStream, "count" | "reduce" | "aggregate") => {
+            (Shape::GroupedStream, "count" | "reduce" | "aggregate")
+            | (Shape::CogroupedStream, "aggregate") => {
                 let keys = self.not_null_keys(fresh, flow);
                 let values = self.not_null_values(flow);
                 let (before, call) = self.aggregation(op, &f, rest.contains(&Step::Update));
@@ -479,6 +485,28 @@ impl<'e> Method<'e> {
     fn aggregation(&self, op: &Op, f: &Ident, inferred: bool) -> (TokenStream, TokenStream) {
         let cx = self.context();
         let (args, marker) = (&op.args, self.emit.marker(self.node));
+        let cogroups = op
+            .known()
+            .is_some_and(|row| row.on == Shape::CogroupedStream);
+        if let Some((input, aggregator)) = self.aggregator().filter(|_| cogroups) {
+            let f = ident_at("aggregate", input.name.span());
+            let (store, types) = if inferred {
+                let types = mixed!(.with_keys_of(&r).with_values_of(&initial));
+                (mixed!(store), types)
+            } else {
+                let (t, store) = (self.task(), &self.node.name);
+                (mixed!(#t.#store), TokenStream::new())
+            };
+            let call = mixed! {
+                #store #types.grouped(r).#f::<#marker>(&initial, #aggregator, #cx)?
+            };
+            let key = if inferred {
+                TokenStream::new()
+            } else {
+                self.cogrouped_key()
+            };
+            return (key, call);
+        }
         let of_table = op.known().is_some_and(|row| row.on == Shape::GroupedTable);
         let (grouped, like) = if of_table {
             (mixed!(regrouped), mixed!(with_rows_like))

@@ -393,6 +393,15 @@ fn is_legal(
         "merge" => other.is_some_and(|other| {
             other.key == at.key && other.value == at.value && other.depth + at.depth < 2
         }),
+        "cogroup" if row.has_two_sides() => {
+            let fits = other
+                .is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed);
+            let apart = choice.other.is_some_and(|other| {
+                let sources = topology.sources_of(other);
+                sources.is_disjoint(&topology.sources_before(base, ops))
+            });
+            fits && apart && ops.len() < length + 3
+        }
         // The model follows one update after the other: both sides of a join of tables come from different sources.
         _ if row.has_two_sides() => {
             let begins = ops.iter().any(|op| op.does == Does::ToTable);
@@ -683,6 +692,29 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
                     at.value.of_number(&format!("{a}.wrapping_add({b})"))
                 )],
                 Does::Reduce,
+            )
+        }
+        ("cogroup", ..) => {
+            let (value, v) = match other {
+                Some(other) => (at.value, topology.nodes[other].value.number("v")),
+                None => (value, v.clone()),
+            };
+            next.value = value;
+            let a = value.number("a");
+            let body = value.of_number(&format!("{a}.wrapping_add({v}).wrapping_add({add})"));
+            (
+                vec![format!("|_, v, a| {body}")],
+                Does::Cogroup { value, add },
+            )
+        }
+        ("aggregate", Shape::CogroupedStream, _) => {
+            let initial = match at.value {
+                Ty::Text => "String::new",
+                _ => "u64::default",
+            };
+            (
+                vec![initial.to_owned()],
+                Does::CogroupEnd { value: at.value },
             )
         }
         ("aggregate", ..) => {

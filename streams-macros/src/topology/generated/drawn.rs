@@ -121,6 +121,14 @@ pub(crate) enum Does {
         kind: Kind,
         value: Ty,
     },
+    /// An input of a cogroup, and the type of its aggregate.
+    Cogroup {
+        value: Ty,
+        add: u64,
+    },
+    CogroupEnd {
+        value: Ty,
+    },
 }
 
 /// Which rows a join of tables keeps.
@@ -134,7 +142,10 @@ pub(crate) enum Kind {
 impl Does {
     /// Whether it owns a store: of a stream's or a table's aggregation.
     pub(crate) fn aggregates(&self) -> bool {
-        let of_stream = matches!(self, Does::Count | Does::Reduce | Does::Aggregate { .. });
+        let of_stream = matches!(
+            self,
+            Does::Count | Does::Reduce | Does::Aggregate { .. } | Does::CogroupEnd { .. }
+        );
         of_stream || self.aggregates_rows()
     }
 

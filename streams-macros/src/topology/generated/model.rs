@@ -170,10 +170,13 @@ impl Run<'_> {
         if old.is_none() {
             old = match node.ops().last().map(|op| &op.does) {
                 Some(Does::Count) => Some(Val::Count(0)),
-                Some(Does::Aggregate {
-                    value: Ty::Text, ..
-                }) => Some(Val::Text(String::new())),
-                Some(Does::Aggregate { .. }) => Some(Val::Number(0)),
+                Some(
+                    Does::Aggregate {
+                        value: Ty::Text, ..
+                    }
+                    | Does::CogroupEnd { value: Ty::Text },
+                ) => Some(Val::Text(String::new())),
+                Some(Does::Aggregate { .. } | Does::CogroupEnd { .. }) => Some(Val::Number(0)),
                 _ => None,
             };
         }
@@ -200,6 +203,8 @@ impl Run<'_> {
                 }
                 if op.does == Does::Merge {
                     self.follow(reader, position + 1, key.clone(), value.clone());
+                } else if let Does::Cogroup { .. } = &op.does {
+                    self.cogroup(reader, position, key.clone(), value.new.as_ref());
                 } else if let Does::JoinTables { .. } = &op.does {
                     let left = self.row_before(reader, position, &key);
                     let left = Value {
@@ -267,8 +272,12 @@ impl Run<'_> {
         let topology = self.topology;
         let node: &Node = &topology.nodes[id];
         let op = &node.ops()[position];
+        if let Does::Cogroup { .. } = &op.does {
+            self.cogroup(id, position, key, value.new.as_ref());
+            return;
+        }
         if let (Does::JoinTables { .. }, Some(other)) = (&op.does, op.other) {
-            let right = self.tables[other].get(&key).cloned();
+            let right = self.look_up(other, &key);
             let right = Value {
                 new: right.clone(),
                 old: right,
@@ -317,16 +326,41 @@ impl Run<'_> {
         }
     }
 
+    /// An input's record goes into the aggregate of a cogroup.
+    fn cogroup(&mut self, id: usize, position: usize, key: Val, value: Option<&Val>) {
+        let ops = self.topology.nodes[id].ops();
+        let end = ops
+            .iter()
+            .position(|op| matches!(op.does, Does::CogroupEnd { .. }));
+        let (Does::Cogroup { value: ty, add }, Some(end), Some(value)) =
+            (&ops[position].does, end, value)
+        else {
+            return;
+        };
+        let before = self.tables[id].get(&key).map_or(0, Val::number);
+        let now = before.wrapping_add(value.number()).wrapping_add(*add);
+        self.follow(id, end + 1, key, Value::of(Some(Val::of(*ty, now))));
+    }
+
+    /// A table's row: its own, or as it follows now from those of the tables that it is made of.
+    fn look_up(&self, id: usize, key: &Val) -> Option<Val> {
+        if self.makes_rows(id) && !self.has_store(id) {
+            self.row_before(id, self.topology.nodes[id].ops().len(), key)
+        } else {
+            self.tables[id].get(key).cloned()
+        }
+    }
+
     /// The row before the operator at `position` of a chain of tables.
     fn row_before(&self, id: usize, position: usize, key: &Val) -> Option<Val> {
         let Origin::From(base, ops) = &self.topology.nodes[id].origin else {
             return None;
         };
-        let mut row = self.tables[*base].get(key).cloned();
+        let mut row = self.look_up(*base, key);
         for op in &ops[..position] {
             row = match (&op.does, op.other) {
                 (Does::JoinTables { .. }, Some(other)) => {
-                    join_rows(op, row.as_ref(), self.tables[other].get(key))
+                    join_rows(op, row.as_ref(), self.look_up(other, key).as_ref())
                 }
                 _ => self.row(op, key, row),
             };
@@ -611,11 +645,11 @@ impl Run<'_> {
             | Does::ReduceRows
             | Does::AggregateRows { .. } => Vec::new(),
             Does::Join { left, .. } => {
-                let row = op.other.and_then(|other| self.tables[other].get(&key));
-                joined(op, key.clone(), v, row.map(Val::number), *left)
+                let row = op.other.and_then(|other| self.look_up(other, &key));
+                joined(op, key.clone(), v, row.as_ref().map(Val::number), *left)
             }
-            // Two tables meet in `resume` and `deliver`.
-            Does::JoinTables { .. } => Vec::new(),
+            // Both sides meet in `resume` and `deliver`.
+            Does::JoinTables { .. } | Does::Cogroup { .. } | Does::CogroupEnd { .. } => Vec::new(),
             Does::JoinGlobal { left, add, .. } => {
                 let row = op.other.and_then(|other| {
                     let key = Val::of(self.topology.nodes[other].key, v.wrapping_add(*add) % 3);

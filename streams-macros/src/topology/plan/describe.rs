@@ -158,6 +158,8 @@ struct Describing<'d, 'p> {
     chain: &'d Chain,
     own_store: &'d [String],
     ends: Ends,
+    /// The inputs of a cogroup so far.
+    inputs: Vec<usize>,
 }
 
 impl Describing<'_, '_> {
@@ -193,6 +195,43 @@ impl Describing<'_, '_> {
         (sink, source)
     }
 
+    /// Where the records of an operator's other node enter: at `node`, or before its repartition topic.
+    fn enter(&mut self, op: &Op, position: usize, sub: usize, node: usize) {
+        let mut enters = node;
+        if let Some(topic) = self.internal.others.get(&(self.node.id, position)) {
+            let named = op.other.as_ref().and_then(|(_, id)| *id);
+            let from = named.and_then(|id| self.plan.home(id)).unwrap_or_default();
+            let (filter, source) = self.repartition(*topic, from, sub);
+            self.graph.links.push((source, node));
+            enters = filter;
+        }
+        self.ends.others.insert(position, enters);
+    }
+
+    /// Each input of a cogroup is a node that uses the store.
+    fn cogroup(&mut self, op: &Op, position: usize, sub: usize) {
+        let name = facts::plain(&self.node.name);
+        let name = format!("{name}-cogroup-agg-{}", self.inputs.len());
+        let kind = DescribedKind::Processor(op.name.to_string());
+        let input = self.graph.add(sub, name, kind, self.own_store.to_vec());
+        if self.inputs.is_empty() {
+            chain_link(self.graph, &mut self.ends, input);
+        } else {
+            self.enter(op, position, sub, input);
+        }
+        self.inputs.push(input);
+    }
+
+    /// What all inputs of a cogroup forward to.
+    fn cogrouped(&mut self, op: &Op, sub: usize, name: &str) {
+        let kind = DescribedKind::Processor(op.name.to_string());
+        let merged = self.graph.add(sub, name.to_owned(), kind, Vec::new());
+        for input in self.inputs.drain(..) {
+            self.graph.links.push((input, merged));
+        }
+        self.ends.exit = Some(merged);
+    }
+
     /// An operator of two sides is three nodes: one per side, and what both forward to.
     fn two_sides(&mut self, op: &Op, position: usize, sub: usize, name: &str) {
         let stores = side_stores(self.plan, self.node, self.chain, position);
@@ -206,15 +245,7 @@ impl Describing<'_, '_> {
         self.graph.links.push((this, merged));
         self.graph.links.push((other, merged));
         self.ends.exit = Some(merged);
-        let mut enters = other;
-        if let Some(topic) = self.internal.others.get(&(self.node.id, position)) {
-            let named = op.other.as_ref().and_then(|(_, id)| *id);
-            let from = named.and_then(|id| self.plan.home(id)).unwrap_or_default();
-            let (filter, source) = self.repartition(*topic, from, sub);
-            self.graph.links.push((source, other));
-            enters = filter;
-        }
-        self.ends.others.insert(position, enters);
+        self.enter(op, position, sub, other);
     }
 }
 
@@ -234,6 +265,7 @@ fn chain_ends(
         chain,
         own_store,
         ends: Ends::default(),
+        inputs: Vec::new(),
     };
     let mut part = 0;
     let names = operator_names(node, chain);
@@ -255,6 +287,17 @@ fn chain_ends(
             continue;
         };
         let sub = describing.sub(part);
+        if op.is("cogroup") {
+            describing.cogroup(op, position, sub);
+            continue;
+        }
+        if op
+            .known()
+            .is_some_and(|row| row.on == Shape::CogroupedStream)
+        {
+            describing.cogrouped(op, sub, name);
+            continue;
+        }
         if op.known().is_some_and(Operator::has_two_sides) {
             describing.two_sides(op, position, sub, name);
             continue;

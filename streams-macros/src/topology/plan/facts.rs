@@ -130,6 +130,11 @@ pub(crate) fn repartitions_other(topology: &Topology, id: NodeId, position: usiz
 
 /// The name of the repartition topic of a two-sided operator's other side, without `-repartition`.
 pub(crate) fn other_repartition_name(node: &Node, op: &Op) -> String {
+    if op.is("cogroup") {
+        let other = op.other.as_ref().map(|(name, _)| plain(name));
+        let name = || format!("{}-{}", store_name(node), other.unwrap_or_default());
+        return op.given_name().map_or_else(name, |name| name.value());
+    }
     format!("{}-right", operator_name(node, op))
 }
 
@@ -181,7 +186,8 @@ pub(crate) fn repartition_name(node: &Node, chain: &Chain, position: usize) -> S
     }
     let keeps_store = op
         .known()
-        .is_some_and(|row| matches!(row.state, State::Owns | State::OwnsIfMaterialized));
+        .is_some_and(|row| matches!(row.state, State::Owns | State::OwnsIfMaterialized))
+        || op.is("cogroup");
     if keeps_store {
         store_name(node)
     } else {
