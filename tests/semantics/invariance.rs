@@ -38,9 +38,30 @@ struct Mix {
     #[store]
     #[sink(topic = "even-counts")]
     even_counts: KTable<String, i64>,
+
+    #[from(orders.group_by_key().reduce(|a, b| a + b))]
+    totals: KTable<String, i64>,
+    #[from(customers.outer_join(totals, |c, n| format!("{c:?}:{n:?}")))]
+    #[store]
+    #[sink(topic = "profiles")]
+    profiles: KTable<String, String>,
+    #[from(customers.filter(|_, c| c.len() % 2 == 0))]
+    named: KTable<String, String>,
+    #[from(totals.map_values(|n| n % 10).left_join(named, |n, c| format!("{n}:{c:?}")))]
+    #[sink(topic = "digits")]
+    digits: KTable<String, String>,
+    #[from(customers.to_stream().map_values(|c| c.unwrap_or_default()))]
+    names: KStream<String, String>,
+    #[from(orders
+        .group_by_key()
+        .cogroup(|_, o, all| format!("{all},{o}"))
+        .cogroup(names, |_, c, all| format!("{all};{c}"))
+        .aggregate(String::new))]
+    #[sink(topic = "histories")]
+    histories: KTable<String, String>,
 }
 
-const OUTPUTS: [&str; 8] = [
+const OUTPUTS: [&str; 11] = [
     "customers-out",
     "joined",
     "rekeyed",
@@ -49,8 +70,19 @@ const OUTPUTS: [&str; 8] = [
     "counts",
     "lists",
     "even-counts",
+    "profiles",
+    "digits",
+    "histories",
 ];
-const STORES: [&str; 4] = ["customers", "counts", "lists", "even_counts"];
+const STORES: [&str; 7] = [
+    "customers",
+    "counts",
+    "lists",
+    "even_counts",
+    "totals",
+    "profiles",
+    "histories",
+];
 
 /// A seeded sequence of numbers (splitmix64).
 struct Random(u64);
@@ -279,7 +311,11 @@ fn the_record_cache_does_not_matter_once_everything_is_quiet() {
         let (plain_topics, plain_stores) = play(seed, options.clone(), Between::Quiet);
         for between in [Between::Quiet, Between::Restarts, Between::Crashes] {
             let (topics, stores) = play(seed, options.clone().cache_max_bytes(4_000), between);
-            assert_eq!(plain_stores, stores, "seed {seed}, {between:?}");
+            assert_eq!(
+                merging(plain_stores.clone()),
+                merging(stores),
+                "seed {seed}, {between:?}"
+            );
             for topic in ["joined", "rekeyed", "even", "odd"] {
                 let (plain, cached) = (&plain_topics[topic], &topics[topic]);
                 assert_eq!(
@@ -293,6 +329,16 @@ fn the_record_cache_does_not_matter_once_everything_is_quiet() {
             }
         }
     }
+}
+
+/// The stores without what tells updates apart that the cache merges: a row that came and went between two commits does not
+/// reach the histories, and gives no timestamp to what is joined with it.
+fn merging(mut stores: BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+    stores.remove("histories");
+    for row in stores.get_mut("profiles").into_iter().flatten() {
+        row.truncate(row.find(", timestamp").unwrap_or(row.len()));
+    }
+    stores
 }
 
 /// The last update of each key that is there in the end: one that came and went between two commits leaves no trace.

@@ -3,6 +3,7 @@
 
 mod cache;
 mod invariance;
+mod joined_tables;
 mod nulls;
 mod partitions;
 mod running;

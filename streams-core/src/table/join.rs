@@ -122,6 +122,12 @@ fn apart<V>(row: Row<V>) -> (Timestamp, Option<V>) {
     }
 }
 
+/// A row's timestamp, unless an operator on its way took the row out.
+#[inline(always)]
+fn known<V>(timestamp: Timestamp, row: Option<&V>) -> Timestamp {
+    row.map_or(UNKNOWN, |_| timestamp)
+}
+
 /// A stream's record with the row of a table that has no store of its own: its rows are made of those of another table.
 #[derive(Debug)]
 pub struct Found<CK, CV, V>(pub Record<CK, CV>, pub Row<V>);
@@ -247,10 +253,11 @@ impl<K, V, OV> Met<K, V, OV> {
     #[inline(always)]
     #[must_use]
     pub fn by_other(row: Record<K, Change<V>>, update: Record<(), Change<OV>>) -> Self {
+        let row_timestamp = known(row.timestamp, row.value.new.as_ref());
         Met {
             key: row.key,
             headers: update.headers,
-            updated: Updated::Right(update.timestamp, row.timestamp),
+            updated: Updated::Right(update.timestamp, row_timestamp),
             left: Side::Row(row.value.new),
             right: Side::Update(update.value),
             sends_old: false,
@@ -262,6 +269,7 @@ impl<K, V, OV> Met<K, V, OV> {
     #[must_use]
     pub fn as_row(mut self) -> Self {
         if let Updated::Left(timestamp, other) = self.updated {
+            let timestamp = known(timestamp, self.left.new());
             self.updated = Updated::Neither(timestamp, other);
         }
         self

@@ -39,6 +39,17 @@ impl Shape {
         }
     }
 
+    /// Whether it only says by what to aggregate.
+    pub(crate) fn is_grouping(self) -> bool {
+        matches!(
+            self,
+            Shape::GroupedStream
+                | Shape::WindowedStream
+                | Shape::CogroupedStream
+                | Shape::GroupedTable
+        )
+    }
+
     /// The field type that declares a node of this shape.
     pub(crate) fn field_type(self) -> &'static str {
         match self {

@@ -18,7 +18,7 @@ pub(super) fn fields_declare_what_chains_yield(cx: &Ctxt, topology: &Topology) {
         // A chain without operators is the node that it names.
         let last = chain.ops.last().map_or(&chain.base, |op| &op.name);
         let clear = super::is_clear(chain);
-        if yields == node.shape || yields == Shape::GroupedStream || !clear {
+        if yields == node.shape || yields.is_grouping() || !clear {
             continue;
         }
         let mend = match yields {

@@ -269,7 +269,7 @@ pub(super) fn groupings_are_aggregated(cx: &Ctxt, topology: &Topology) {
         let Some(row) = last.known().filter(|row| row.is_built()) else {
             continue;
         };
-        if matches!(row.yields, Shape::GroupedStream | Shape::GroupedTable) {
+        if row.yields.is_grouping() {
             let mends: Vec<_> = built(row.yields)
                 .iter()
                 .map(|name| format!("`.{name}(…)`"))
