@@ -389,6 +389,15 @@ fn is_legal(
     if row.key == Key::Changes && at.depth > 0 && topology.partitions > 1 {
         return false;
     }
+    let looked_up = choice.other.filter(|_| row.with == Some(Shape::Table));
+    let joins_base = row.has_two_sides() && row.on == Shape::Table;
+    let looked_up = looked_up.into_iter().chain(joins_base.then_some(base));
+    if looked_up
+        .into_iter()
+        .any(|id| topology.begins_in_passing(id))
+    {
+        return false;
+    }
     match row.name {
         "merge" => other.is_some_and(|other| {
             other.key == at.key && other.value == at.value && other.depth + at.depth < 2

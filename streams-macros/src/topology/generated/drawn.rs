@@ -317,6 +317,19 @@ impl Topology {
             .collect()
     }
 
+    /// Whether a table's rows cannot be looked up: they are made of those of a `to_table` in the middle of a chain.
+    pub(crate) fn begins_in_passing(&self, id: usize) -> bool {
+        let node = &self.nodes[id];
+        let Origin::From(base, ops) = &node.origin else {
+            return false;
+        };
+        let keeps = |op: &Op| op.does == Does::ToTable || op.does.aggregates();
+        if node.store.is_some() || ops.iter().any(|op| op.does.aggregates()) {
+            return false;
+        }
+        !ops.last().is_some_and(keeps) && (ops.iter().any(keeps) || self.begins_in_passing(*base))
+    }
+
     /// Who reads a node: its readers' positions, in the order of the fields.
     pub(crate) fn readers(&self, id: usize) -> Vec<usize> {
         (0..self.nodes.len())
