@@ -27,7 +27,7 @@ pub use crate::generated::{
 };
 pub use crate::global_table::GlobalTable;
 pub use crate::handles::{GlobalKTable, KStream, KTable};
-pub use crate::obligations::copartitioned;
+pub use crate::obligations::{Milliseconds, copartitioned, not_negative};
 pub use crate::ops::{self, Sided};
 pub use crate::processor::{
     Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyValueStore, Named, NoOutput,

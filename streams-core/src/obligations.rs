@@ -294,6 +294,43 @@ pub(crate) const fn refuse(message: &Message) {
     assert!(message.length == 0, "{}", message.as_str());
 }
 
+/// A const that says a time: a `Duration`, or whole milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Milliseconds<T>(pub T);
+
+impl Milliseconds<i64> {
+    /// The milliseconds.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl Milliseconds<std::time::Duration> {
+    /// The milliseconds; the longest time there is where they are more.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        let ms = self.0.as_millis();
+        if ms > i64::MAX as u128 {
+            i64::MAX
+        } else {
+            ms as i64
+        }
+    }
+}
+
+/// Refuses, at compile time, a negative time. The macro asks for it where it cannot see the time itself, because it is a const.
+pub const fn not_negative(what: &str, node: &str, ms: i64, code: &str) {
+    let message = Message::new()
+        .text(what)
+        .text(" of `")
+        .text(node)
+        .text("` is negative: a time is at least 0 [")
+        .text(code)
+        .text("]");
+    assert!(ms >= 0, "{}", message.as_str());
+}
+
 /// Text put together at compile time; what does not fit is left out.
 pub(crate) struct Message {
     bytes: [u8; 512],

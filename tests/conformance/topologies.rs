@@ -9,6 +9,7 @@ mod regroup;
 mod seed;
 mod stateless;
 mod table;
+mod versioned;
 
 use kstreams::descriptor::{Changelog, TopologyDescriptor};
 use kstreams::test_driver::{TestDriver, TestDriverOptions};
@@ -68,6 +69,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         regroup::entries(),
         seed::entries(),
         errors::entries(),
+        versioned::entries(),
     ]
     .into_iter()
     .flatten()

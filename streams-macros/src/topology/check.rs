@@ -8,6 +8,7 @@ mod inputs;
 pub(crate) mod names;
 mod operators;
 mod stores;
+mod versioned;
 
 #[cfg(test)]
 mod documented;
@@ -55,6 +56,8 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
     stores::stores_are_on_tables(cx, topology);
     stores::stores_belong_to_fields(cx, topology);
     stores::store_fields_are_used(cx, topology);
+    versioned::versioned_stores_can_be(cx, topology);
+    versioned::grace_needs_a_versioned_table(cx, topology);
 
     names::names_are_legal(cx, topology);
     names::names_are_short_enough(cx, topology);

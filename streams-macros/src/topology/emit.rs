@@ -64,7 +64,8 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
     let nodes = methods::nodes(&emit);
     let topology = task::topology(&emit);
     let markers = markers(&emit);
-    let obligations = obligations::of(&emit);
+    let mut obligations = obligations::of(&emit);
+    obligations.extend(obligations::of_times(&emit));
     let facade = &emit.facade;
     // What the user allows of the struct is allowed of what it makes.
     let allowed = plan

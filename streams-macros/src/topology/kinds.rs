@@ -547,7 +547,7 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("store", "changelog", Status::Built, "Whether changes are logged: `true` (default) or `false`."),
     option("store", "name", Status::Built, "The store's name, where it is not the field's."),
     option("store", "retention", Status::Later, "How long a window store keeps entries."),
-    option("store", "versioned", Status::Later, "Keeps old versions for that long."),
+    option("store", "versioned", Status::Built, "Keeps the past of every key for that long: joins and queries as of a time."),
     option("store", "changelog_config", Status::Built, "Settings of the changelog's topic, as `changelog_config(\"min.insync.replicas\" = \"2\")`."),
 ];
 

@@ -9,7 +9,7 @@ use super::parse::{
     self, Declared, FieldSyntax, Opt, OptValue, OriginSyntax, Partitions, Sink, Source,
     StoreOptions, Syntax, TopologyArgs,
 };
-use super::windows::{self, Emits, Windows};
+use super::windows::{self, Emits, Time, Windows};
 use crate::ctxt::Ctxt;
 
 /// Index into `Topology::nodes`.
@@ -98,6 +98,8 @@ pub(crate) struct Op {
     pub(crate) windows: Option<Windows>,
     /// What `emit` takes.
     pub(crate) emits: Option<Emits>,
+    /// The option `grace` of a join.
+    pub(crate) grace: Option<Time>,
 }
 
 /// What an operator's name means where it stands.
@@ -393,6 +395,8 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
         let windows = windows.and_then(|arg| windows::windows(cx, arg));
         let emits = syntax.args.first().filter(|_| syntax.name == "emit");
         let emits = emits.and_then(|arg| windows::emits(cx, arg));
+        let grace = syntax.options.iter().find(|opt| opt.name == "grace");
+        let grace = grace.and_then(|opt| windows::time_of_option(cx, opt));
         ops.push(Op {
             name: syntax.name,
             parens: syntax.parens,
@@ -403,6 +407,7 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             partitions,
             windows,
             emits,
+            grace,
         });
     }
     Chain {

@@ -2,11 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
+use syn::spanned::Spanned as _;
 
 use super::emit::{Emit, at};
+use super::kinds::Shape;
 use super::model::NodeId;
 use super::parse::Partitions;
 use super::plan::facts::{self, Origin};
+use super::windows::Time;
 
 /// Expands to item-level consts (an inline `const` is invisible to `cargo check`), one per pair of counts of which at least one
 /// is a const:
@@ -45,6 +48,37 @@ pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
         }
     }
     out
+}
+
+/// Times behind consts, each an item-level const:
+/// ```text
+/// const _: () = __s::not_negative("the history", "customers", __s::Milliseconds(HISTORY).get(), "KS0430");
+/// ```
+pub(super) fn of_times(emit: &Emit<'_>) -> TokenStream {
+    let mut out = TokenStream::new();
+    for node in &emit.plan.topology.nodes {
+        let name = facts::plain(&node.name);
+        let history = node.store.as_ref().and_then(|o| o.versioned.as_ref());
+        if let Some((time @ Time::Const(_), _)) = history {
+            out.extend(not_negative("the history", &name, time, "KS0430"));
+        }
+        let ops = node.chain().map_or(&[][..], |chain| &chain.ops);
+        for op in ops {
+            let of_table = op
+                .known()
+                .is_some_and(|row| row.on == Shape::Stream && row.with == Some(Shape::Table));
+            if let (true, Some(time @ Time::Const(_))) = (of_table, &op.grace) {
+                out.extend(not_negative("the grace", &name, time, "KS0431"));
+            }
+        }
+    }
+    out
+}
+
+fn not_negative(what: &str, node: &str, time: &Time, code: &str) -> TokenStream {
+    let ms = time.milliseconds();
+    let place = at(time.span());
+    quote_spanned! {place=> const _: () = __s::not_negative(#what, #node, #ms, #code); }
 }
 
 fn name_of(emit: &Emit<'_>, id: NodeId) -> String {

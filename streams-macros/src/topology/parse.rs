@@ -16,6 +16,7 @@ use self::options::{
     word,
 };
 use super::kinds::{self, Shape};
+use super::windows::{self, Time};
 use crate::ctxt::Ctxt;
 
 /// The annotated struct as it was written.
@@ -139,6 +140,8 @@ pub(crate) struct StoreOptions {
     /// Settings of the changelog's topic, by name.
     pub(crate) changelog_config: Vec<(LitStr, LitStr)>,
     pub(crate) name: Option<LitStr>,
+    /// How long the past is kept, and where that is said.
+    pub(crate) versioned: Option<(Time, Ident)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -501,6 +504,7 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
         changelog: None,
         changelog_config: Vec::new(),
         name: None,
+        versioned: None,
     };
     for opt in options {
         match opt.name.to_string().as_str() {
@@ -509,6 +513,10 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
             "changelog" => out.changelog = boolean(cx, &opt),
             "changelog_config" => out.changelog_config = settings(cx, &opt).unwrap_or_default(),
             "name" => out.name = text(cx, &opt),
+            "versioned" => {
+                let history = expression(cx, &opt).and_then(|expr| windows::time(cx, &expr));
+                out.versioned = history.map(|history| (history, opt.name.clone()));
+            }
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ mod dump;
 pub(crate) mod facts;
 pub(crate) mod old_values;
 mod times;
+pub(crate) mod versioned;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use syn::Type;
 use super::kinds::Shape;
 use super::model::{Node, NodeId, Origin, Topology};
 use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
+use super::windows::Time;
 
 pub(crate) use self::describe::{DescribedKind, DescribedNode};
 pub(crate) use self::times::{TimeRole, TimeSlot};
@@ -60,6 +62,7 @@ pub(crate) struct Store<'a> {
     pub(crate) node: NodeId,
     pub(crate) role: Role,
     pub(crate) backend: StoreKind,
+    pub(crate) kind: Kind<'a>,
     pub(crate) cache: bool,
     pub(crate) changelog: Changelog,
     /// `None` where only rustc knows them: operators follow the aggregation.
@@ -76,6 +79,15 @@ pub(crate) enum Role {
     Primary,
     /// An operator's: its handle is called `<field>_<role>`.
     Inner(&'static str),
+}
+
+/// What a store holds.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind<'a> {
+    /// The latest value of each key, with its timestamp.
+    Table,
+    /// Those before it too, for so long.
+    Versioned(&'a Time),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -520,6 +532,7 @@ fn stores(plan: &mut Plan<'_>, internal: &Internal) {
 
 /// The store of a field.
 fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
+    let topology = plan.topology;
     let types = facts::store_types(node);
     let index = plan.stores.len();
     let changelog = changelog(plan, node, types.as_ref());
@@ -529,7 +542,9 @@ fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
         node: node.id,
         role: Role::Primary,
         backend: backend(node),
+        kind: versioned::history(topology, node).map_or(Kind::Table, Kind::Versioned),
         cache: node.shape != Shape::GlobalTable
+            && versioned::history(topology, node).is_none()
             && options
                 .and_then(|options| options.cache.as_ref())
                 .is_none_or(|cache| cache.value),
@@ -568,6 +583,7 @@ fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inn
         node: node.id,
         role: Role::Inner(inner.role),
         backend: backend(node),
+        kind: Kind::Table,
         cache: false,
         changelog,
         types: None,

@@ -1,12 +1,13 @@
 //! Times in chains and attributes: durations, the windows of `windowed_by`, and when results are sent. Literals become
 //! milliseconds here; consts are compared by rustc, in items of their own.
 
-use proc_macro2::Ident;
-use quote::ToTokens;
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Expr, Lit, UnOp};
 
 use super::model::{Chain, Op};
-use super::parse::{list, nearest, ungrouped};
+use super::parse::{Opt, OptValue, list, nearest, ungrouped};
 use crate::ctxt::Ctxt;
 
 /// A duration, or a point in time.
@@ -24,6 +25,19 @@ impl Time {
         match self {
             Time::Literal(ms, _) => Some(*ms),
             Time::Const(_) => None,
+        }
+    }
+}
+
+impl Time {
+    /// The milliseconds as generated code has them, an `i64`.
+    pub(crate) fn milliseconds(&self) -> TokenStream {
+        match self {
+            Time::Literal(ms, _) => Literal::i64_unsuffixed(*ms).into_token_stream(),
+            Time::Const(expr) => {
+                let of = quote_spanned!(Span::mixed_site()=> __s::Milliseconds);
+                quote_spanned!(expr.span()=> #of(#expr).get())
+            }
         }
     }
 }
@@ -70,6 +84,28 @@ pub(crate) fn time(cx: &Ctxt, expr: &Expr) -> Option<Time> {
             None
         }
     }
+}
+
+/// Reads the time of an operator's option: `grace("1m")`, `within("5m")`.
+pub(crate) fn time_of_option(cx: &Ctxt, opt: &Opt) -> Option<Time> {
+    match &opt.value {
+        OptValue::Is(expr) => time(cx, expr),
+        OptValue::List(list) => match list.as_slice() {
+            [one] => time(cx, one),
+            _ => not_a_time(cx, opt),
+        },
+        OptValue::Flag => not_a_time(cx, opt),
+    }
+}
+
+fn not_a_time(cx: &Ctxt, opt: &Opt) -> Option<Time> {
+    let name = &opt.name;
+    cx.error(
+        "KS0113",
+        name,
+        format!("`{name}` takes a time: it is written `{name}(\"1m\")`"),
+    );
+    None
 }
 
 /// The milliseconds of `1h 30m`.

@@ -4,7 +4,8 @@ use proc_macro2::{Literal, TokenStream};
 
 use super::super::parse::{OffsetReset, Partitions, StoreKind};
 use super::super::plan::{
-    Changelog, DescribedKind, DescribedNode, Entry, Store, Subtopology, Topic, TopicRole, facts,
+    Changelog, DescribedKind, DescribedNode, Entry, Kind, Store, Subtopology, Topic, TopicRole,
+    facts,
 };
 use super::task::type_descriptor;
 use super::{Emit, number, numbers};
@@ -84,6 +85,13 @@ fn store(store: &Store<'_>) -> TokenStream {
         type_descriptor(store.types.as_ref().map(|(key, _)| key)),
         type_descriptor(store.types.as_ref().map(|(_, value)| value)),
     );
+    let kind = match &store.kind {
+        Kind::Table => mixed!(TimestampedKeyValue),
+        Kind::Versioned(history) => {
+            let retention = history.milliseconds();
+            mixed!(Versioned { retention: #retention })
+        }
+    };
     let options = store.field.store.as_ref();
     let settings = options.into_iter().flat_map(|o| &o.changelog_config);
     let settings = settings.map(|(key, value)| mixed!((#key, #value)));
@@ -91,7 +99,7 @@ fn store(store: &Store<'_>) -> TokenStream {
         __s::StoreDescriptor {
             name: #name,
             node: #node,
-            kind: __s::StoreKind::TimestampedKeyValue,
+            kind: __s::StoreKind::#kind,
             backend: __s::StoreBackend::#backend,
             cache: #cache,
             changelog: __s::Changelog::#changelog,

@@ -9,7 +9,7 @@ use syn::spanned::Spanned as _;
 use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
-use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values};
+use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values, versioned};
 use super::{Emit, at, ident_at, meetings, number, numbers};
 
 /// The method being written.
@@ -407,6 +407,7 @@ impl<'e> Method<'e> {
                 let next = next(true);
                 let absent = if rest.contains(&Step::Materialize) && self.is_last(position)
                     || !old_values::input_can_say(self.emit.plan.topology, self.node, position)
+                    || versioned::is_versioned_before(self.emit.plan.topology, self.node, position)
                 {
                     TokenStream::new()
                 } else {
@@ -662,6 +663,7 @@ impl<'e> Method<'e> {
         };
         let topology = self.emit.plan.topology;
         (chain.ops[last].is("filter") || chain.ops[last].is("filter_not"))
+            && !versioned::is_versioned_before(topology, self.node, last)
             && (old_values::input_can_say(topology, self.node, last)
                 || old_values::is_asked(topology, self.node))
     }
