@@ -17,34 +17,41 @@ use crate::state_dir::TaskDirectory;
 use crate::topology::StoreBackend;
 
 mod buffer;
+mod buffer_value;
 mod cache;
 mod checkpoint;
 mod count;
 mod disk;
 mod error;
 mod external;
+mod front;
+mod join_buffer;
 mod memory;
 mod merge;
 mod reader;
 mod segmented;
 mod segments;
 mod short_bytes;
+mod suppress_buffer;
 mod versioned;
 
 use buffer::WriteBuffer;
 use checkpoint::Mark;
 use memory::MemoryMaps;
 
+pub use buffer_value::{BufferValue, BufferedContext};
 pub use cache::{CacheContext, CacheEntry, RecordCache};
 pub use checkpoint::Checkpoint;
 pub use error::StoreError;
 pub use external::ExternalStore;
+pub use join_buffer::JoinBuffer;
 pub use merge::MergedRange;
 pub use reader::{
     CommittedRange, OwnedEntry, PAGE, PagedRange, SingleStoreReader, StoreReader, StoreSnapshot,
 };
 pub use segmented::Stored;
 pub use segments::{SEGMENT, SegmentKey, Segments};
+pub use suppress_buffer::{Buffered, Logged, SuppressBuffer, Totals, logged_key};
 pub use versioned::{
     Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedReader, VersionedRows, key_of_row,
 };
