@@ -460,13 +460,7 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
 }
 
 /// Options that rows name and that come with later operators.
-const LATER_OPTIONS: &[(&str, &str)] = &[
-    ("join", "grace"),
-    ("left_join", "grace"),
-    ("join_with_key", "grace"),
-    ("left_join_with_key", "grace"),
-    ("repartition", "partitioner"),
-];
+const LATER_OPTIONS: &[(&str, &str)] = &[("repartition", "partitioner")];
 
 // rustc would say the same at the call inside generated code, after all wiring errors; here it is said at once, with what the
 // operator passes.

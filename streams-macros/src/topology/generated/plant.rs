@@ -525,6 +525,29 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             })
         }
     ),
+    mistake!("KS0430", "a global table keeps its past", |_, topology| {
+        let mut broken = topology.clone();
+        broken.extra.push("#[source(topic = \"rows\")] #[store(versioned = \"1h\")] rows: GlobalKTable<String, u64>,".to_owned());
+        Some(broken)
+    }),
+    mistake!("KS0430", "the past of a table in memory", |_, topology| {
+        let mut broken = topology.clone();
+        broken.extra.push("#[source(topic = \"rows\")] #[store(versioned = \"1h\", kind = memory)] rows: KTable<String, u64>,".to_owned());
+        Some(broken)
+    }),
+    mistake!(
+        "KS0431",
+        "a grace with latest values only",
+        |_, topology| {
+            let mut broken = topology.clone();
+            broken.extra.extend([
+            "#[source(topic = \"left-in\", partitions = 6)] left: KStream<String, u64>,".to_owned(),
+            "#[source(topic = \"right-in\", partitions = 6)] right: KTable<String, u64>,".to_owned(),
+            "#[from(left.join(right, |v, _| v, grace(\"1m\")))] #[sink(topic = \"joined\")] joined: KStream<String, u64>,".to_owned(),
+        ]);
+            Some(broken)
+        }
+    ),
     mistake!(
         "KS0301",
         "joined topics have different counts",

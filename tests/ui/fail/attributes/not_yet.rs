@@ -11,9 +11,6 @@ struct App {
     timed: KStream<String, u64>,
     #[source(topic = "d", global, process = UpperCase::new())]
     global: KeyValueStore<String, u64>,
-    #[from(several.group_by_key().count())]
-    #[store(versioned = "1h")]
-    versioned: KTable<String, i64>,
 }
 
 fn main() {}
