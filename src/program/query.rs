@@ -57,6 +57,14 @@ fn find(
         let names = topology.stores.iter().flat_map(|s| [s.name, s.node]);
         topics::unknown("table", name, names)
     })?;
+    if matches!(
+        store.kind,
+        StoreKind::JoinBuffer { .. } | StoreKind::SuppressBuffer
+    ) {
+        return Err(ProgramError::Failed(format!(
+            "`{name}` holds records that wait to be joined or sent: it is no table"
+        )));
+    }
     match store.backend {
         StoreBackend::Lmdb => Ok(store),
         StoreBackend::Memory => Err(ProgramError::Failed(format!(

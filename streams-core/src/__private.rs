@@ -42,6 +42,7 @@ pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
 pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
+pub use crate::table::waiting::{Arrived, Suppress, Waiting};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{
     TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,

@@ -28,7 +28,7 @@ pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
 mod failures;
 mod parts;
 pub use failures::InNode;
-pub(crate) use state::{Forward, Put};
+pub(crate) use state::{Forward, Leaving, Limits, Put};
 use state::{State, StoreSlot};
 use times::Times;
 pub(crate) use windowed::Found;

@@ -366,6 +366,23 @@ pub enum TaskFailure {
         /// What is wrong with the value.
         reason: SerdeError,
     },
+    /// A suppression holds back more than it may, and was told not to send anything early.
+    #[error(
+        "the suppression of `{node}` holds back more than it may: {records} of {max_records} records, {bytes} of {max_bytes} bytes; \
+         allow for more with `max_records(…)` or `max_bytes(…)`, or let it send early with `emit_early_when_full()`"
+    )]
+    SuppressBufferFull {
+        /// The node.
+        node: &'static str,
+        /// How many keys wait.
+        records: u64,
+        /// How many may.
+        max_records: u64,
+        /// How large they are, as Kafka Streams estimates it.
+        bytes: u64,
+        /// How large they may be.
+        max_bytes: u64,
+    },
     /// A store cannot be read or written, or holds what nobody wrote.
     #[error("store `{store}`: {reason}")]
     Store {

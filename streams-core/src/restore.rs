@@ -274,6 +274,7 @@ impl Restorer {
                 task.bytes(),
                 target.store,
                 target.descriptor.kind,
+                partition,
                 &target.records,
                 next,
             );

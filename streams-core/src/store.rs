@@ -449,6 +449,13 @@ impl TaskStores {
         self.uncommitted >= self.buffer_limit
     }
 
+    /// The uncommitted puts of a store, in the order of their keys; `None` deletes.
+    #[must_use]
+    pub fn uncommitted(&self, store: usize) -> Vec<(&[u8], Option<&[u8]>)> {
+        let of = self.stores.get(store);
+        of.map_or_else(Vec::new, |of| of.buffer.sorted())
+    }
+
     /// Whether there is anything uncommitted.
     #[must_use]
     pub fn has_uncommitted(&self) -> bool {

@@ -4,6 +4,7 @@
 //! record cache before a store as `CachingKeyValueStore`.
 
 pub mod join;
+pub(crate) mod waiting;
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -611,6 +611,11 @@ impl Task {
         Ok(all)
     }
 
+    /// How many records wait in a buffer, and before which time there are none.
+    pub(crate) fn waiting(&mut self, store: usize) -> TaskResult<Option<(u64, Timestamp)>> {
+        self.cx.buffer_content(store)
+    }
+
     /// Closes its state cleanly. What is uncommitted is dropped.
     pub(crate) fn close(self) -> TaskResult {
         self.cx.into_stores().close().map_err(state_error)

@@ -313,6 +313,15 @@ impl TestDriver {
         self.engine.borrow_mut().store_versions(store)
     }
 
+    /// How many records wait in the buffer of a suppression or of a join with a grace, and before which time there are none;
+    /// `None` where the store is no such buffer.
+    ///
+    /// # Errors
+    /// When there is no such store.
+    pub fn store_waiting(&self, store: &str) -> Result<Option<(u64, Timestamp)>> {
+        self.engine.borrow_mut().store_waiting(store)
+    }
+
     /// Records that were dropped since the driver was made (`dropped-records-total`).
     #[must_use]
     pub fn dropped_records_total(&self) -> u64 {

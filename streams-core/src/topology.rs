@@ -240,6 +240,13 @@ pub enum StoreKind {
         /// The time up to which closed sessions were emitted, where they are emitted only then.
         emitted: Option<usize>,
     },
+    /// Records of a stream that wait for a table (a join with a grace), in the order of their times.
+    JoinBuffer {
+        /// For how long they wait, in milliseconds.
+        grace: i64,
+    },
+    /// Updates that a suppression holds back.
+    SuppressBuffer,
 }
 
 impl StoreKind {
@@ -248,7 +255,9 @@ impl StoreKind {
     pub const fn has_timestamps(self) -> bool {
         matches!(
             self,
-            StoreKind::TimestampedKeyValue | StoreKind::TimestampedWindow { .. }
+            StoreKind::TimestampedKeyValue
+                | StoreKind::TimestampedWindow { .. }
+                | StoreKind::Versioned { .. }
         )
     }
 

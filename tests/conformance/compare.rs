@@ -139,6 +139,7 @@ fn records(scenario: &Scenario, names: &Names, actual: &Actual) -> Option<String
             .map(Vec::as_slice)
             .unwrap_or_default();
         let expected = expected.get(topic).copied().unwrap_or_default();
+        let (expected, got) = comparable(scenario, expected, got);
         let at = (0..expected.len().max(got.len())).find(|&i| expected.get(i) != got.get(i))?;
         let mut text = format!("topic {topic}, record {at}:\n");
         for i in at.saturating_sub(2)..at {
@@ -152,6 +153,34 @@ fn records(scenario: &Scenario, names: &Names, actual: &Actual) -> Option<String
         }
         Some(text)
     })
+}
+
+/// Where Kafka Streams gave the producer no timestamp, it takes the wall clock. What a suppression logs at a commit is in no
+/// defined order.
+fn comparable(
+    scenario: &Scenario,
+    expected: &[Written],
+    got: &[Written],
+) -> (Vec<Written>, Vec<Written>) {
+    let (mut expected, mut got) = (expected.to_vec(), got.to_vec());
+    let mut now = scenario.initial_wall_clock_ms;
+    let mut clock = Vec::new();
+    for step in &scenario.steps {
+        if let crate::loader::Step::AdvanceWallClock(ms) = step {
+            now += ms;
+        }
+        clock.push(now);
+    }
+    for record in expected.iter_mut().filter(|r| r.timestamp.is_none()) {
+        record.timestamp = clock.get(record.after_step).copied();
+    }
+    let format = |record: &Written| record.headers.iter().any(|(key, _)| key == "v");
+    if expected.iter().any(format) {
+        for list in [&mut expected, &mut got] {
+            list.sort_by(|a, b| (a.after_step, &a.key).cmp(&(b.after_step, &b.key)));
+        }
+    }
+    (expected, got)
 }
 
 fn line(record: Option<&Written>) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::serdes;
 
@@ -93,10 +93,27 @@ struct File {
     outputs: BTreeMap<String, Vec<Map<String, Value>>>,
     repartitions: BTreeMap<String, Vec<Map<String, Value>>>,
     changelogs: BTreeMap<String, Vec<Map<String, Value>>>,
-    stores: BTreeMap<String, StoreContent>,
+    stores: BTreeMap<String, StoreFile>,
     side_effects: Option<Vec<SideEffect>>,
     error: Option<ExpectedError>,
     dropped_records_total: u64,
+}
+
+#[derive(Deserialize)]
+struct StoreFile {
+    #[serde(flatten)]
+    content: StoreContent,
+    num_records: Option<u64>,
+    min_timestamp: Option<i64>,
+}
+
+/// What is known of a buffer, as its only entry.
+fn buffered(file: StoreFile) -> StoreContent {
+    let mut content = file.content;
+    if let (Some(records), Some(first)) = (file.num_records, file.min_timestamp) {
+        content.entries = vec![json!({ "num_records": records, "min_timestamp": first })];
+    }
+    content
 }
 
 #[derive(Deserialize)]
@@ -152,7 +169,11 @@ fn scenario(path: &Path) -> Option<Scenario> {
         internal_topics: file.internal_topics,
         steps,
         records,
-        stores: file.stores,
+        stores: file
+            .stores
+            .into_iter()
+            .map(|(k, s)| (k, buffered(s)))
+            .collect(),
         side_effects: file.side_effects,
         error: file.error,
         dropped_records_total: file.dropped_records_total,

@@ -279,6 +279,9 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
         if matches!(store.kind, StoreKind::Versioned { .. }) {
             entries = versions(store, driver)?;
         }
+        if let Some((records, first)) = driver.store_waiting(store.name)? {
+            entries = vec![json!({ "num_records": records, "min_timestamp": first })];
+        }
         let content = StoreContent {
             kind: match store.kind {
                 StoreKind::KeyValue => "key-value".into(),
@@ -287,13 +290,24 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
                 StoreKind::Window { .. } => "window".into(),
                 StoreKind::TimestampedWindow { .. } => "timestamped-window".into(),
                 StoreKind::Session { .. } => "session".into(),
+                // Those of Kafka Streams are in memory, ours on disk: scenarios say nothing of it.
+                StoreKind::JoinBuffer { .. } | StoreKind::SuppressBuffer => {
+                    "suppress-buffer".into()
+                }
             },
-            persistent: store.backend == StoreBackend::Lmdb,
+            persistent: store.backend == StoreBackend::Lmdb && !is_buffer(store.kind),
             entries,
         };
         stores.insert(store.name.to_owned(), content);
     }
     Ok(stores)
+}
+
+pub(crate) fn is_buffer(kind: StoreKind) -> bool {
+    matches!(
+        kind,
+        StoreKind::JoinBuffer { .. } | StoreKind::SuppressBuffer
+    )
 }
 
 /// A versioned store's keys, each with its past.

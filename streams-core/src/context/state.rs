@@ -14,8 +14,11 @@ use crate::store::{
 };
 use crate::topology::{Changelog, StoreDescriptor, StoreKind};
 
+mod buffers;
 mod prefix;
 mod versioned;
+
+pub(crate) use buffers::{Leaving, Limits};
 
 pub(super) const NO_HEADERS: &Headers = &Headers::new();
 
@@ -49,6 +52,8 @@ pub(super) struct StoreSlot {
     grown: bool,
     /// How a versioned store's rows are read and written.
     versions: Option<Box<VersionedRows>>,
+    /// How the rows of a buffer are.
+    buffer: Option<Box<buffers::Slot>>,
 }
 
 impl StoreSlot {
@@ -72,6 +77,7 @@ impl StoreSlot {
                 }
                 _ => None,
             },
+            buffer: buffers::Slot::of(store.kind).map(Box::new),
         }
     }
 }
@@ -241,6 +247,9 @@ impl TaskContext {
             if let Some(versions) = &mut slot.versions {
                 versions.forget();
             }
+            if let Some(buffer) = &mut slot.buffer {
+                buffer.forget();
+            }
         }
         self.outbox.clear();
     }
@@ -259,7 +268,7 @@ impl TaskContext {
             self.state.cache.flush(store, &mut leaving);
             self.pass_on(store, leaving, code)?;
         }
-        Ok(())
+        self.log_buffers()
     }
 
     /// Brings the record cache back under its bound after a record.

@@ -31,6 +31,8 @@ pub fn json(topology: &TopologyDescriptor) -> Value {
                 StoreKind::Window { .. } => "window",
                 StoreKind::TimestampedWindow { .. } => "timestamped-window",
                 StoreKind::Session { .. } => "session",
+                StoreKind::JoinBuffer { .. } => "join-buffer",
+                StoreKind::SuppressBuffer => "suppress-buffer",
             },
             "backend": match s.backend {
                 StoreBackend::Lmdb => "lmdb",

@@ -1,6 +1,10 @@
 //! Stores whose rows are not their changelog's records: what the records say is done again, one after the other.
 
-use crate::store::{History, StoreError, TaskStores, VersionedRows};
+use crate::record::TopicPartition;
+use crate::store::{
+    BufferedContext, History, JoinBuffer, Logged, StoreError, SuppressBuffer, TaskStores,
+    VersionedRows,
+};
 use crate::topology::StoreKind;
 use crate::transport::ConsumedRecord;
 
@@ -9,7 +13,10 @@ pub(super) type Refused = (Option<i64>, StoreError);
 
 /// Whether the records of a store's changelog are replayed, and not written as they are.
 pub(super) fn is_replayed(kind: StoreKind) -> bool {
-    matches!(kind, StoreKind::Versioned { .. })
+    matches!(
+        kind,
+        StoreKind::Versioned { .. } | StoreKind::JoinBuffer { .. } | StoreKind::SuppressBuffer
+    )
 }
 
 /// Replays records of a changelog, and commits what becomes of them with the offset after them.
@@ -17,6 +24,7 @@ pub(super) fn replay(
     stores: &mut TaskStores,
     store: usize,
     kind: StoreKind,
+    topic: &TopicPartition,
     records: &[ConsumedRecord],
     next_offset: i64,
 ) -> Result<(), Refused> {
@@ -24,6 +32,8 @@ pub(super) fn replay(
         StoreKind::Versioned { retention } => {
             versioned(stores, store, History { retention }, records)
         }
+        StoreKind::JoinBuffer { grace } => join_buffer(stores, store, grace, records),
+        StoreKind::SuppressBuffer => suppress_buffer(stores, store, topic, records),
         _ => Ok(()),
     };
     if let Err(refused) = replayed {
@@ -58,8 +68,57 @@ fn versioned(
     Ok(())
 }
 
-/// A key that does not fit is the record's fault, all else is not.
+fn join_buffer(
+    stores: &mut TaskStores,
+    store: usize,
+    grace: i64,
+    records: &[ConsumedRecord],
+) -> Result<(), Refused> {
+    let mut buffer = JoinBuffer::new(grace);
+    for record in records {
+        if let Some(row) = record.key.as_deref() {
+            let restored = buffer.restore(stores, store, row, record.value.as_deref());
+            restored.map_err(|e| at(record, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn suppress_buffer(
+    stores: &mut TaskStores,
+    store: usize,
+    topic: &TopicPartition,
+    records: &[ConsumedRecord],
+) -> Result<(), Refused> {
+    let mut buffer = SuppressBuffer::default();
+    for record in records {
+        let Some(key) = record.key.as_deref() else {
+            continue;
+        };
+        let version = record.headers.last("v").and_then(|v| v.value.as_deref());
+        let logged = Logged {
+            version,
+            value: record.value.as_deref(),
+            record: BufferedContext {
+                timestamp: record.timestamp,
+                offset: record.offset,
+                topic: &topic.topic,
+                partition: topic.partition,
+                headers: record.headers.clone(),
+            },
+        };
+        let restored = buffer.restore(stores, store, key, logged);
+        restored.map_err(|e| at(record, e))?;
+    }
+    Ok(())
+}
+
+/// A key that does not fit, or a value of no known format, is the record's fault, all else is not.
 fn at(record: &ConsumedRecord, e: StoreError) -> Refused {
-    let offset = matches!(e, StoreError::KeyTooLong { .. }).then_some(record.offset);
+    let is_the_records = matches!(
+        e,
+        StoreError::KeyTooLong { .. } | StoreError::Malformed { .. }
+    );
+    let offset = is_the_records.then_some(record.offset);
     (offset, e)
 }

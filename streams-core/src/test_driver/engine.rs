@@ -439,6 +439,23 @@ impl Engine {
         Ok(all)
     }
 
+    pub(super) fn store_waiting(&mut self, store: &str) -> Result<Option<(u64, Timestamp)>> {
+        let index = self.store_index(store)?;
+        let Some(instance) = &mut self.running else {
+            return Ok(None);
+        };
+        let mut all: Option<(u64, Timestamp)> = None;
+        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
+            if let Some(local) = task.stores().iter().position(|s| s.index == index)
+                && let Some((records, first)) = task.waiting(local)?
+            {
+                let (before, earliest) = all.unwrap_or((0, Timestamp::MAX));
+                all = Some((before + records, earliest.min(first)));
+            }
+        }
+        Ok(all)
+    }
+
     fn store_index(&self, store: &str) -> Result<usize> {
         let index = self.descriptor.stores.iter().position(|s| s.name == store);
         let Some(index) = index else {

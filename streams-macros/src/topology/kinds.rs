@@ -306,9 +306,15 @@ const GROUPED_TABLE: Operator = Operator {
     nulls: Nulls::Keeps,
     ..AGGREGATION
 };
+/// What waits for a table; only a join with a `grace` has it.
+pub(crate) const BUFFER: InnerStore = InnerStore {
+    role: "buffer",
+    suffix: "Buffer",
+};
 const JOIN_TABLE: Operator = Operator {
     with: Some(Shape::Table),
     options: &["name", "grace"],
+    inner: &[BUFFER],
     partitioning: Partitioning::ByKey,
     state: State::OfOther,
     nulls: Nulls::DropsKeysAndValues,

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use syn::Type;
 
-use super::kinds::Shape;
+use super::kinds::{BUFFER, Shape};
 use super::model::{Node, NodeId, Origin, Topology};
 use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
 use super::windows::Time;
@@ -88,6 +88,8 @@ pub(crate) enum Kind<'a> {
     Table,
     /// Those before it too, for so long.
     Versioned(&'a Time),
+    /// Records of a stream that wait so long for a table.
+    JoinBuffer(&'a Time),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -257,6 +259,15 @@ impl<'a> Plan<'a> {
                     .position(|s| *s == store)
                     .map(|local| (index, local))
             })
+    }
+
+    /// The local index of a store that the operator at `position` keeps beside the field's.
+    pub(crate) fn local_inner(&self, node: &Node, position: usize) -> Option<usize> {
+        let mut all = facts::inner_stores(node).into_iter();
+        let inner = all.find(|inner| inner.op == position)?;
+        let is = |store: &Store<'_>| store.node == node.id && store.name == inner.name;
+        let store = self.stores.iter().position(is)?;
+        self.local_store(store).map(|(_, local)| local)
     }
 
     /// The sub-topology in which a node's finished records appear.
@@ -579,11 +590,11 @@ fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inn
         Changelog::None
     };
     plan.stores.push(Store {
-        name: inner.name,
+        name: inner.name.clone(),
         node: node.id,
         role: Role::Inner(inner.role),
         backend: backend(node),
-        kind: Kind::Table,
+        kind: inner_kind(node, &inner),
         cache: false,
         changelog,
         types: None,
@@ -594,6 +605,14 @@ fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inn
     let part = facts::part_at(internal, node.id, inner.op);
     if let Some(sub) = plan.nodes[node.id.0].parts.get(part).copied() {
         plan.subtopologies[sub].stores.push(index);
+    }
+}
+
+fn inner_kind<'a>(node: &'a Node, inner: &facts::Inner) -> Kind<'a> {
+    let op = node.chain().and_then(|chain| chain.ops.get(inner.op));
+    match op.and_then(|op| op.grace.as_ref()) {
+        Some(grace) if inner.role == BUFFER.role => Kind::JoinBuffer(grace),
+        _ => Kind::Table,
     }
 }
 

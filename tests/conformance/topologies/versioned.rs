@@ -9,6 +9,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("table-versioned-source", Source),
         entry!("table-versioned-filter", Filter),
         entry!("join-st-versioned", StreamTable),
+        entry!("join-st-versioned-grace", StreamTableGrace),
     ]
 }
 
@@ -39,6 +40,18 @@ struct StreamTable {
     #[store(name = "v", versioned = "1s")]
     right: KTable<String, String>,
     #[from(left.join(right, |s, t| format!("{s}+{t}")))]
+    #[sink(topic = "out")]
+    joined: KStream<String, String>,
+}
+
+#[topology(application_id = "vec")]
+struct StreamTableGrace {
+    #[source(topic = "left", partitions = 1)]
+    left: KStream<Option<String>, Option<String>>,
+    #[source(topic = "right", partitions = 1)]
+    #[store(name = "v", versioned = "1s")]
+    right: KTable<String, String>,
+    #[from(left.join(right, |s, t| format!("{s}+{t}"), name = "jg", grace("50ms")))]
     #[sink(topic = "out")]
     joined: KStream<String, String>,
 }

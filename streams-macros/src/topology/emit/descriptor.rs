@@ -91,6 +91,10 @@ fn store(store: &Store<'_>) -> TokenStream {
             let retention = history.milliseconds();
             mixed!(Versioned { retention: #retention })
         }
+        Kind::JoinBuffer(grace) => {
+            let grace = grace.milliseconds();
+            mixed!(JoinBuffer { grace: #grace })
+        }
     };
     let options = store.field.store.as_ref();
     let settings = options.into_iter().flat_map(|o| &o.changelog_config);

@@ -9,7 +9,9 @@ use syn::spanned::Spanned as _;
 use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
-use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values, versioned};
+use super::super::plan::{
+    Child, Segment, SinkPlan, Start, Step, TimeRole, facts, old_values, versioned,
+};
 use super::{Emit, at, ident_at, meetings, number, numbers};
 
 /// The method being written.
@@ -369,6 +371,9 @@ impl<'e> Method<'e> {
                 mixed!(#keys let r = #function(__s::Valued(r).nullable()); #next)
             }
             (Shape::Stream, "join" | "join_with_key" | "left_join" | "left_join_with_key") => {
+                if facts::waits(op) {
+                    return self.waiting_join(op, position, rest, flow, fresh);
+                }
                 self.join(op, &f, flow, fresh, &|fresh| self.steps(rest, flow, fresh))
             }
             (Shape::Table, "group_by") => {
@@ -596,6 +601,46 @@ impl<'e> Method<'e> {
             let r = #t.#field.#joining(r).between::<#marker, #table_marker>();
             let __s::Some(r) = r.#f(#(#args,)* #cx)? else { #exit };
             #next
+        }
+    }
+
+    /// A join with a grace: the record goes into the buffer, and what waited long enough is joined.
+    fn waiting_join(
+        &self,
+        op: &'e Op,
+        position: usize,
+        rest: &[Step],
+        flow: Flow,
+        fresh: bool,
+    ) -> TokenStream {
+        let plan = self.emit.plan;
+        let f = ident_at(&op.name.to_string(), op.name.span());
+        let inner = op.is("join") || op.is("join_with_key");
+        let keys = if inner {
+            self.not_null_keys(fresh, flow)
+        } else {
+            TokenStream::new()
+        };
+        let values = self.not_null_values(flow);
+        let looped = Flow {
+            looped: true,
+            ..flow
+        };
+        let joined = self.join(op, &f, looped, fresh || inner, &|fresh| {
+            self.steps(rest, looped, fresh)
+        });
+        let cx = self.context();
+        let store = number(plan.local_inner(self.node, position).unwrap_or_default());
+        let time = plan.time(self.node.id, TimeRole::Waiting(position));
+        let time = number(time.unwrap_or_default());
+        let done = flow.done();
+        mixed! {
+            #keys
+            #values
+            let waiting = __s::Waiting::new(#store, #time);
+            let mut arrived = waiting.arrive(r, #cx)?;
+            while let __s::Some(r) = waiting.next(&mut arrived, #cx)? { #joined }
+            #done
         }
     }
 

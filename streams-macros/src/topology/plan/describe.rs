@@ -302,7 +302,9 @@ fn chain_ends(
             describing.two_sides(op, position, sub, name);
             continue;
         }
-        let stores = op_stores(plan, op, position, chain, own_store);
+        let mut stores = op_stores(plan, op, position, chain, own_store);
+        let inner = facts::inner_stores(node).into_iter();
+        stores.extend(inner.filter(|i| i.op == position).map(|i| i.name));
         let kind = DescribedKind::Processor(op.name.to_string());
         let index = describing.graph.add(sub, name.clone(), kind, stores);
         chain_link(describing.graph, &mut describing.ends, index);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use syn::{Type, parse_quote};
 
-use super::super::kinds::{Key, Losing, Operator, Partitioning, Shape, State};
+use super::super::kinds::{BUFFER, Key, Losing, Operator, Partitioning, Shape, State};
 use super::super::model::{Chain, Edge, Node, NodeId, Op, Topology};
 use super::{Internal, old_values};
 
@@ -371,6 +371,12 @@ pub(crate) struct Inner {
     pub(crate) name: String,
 }
 
+/// Whether records wait at an operator, in a buffer that has a time of its own: a join of a stream with a table and a grace.
+pub(crate) fn waits(op: &Op) -> bool {
+    op.known()
+        .is_some_and(|row| row.inner.contains(&BUFFER) && op.grace.is_some())
+}
+
 /// The stores of a node that are not what its field declares.
 pub(crate) fn inner_stores(node: &Node) -> Vec<Inner> {
     let ops = node.chain().map_or(&[][..], |chain| &chain.ops);
@@ -379,6 +385,7 @@ pub(crate) fn inner_stores(node: &Node) -> Vec<Inner> {
         let name = operator_name(node, op);
         stores
             .iter()
+            .filter(|inner| **inner != BUFFER || op.grace.is_some())
             .map(move |inner| Inner {
                 op: position,
                 role: inner.role,

@@ -12,6 +12,8 @@ pub(crate) enum TimeRole {
     Stream,
     /// Up to where windows were emitted when they closed.
     Emitted,
+    /// The highest timestamp that the operator at this position saw: a join with a grace, or a suppression.
+    Waiting(usize),
 }
 
 /// An operator's time.
@@ -61,6 +63,9 @@ fn asked(node: &Node) -> Vec<(usize, TimeRole)> {
     let mut times = Vec::new();
     for (position, op) in chain.ops.iter().enumerate() {
         let Some(row) = op.known() else { continue };
+        if facts::waits(op) {
+            times.push((position, TimeRole::Waiting(position)));
+        }
         if row.on == Shape::WindowedStream && row.yields == Shape::Table {
             times.push((position, TimeRole::Stream));
             if windows::emits_on_close(chain) {
@@ -77,5 +82,10 @@ fn name(node: &Node, role: TimeRole) -> String {
     match role {
         TimeRole::Stream => format!("{}:stream-time", facts::plain(&node.name)),
         TimeRole::Emitted => facts::store_name(node),
+        TimeRole::Waiting(position) => {
+            let inner = facts::inner_stores(node).into_iter();
+            let store = inner.filter(|inner| inner.op == position).map(|i| i.name);
+            format!("{}:stream-time", store.last().unwrap_or_default())
+        }
     }
 }
