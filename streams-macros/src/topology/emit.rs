@@ -23,6 +23,7 @@ use syn::ext::IdentExt as _;
 use super::model::{Node, NodeId};
 use super::obligations;
 use super::plan::{Plan, Start};
+use super::windows::Time;
 use crate::paths;
 
 /// What every part of the emitter needs.
@@ -234,6 +235,14 @@ pub(crate) fn type_text(ty: &Type) -> String {
         text = text.replace(spaced, tight);
     }
     text
+}
+
+/// The milliseconds of a time, an `i64`.
+pub(super) fn milliseconds(time: &Time) -> TokenStream {
+    match time {
+        Time::Literal(ms, _) => Literal::i64_unsuffixed(*ms).into_token_stream(),
+        Time::Const(expr) => mixed!(__s::Milliseconds(#expr).get()),
+    }
 }
 
 /// `3`, as a person writes it: without the type.

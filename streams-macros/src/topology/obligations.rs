@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
-use super::emit::{Emit, at};
+use super::emit::{Emit, at, milliseconds};
 use super::kinds::Shape;
 use super::model::NodeId;
 use super::parse::Partitions;
@@ -76,7 +76,7 @@ pub(super) fn of_times(emit: &Emit<'_>) -> TokenStream {
 }
 
 fn not_negative(what: &str, node: &str, time: &Time, code: &str) -> TokenStream {
-    let ms = time.milliseconds();
+    let ms = milliseconds(time);
     let place = at(time.span());
     quote_spanned! {place=> const _: () = __s::not_negative(#what, #node, #ms, #code); }
 }

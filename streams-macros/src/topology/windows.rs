@@ -1,9 +1,8 @@
 //! Times in chains and attributes: durations, the windows of `windowed_by`, and when results are sent. Literals become
 //! milliseconds here; consts are compared by rustc, in items of their own.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{ToTokens, quote_spanned};
-use syn::spanned::Spanned as _;
+use proc_macro2::Ident;
+use quote::ToTokens;
 use syn::{Expr, Lit, UnOp};
 
 use super::model::{Chain, Op};
@@ -25,19 +24,6 @@ impl Time {
         match self {
             Time::Literal(ms, _) => Some(*ms),
             Time::Const(_) => None,
-        }
-    }
-}
-
-impl Time {
-    /// The milliseconds as generated code has them, an `i64`.
-    pub(crate) fn milliseconds(&self) -> TokenStream {
-        match self {
-            Time::Literal(ms, _) => Literal::i64_unsuffixed(*ms).into_token_stream(),
-            Time::Const(expr) => {
-                let of = quote_spanned!(Span::mixed_site()=> __s::Milliseconds);
-                quote_spanned!(expr.span()=> #of(#expr).get())
-            }
         }
     }
 }

@@ -8,7 +8,7 @@ use super::super::plan::{
     facts,
 };
 use super::task::type_descriptor;
-use super::{Emit, number, numbers};
+use super::{Emit, milliseconds, number, numbers};
 
 /// Expands to `static TOPOLOGY: __s::TopologyDescriptor = …;`.
 pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
@@ -88,11 +88,11 @@ fn store(store: &Store<'_>) -> TokenStream {
     let kind = match &store.kind {
         Kind::Table => mixed!(TimestampedKeyValue),
         Kind::Versioned(history) => {
-            let retention = history.milliseconds();
+            let retention = milliseconds(history);
             mixed!(Versioned { retention: #retention })
         }
         Kind::JoinBuffer(grace) => {
-            let grace = grace.milliseconds();
+            let grace = milliseconds(grace);
             mixed!(JoinBuffer { grace: #grace })
         }
     };
