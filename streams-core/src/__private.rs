@@ -21,6 +21,7 @@ pub use crate::context::{InNode, TaskContext};
 pub use crate::edge::edge;
 pub use crate::error::Error;
 pub use crate::error::{TaskError, TaskResult};
+pub use crate::foreign_key::{CombinedKey, Foreign, Response, Subscribing, Subscription};
 pub use crate::generated::{
     Bound, Flushed, SubTopology, TaskOf, Topology, unknown_processor, unknown_source,
     unknown_store, unknown_subtopology,

@@ -3,6 +3,7 @@
 mod aggregate;
 mod cogroup;
 mod errors;
+mod foreign_key;
 mod join;
 mod joined_tables;
 mod regroup;
@@ -66,6 +67,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         table::entries(),
         join::entries(),
         joined_tables::entries(),
+        foreign_key::entries(),
         regroup::entries(),
         seed::entries(),
         errors::entries(),

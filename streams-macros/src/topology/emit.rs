@@ -9,6 +9,7 @@ macro_rules! mixed {
 
 mod builder;
 mod descriptor;
+mod foreign;
 mod meetings;
 mod methods;
 pub(crate) mod stand_in;
@@ -141,6 +142,9 @@ impl Emit<'_> {
             Some(Start::Merged { number: 1, .. }) => format_ident!("{name}_merged"),
             Some(Start::Merged { number, .. }) => format_ident!("{name}_merged{number}"),
             Some(Start::Changed(..)) => format_ident!("{name}_changed"),
+            Some(Start::Subscribed { .. }) => format_ident!("{name}_subscribed"),
+            Some(Start::Foreign(_)) => format_ident!("{name}_foreign"),
+            Some(Start::Responded { .. }) => format_ident!("{name}_responded"),
             Some(Start::Source | Start::Input(_)) | None => return name.clone(),
         };
         while topology.find(&method).is_some() {
@@ -176,6 +180,10 @@ impl Emit<'_> {
     /// The sub-topology of a segment's head.
     pub(super) fn head_task(&self, id: NodeId, segment: usize) -> Ident {
         let planned = self.plan.node(id);
+        let start = planned.segments.get(segment).map(|segment| &segment.start);
+        if let Some(Start::Subscribed { other, .. } | Start::Foreign(other)) = start {
+            return self.task_name(self.plan.home(*other).unwrap_or_default());
+        }
         let part = planned
             .segments
             .get(segment)
@@ -224,6 +232,7 @@ fn camel(name: &str) -> String {
 pub(crate) fn type_text(ty: &Type) -> String {
     let mut text = ty.to_token_stream().to_string();
     for (spaced, tight) in [
+        ("__s :: ", ""),
         (" :: ", "::"),
         (":: ", "::"),
         (" < ", "<"),

@@ -359,7 +359,12 @@ const JOIN_TABLES: Operator = Operator {
     ..ON_TABLE
 };
 const JOIN_FOREIGN: Operator = Operator {
-    status: Status::Later,
+    partitioning: Partitioning::Free,
+    sides: Sides::One,
+    inner: &[InnerStore {
+        role: "subscriptions",
+        suffix: "subscription-store",
+    }],
     ..JOIN_TABLES
 };
 
@@ -468,8 +473,8 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "join_with_key", params: &[Param::Node, TABLE_JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_TABLES },
     Operator { name: "left_join_with_key", params: &[Param::Node, TABLE_LEFT_JOINER_WITH_KEY], losing: Losing::AsInput, doc: "`left_join` whose joiner also sees the key.", ..JOIN_TABLES },
     Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..JOIN_TABLES },
-    Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], doc: "Joins rows with another table by a foreign key.", ..JOIN_FOREIGN },
-    Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join_on` that keeps rows without a partner.", ..JOIN_FOREIGN },
+    Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], doc: "Each row with the row of another table that its foreign key names; a chain starts with it. Partition counts may differ.", ..JOIN_FOREIGN },
+    Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join_on` that keeps rows without a partner, or without a foreign key.", ..JOIN_FOREIGN },
     Operator { name: "suppress", params: &[Param::Value], options: &["name"], doc: "Holds updates back until a window closes or a time limit passes.", ..TABLE_LATER },
 ];
 

@@ -5,6 +5,7 @@ mod chains;
 mod describe;
 mod dump;
 pub(crate) mod facts;
+mod foreign;
 pub(crate) mod old_values;
 mod times;
 pub(crate) mod versioned;
@@ -133,6 +134,8 @@ pub(crate) enum Arm {
     Repartitioned(usize),
     /// Behind the repartition topic of the other side of the chain's n-th meeting.
     OtherRepartitioned(usize),
+    /// At its start: a foreign-key join's internal topics.
+    Head,
 }
 
 /// A global table's topic and store.
@@ -173,6 +176,8 @@ pub(crate) enum Child {
     Node(NodeId, usize),
     /// The other side of a node's n-th meeting.
     Other(NodeId, usize),
+    /// A node that this one is the right table of a foreign-key join for.
+    Foreign(NodeId),
     /// The branches of one split: the first that matches takes the record.
     Split(Vec<NodeId>),
 }
@@ -202,6 +207,12 @@ pub(crate) enum Start {
     },
     /// Updates of the node's own store, whose types these are.
     Changed(Box<(Type, Type)>),
+    /// On the right side of a foreign-key join, with this node: the subscriptions of the left one.
+    Subscribed { other: NodeId, topic: usize },
+    /// On the right side of a foreign-key join: updates of this node.
+    Foreign(NodeId),
+    /// On the left side of a foreign-key join: what the right one answers.
+    Responded { topic: usize },
 }
 
 /// A straight-line step of a segment.
@@ -239,6 +250,12 @@ pub(crate) enum Step {
     Declare,
     /// Where a row of the table was looked up, it is found here.
     Found,
+    /// Left rows of the foreign-key join at `position` subscribe, over this topic.
+    Subscribe { position: usize, topic: usize },
+    /// A subscription is kept and answered, over this topic.
+    Answer { position: usize, topic: usize },
+    /// A right row's subscriptions are answered, over this topic.
+    AnswerAll { position: usize, topic: usize },
     /// Sinks and children.
     Deliver,
 }
@@ -303,6 +320,12 @@ impl<'a> Plan<'a> {
             .copied()
     }
 
+    /// The segment of a foreign-key join that takes the right table's updates.
+    pub(crate) fn foreign_segment(&self, id: NodeId) -> Option<usize> {
+        let mut segments = self.node(id).segments.iter();
+        segments.position(|segment| matches!(segment.start, Start::Foreign(_)))
+    }
+
     /// The segment that takes the updates of the node's store, if there is one.
     pub(crate) fn changed_segment(&self, id: NodeId) -> Option<usize> {
         self.node(id)
@@ -353,6 +376,8 @@ pub(crate) struct Internal {
     pub(crate) chains: BTreeMap<(NodeId, usize), usize>,
     /// Those of the other sides of two-sided operators.
     pub(crate) others: BTreeMap<(NodeId, usize), usize>,
+    /// Those of subscriptions and of responses of foreign-key joins.
+    pub(crate) foreign: BTreeMap<(NodeId, usize), (usize, usize)>,
 }
 
 impl Internal {
@@ -460,7 +485,8 @@ fn subtopologies(plan: &mut Plan<'_>, internal: &Internal) {
             continue;
         };
         if let Some(op) = edge.op
-            && internal.others.contains_key(&(edge.to, op))
+            && (internal.others.contains_key(&(edge.to, op))
+                || internal.foreign.contains_key(&(edge.to, op)))
         {
             continue;
         }
@@ -583,9 +609,18 @@ fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
 /// A store that an operator keeps beside the field's. It is never cached.
 fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inner: facts::Inner) {
     let index = plan.stores.len();
-    let changelog = if logs(node) {
+    let foreign = facts::foreign_of(plan.topology, node, inner.op);
+    let types = foreign.and_then(|other| foreign::store_types(plan.topology, node, other));
+    // What the field says of its store is not about the subscriptions.
+    let changelog = if foreign.is_some() || logs(node) {
         let name = format!("{}-changelog", inner.name);
-        Changelog::Internal(add_topic(plan, name, TopicRole::Changelog, None, None))
+        Changelog::Internal(add_topic(
+            plan,
+            name,
+            TopicRole::Changelog,
+            None,
+            types.clone(),
+        ))
     } else {
         Changelog::None
     };
@@ -593,17 +628,25 @@ fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inn
         name: inner.name.clone(),
         node: node.id,
         role: Role::Inner(inner.role),
-        backend: backend(node),
+        backend: if foreign.is_some() {
+            StoreKind::Lmdb
+        } else {
+            backend(node)
+        },
         kind: inner_kind(node, &inner),
         cache: false,
         changelog,
-        types: None,
+        types,
         queryable: false,
         field: node,
     });
     plan.nodes[node.id.0].inner.push(index);
     let part = facts::part_at(internal, node.id, inner.op);
-    if let Some(sub) = plan.nodes[node.id.0].parts.get(part).copied() {
+    let home = match foreign {
+        Some(other) => plan.home(other),
+        None => plan.nodes[node.id.0].parts.get(part).copied(),
+    };
+    if let Some(sub) = home {
         plan.subtopologies[sub].stores.push(index);
     }
 }
@@ -701,6 +744,7 @@ fn entries(plan: &mut Plan<'_>) {
             continue;
         }
         for segment in 0..plan.nodes[node.id.0].segments.len() {
+            foreign::entry(plan, node.id, segment);
             let steps = plan.nodes[node.id.0].segments[segment].steps.clone();
             for (index, step) in steps.iter().enumerate() {
                 let (topic, arm, at) = match step {
@@ -732,39 +776,14 @@ fn entries(plan: &mut Plan<'_>) {
 
 /// The topics behind both sides of each join, and behind each aggregation of several topics.
 fn copartitioned(plan: &mut Plan<'_>, internal: &Internal) {
-    let topology = plan.topology;
-    for group in facts::copartition_groups(topology, internal) {
+    for group in facts::copartition_groups(plan.topology, internal) {
         let Some(sub) = plan.nodes[group.node.0].parts.get(group.part).copied() else {
             continue;
         };
         let mut topics: Vec<usize> = group
             .origins
             .iter()
-            .flat_map(|origin| match origin {
-                facts::Origin::Source(id) => topology
-                    .node(*id)
-                    .source()
-                    .map(|source| {
-                        source
-                            .topics
-                            .iter()
-                            .map(|topic| topic_index(plan, &topic.value()))
-                            .collect()
-                    })
-                    .unwrap_or_default(),
-                facts::Origin::Repartition(id, op) => internal
-                    .chains
-                    .get(&(*id, *op))
-                    .copied()
-                    .into_iter()
-                    .collect(),
-                facts::Origin::OtherRepartition(id, op) => internal
-                    .others
-                    .get(&(*id, *op))
-                    .copied()
-                    .into_iter()
-                    .collect::<Vec<_>>(),
-            })
+            .flat_map(|origin| origin_topics(plan, internal, *origin))
             .collect();
         topics.sort_unstable();
         topics.dedup();
@@ -773,4 +792,21 @@ fn copartitioned(plan: &mut Plan<'_>, internal: &Internal) {
             groups.push(topics);
         }
     }
+    foreign::copartitioned(plan, internal);
+}
+
+/// The topics that records of an origin come from.
+fn origin_topics(plan: &Plan<'_>, internal: &Internal, origin: facts::Origin) -> Vec<usize> {
+    let topic = match origin {
+        facts::Origin::Source(id) => {
+            let source = plan.topology.node(id).source();
+            let topics = source.into_iter().flat_map(|source| &source.topics);
+            return topics
+                .map(|topic| topic_index(plan, &topic.value()))
+                .collect();
+        }
+        facts::Origin::Repartition(id, op) => internal.chains.get(&(id, op)),
+        facts::Origin::OtherRepartition(id, op) => internal.others.get(&(id, op)),
+    };
+    topic.copied().into_iter().collect()
 }

@@ -38,7 +38,7 @@ fn meetings(topology: &Topology) -> Vec<Meeting<'_>> {
             };
             let meets = row.is_built()
                 && (row.has_two_sides()
-                    || row.with == Some(Shape::Table)
+                    || (row.with == Some(Shape::Table) && !facts::joins_foreign(op))
                     || (row.with == Some(Shape::Stream) && row.partitioning == Partitioning::Free));
             if !meets {
                 continue;

@@ -138,6 +138,14 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
             continue;
         };
         for (position, op) in chain.ops.iter().enumerate() {
+            if facts::joins_foreign(op) {
+                topics.extend(facts::foreign_topics(node, op).map(|name| Internal {
+                    name,
+                    node,
+                    place: op.given_name().map_or_else(|| at(&node.name), at),
+                    what: "topic of a foreign-key join",
+                }));
+            }
             if facts::repartitions_before(topology, node.id, position) {
                 topics.push(Internal {
                     name: format!(

@@ -63,6 +63,19 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
             cx.error_with("KS0403", join, message, [(at(&op.name), text)]);
             continue;
         }
+        if clear && let Some(join) = chain.ops.iter().skip(1).position(facts::joins_foreign) {
+            let (before, joins) = (&chain.ops[join], &chain.ops[join + 1]);
+            let message = format!(
+                "`{}` looks up rows of the table before it when answers come, which needs a store: give that a field of its \
+                 own, and start `{}` there:\n\n{}",
+                joins.name,
+                node.name,
+                field_to_paste(topology, node, chain, join)
+            );
+            let text = format!("`{}` yields the table", before.name);
+            cx.error_with("KS0403", &joins.name, message, [(at(&before.name), text)]);
+            continue;
+        }
         let owning = owning(topology, node, chain);
         let Some(first) = owning.first().copied().filter(|_| clear) else {
             continue;
@@ -82,7 +95,7 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
             );
             let text = format!("`{}` needs a store", op.name);
             cx.error_with("KS0403", &second.name, message, [(at(&op.name), text)]);
-        } else if op.is("to_table") {
+        } else if old_values::begins_table(op) {
             let message = format!(
                 "`{}` needs a store here, because rows that are grouped anew have to be known as they were: give it a field \
                  of its own, and start `{}` there:\n\n{}",
@@ -132,7 +145,10 @@ fn looked_up_in_passing<'t>(
     node: &'t Node,
     chain: &'t Chain,
 ) -> Option<(usize, &'t proc_macro2::Ident)> {
-    let table = chain.ops.iter().rposition(|op| op.is("to_table"))?;
+    let table = chain
+        .ops
+        .iter()
+        .rposition(|op| old_values::begins_table(op))?;
     let behind = chain.ops.get(table + 1..)?;
     let join = behind.iter().find(|op| facts::joins_tables(op));
     if let Some((name, _)) = join.and_then(|op| op.other.as_ref()) {
@@ -147,7 +163,7 @@ fn looked_up_in_passing<'t>(
 fn owning(topology: &Topology, node: &Node, chain: &Chain) -> Vec<usize> {
     let owns = |position: usize, op: &Op| {
         op.known().is_some_and(|row| row.state == State::Owns)
-            || op.is("to_table")
+            || old_values::begins_table(op)
                 && position + 1 < chain.ops.len()
                 && old_values::forced_after(topology, node.id, position)
     };

@@ -442,7 +442,11 @@ impl<'e> Method<'e> {
                 let (key, _) = self.emit.types(*input);
                 (key, self.find(*input, &mixed!(&key)))
             }
-            Start::Source | Start::Merged { .. } => (mixed!(_), TokenStream::new()),
+            Start::Source
+            | Start::Merged { .. }
+            | Start::Subscribed { .. }
+            | Start::Foreign(_)
+            | Start::Responded { .. } => (mixed!(_), TokenStream::new()),
         }
     }
 

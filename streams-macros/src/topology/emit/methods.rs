@@ -41,7 +41,11 @@ pub(super) fn nodes(emit: &Emit<'_>) -> TokenStream {
 
 fn at_enum(emit: &Emit<'_>, node: &Node, index: usize, segment: &Segment) -> TokenStream {
     let name = emit.at_name(node.id, index);
-    let (head, record) = (emit.head_task(node.id, index), record(emit, node, segment));
+    let head = emit.head_task(node.id, index);
+    let record = match segment.start {
+        Start::Responded { .. } => mixed!(__s::RawRecord<'t>),
+        _ => record(emit, node, segment),
+    };
     let parts = &emit.plan.node(node.id).parts;
     let doc = format!(
         " Where a record enters `{}`.",
@@ -88,6 +92,7 @@ pub(super) fn arm(arm: Arm) -> Ident {
     match arm {
         Arm::Repartitioned(number) => repartitioned(number),
         Arm::OtherRepartitioned(number) => meetings::other_repartitioned(number),
+        Arm::Head => mixed_ident("Head"),
     }
 }
 
@@ -113,6 +118,8 @@ fn record(emit: &Emit<'_>, node: &Node, segment: &Segment) -> TokenStream {
             let (key, value) = &**types;
             mixed!(__s::Record<#key, __s::Change<#value>>)
         }
+        Start::Subscribed { .. } | Start::Responded { .. } => mixed!(__s::RawRecord<'_>),
+        Start::Foreign(other) => of_node(emit, *other),
     }
 }
 
@@ -408,6 +415,10 @@ fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
             facts::plain(&topology.node(*other).name)
         ),
         Start::Changed(..) => format!("{} changed", facts::plain(&node.name)),
+        Start::Foreign(other) => facts::plain(&topology.node(*other).name),
+        Start::Subscribed { topic, .. } | Start::Responded { topic } => {
+            format!("={}=", emit.plan.topics[*topic].name)
+        }
     }];
     for step in &segment.steps {
         match step {
@@ -434,6 +445,12 @@ fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
                     .iter()
                     .flat_map(|sink| &sink.topics);
                 words.extend(sinks.map(|topic| format!("sink {}", emit.plan.topics[*topic].name)));
+            }
+            Step::Subscribe { topic, .. } => {
+                words.push(format!("subscribe ={}=", emit.plan.topics[*topic].name));
+            }
+            Step::Answer { topic, .. } | Step::AnswerAll { topic, .. } => {
+                words.push(format!("answer ={}=", emit.plan.topics[*topic].name));
             }
             Step::Next(_)
             | Step::Meet { .. }

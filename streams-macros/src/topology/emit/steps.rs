@@ -43,7 +43,7 @@ impl Flow {
     };
 
     /// Done with this record.
-    fn exit(self) -> TokenStream {
+    pub(super) fn exit(self) -> TokenStream {
         if self.looped {
             mixed!(continue;)
         } else {
@@ -52,7 +52,7 @@ impl Flow {
     }
 
     /// The last call of a path.
-    fn call(self, call: &TokenStream) -> TokenStream {
+    pub(super) fn call(self, call: &TokenStream) -> TokenStream {
         if self.looped {
             mixed!(#call?;)
         } else {
@@ -61,7 +61,7 @@ impl Flow {
     }
 
     /// The end of a path that calls nobody.
-    fn done(self) -> TokenStream {
+    pub(super) fn done(self) -> TokenStream {
         match self {
             Flow { looped: true, .. } => TokenStream::new(),
             Flow { updates: true, .. } => mixed!((t, updates)),
@@ -76,13 +76,13 @@ impl<'e> Method<'e> {
     }
 
     /// `t`, noting that it is used.
-    fn task(&self) -> TokenStream {
+    pub(super) fn task(&self) -> TokenStream {
         self.uses_task.set(true);
         mixed!(t)
     }
 
     /// `cx`, noting that it is used.
-    fn context(&self) -> TokenStream {
+    pub(super) fn context(&self) -> TokenStream {
         self.uses_context.set(true);
         mixed!(cx)
     }
@@ -170,6 +170,9 @@ impl<'e> Method<'e> {
                     #rest
                 }
             }
+            Step::Subscribe { position, topic } => self.subscribe(*position, *topic, flow),
+            Step::Answer { position, topic } => self.answer("subscribed", *position, *topic, flow),
+            Step::AnswerAll { position, topic } => self.answer("changed", *position, *topic, flow),
             Step::Deliver => self.deliver(flow),
         }
     }
@@ -454,6 +457,10 @@ impl<'e> Method<'e> {
                 };
                 mixed!(let __s::Some(r) = r.#f(#(#args),*) else { #exit }; #present #next)
             }
+            (Shape::Table, "join_on" | "left_join_on") => {
+                let next = next(true);
+                self.respond(op, position, &f, flow, &next)
+            }
             (Shape::Table, "to_stream") => {
                 let next = next(true);
                 let loses = self.chain().is_none_or(|chain| {
@@ -691,7 +698,7 @@ impl<'e> Method<'e> {
     }
 
     /// Whether the next operator of the chain takes a table's values, and is not called where there is none.
-    fn table_operator_follows(&self, position: usize) -> bool {
+    pub(super) fn table_operator_follows(&self, position: usize) -> bool {
         self.chain()
             .and_then(|chain| chain.ops.get(position + 1)?.known())
             .is_some_and(|row| row.on == Shape::Table && row.yields == Shape::Table)
@@ -720,6 +727,7 @@ impl<'e> Method<'e> {
                 flow.call(&self.call(*id, self.segment_of(*id, *merge), &mixed!(r)))
             }
             Child::Other(id, meeting) => flow.call(&self.call_other(*id, *meeting, &mixed!(r))),
+            Child::Foreign(id) => flow.call(&self.call_foreign(*id, &mixed!(r))),
             Child::Split(branches) => self.split(branches, &mixed!(r), flow),
         }
     }
@@ -730,6 +738,10 @@ impl<'e> Method<'e> {
         match child {
             Child::Node(id, merge) => {
                 let call = self.call(*id, self.segment_of(*id, *merge), &copy);
+                mixed!(#call?;)
+            }
+            Child::Foreign(id) => {
+                let call = self.call_foreign(*id, &copy);
                 mixed!(#call?;)
             }
             Child::Other(id, meeting) => {
@@ -794,7 +806,7 @@ impl<'e> Method<'e> {
     }
 
     /// A call of a segment's method.
-    fn call(&self, id: NodeId, segment: usize, record: &TokenStream) -> TokenStream {
+    pub(super) fn call(&self, id: NodeId, segment: usize, record: &TokenStream) -> TokenStream {
         let (t, cx, receiver) = (self.task(), self.context(), &self.receiver);
         let method = self.emit.method_name(id, segment);
         let record = self.merging(id, segment, record.clone());
@@ -828,7 +840,7 @@ impl<'e> Method<'e> {
         let mut out = Vec::new();
         for step in &segment.steps {
             match step {
-                Step::Operator(position) => {
+                Step::Operator(position) | Step::Subscribe { position, .. } => {
                     let op = node.chain().and_then(|chain| chain.ops.get(*position));
                     out.extend(
                         op.filter(|op| !op.is("branch"))

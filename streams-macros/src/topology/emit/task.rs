@@ -6,7 +6,7 @@ use syn::Type;
 use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
-use super::super::plan::{Entry, Role, Store, old_values};
+use super::super::plan::{Arm, Entry, Role, Store, old_values};
 use super::{Emit, ident_at, methods, number};
 
 /// Expands to:
@@ -60,7 +60,7 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
 }
 
 /// The name of a store's handle: the field's, or `<field>_<role>`.
-fn handle(store: &Store<'_>) -> Ident {
+pub(super) fn handle(store: &Store<'_>) -> Ident {
     let field = &store.field.name;
     match store.role {
         Role::Primary => field.clone(),
@@ -73,6 +73,9 @@ fn entry(emit: &Emit<'_>, index: usize, source: &Entry) -> TokenStream {
     let index = number(index);
     if let Some((segment, arm)) = source.received_by {
         let method = emit.method_name(source.node, segment);
+        if arm == Arm::Head && !emit.is_split(source.node, segment) {
+            return mixed!(#index => __Nodes::#method(app, self, raw, cx),);
+        }
         let (at, variant) = (emit.at_name(source.node, segment), methods::arm(arm));
         return mixed!(#index => __Nodes::#method(app, #at::#variant(self, raw), cx),);
     }

@@ -6,12 +6,13 @@ use super::super::kinds::{Operator, Partitioning, Shape};
 use super::super::model::{Chain, Node, NodeId, Op, Origin};
 use super::{
     Child, Internal, NodePlan, Plan, Segment, SinkPlan, Start, Step, TopicRole, add_topic, facts,
-    topic_index,
+    foreign, topic_index,
 };
 use crate::topology::parse::{Partitions, SinkTopic};
 
 /// Adds the repartition topics of a node's chain, and those of the other sides of its operators.
 pub(super) fn repartition_topics<'a>(plan: &mut Plan<'a>, node: &'a Node, internal: &mut Internal) {
+    foreign::topics(plan, node, internal);
     let Some(chain) = node.chain() else { return };
     for (position, op) in chain.ops.iter().enumerate() {
         let place = (node.id, position);
@@ -111,6 +112,9 @@ fn children(plan: &Plan<'_>, id: NodeId) -> Vec<Child> {
             Some(op) if chain.ops[op].known().is_some_and(Operator::has_two_sides) => {
                 children.push(Child::Other(edge.to, meetings(chain, op)));
             }
+            Some(op) if facts::joins_foreign(&chain.ops[op]) => {
+                children.push(Child::Foreign(edge.to));
+            }
             Some(_) => {}
         }
     }
@@ -191,6 +195,12 @@ fn derived(
                 other,
                 topic: internal.others.get(&(node.id, position)).copied(),
             });
+        }
+        if let (Some((registration, response)), Some((_, Some(other)))) = (
+            internal.foreign.get(&(node.id, position)).copied(),
+            &op.other,
+        ) {
+            cut.foreign(position, *other, registration, response);
         }
         if op.is("merge")
             && let Some((_, Some(other))) = op.other
@@ -273,10 +283,27 @@ impl Cut {
         });
     }
 
+    /// The parts of a foreign-key join, each entered by itself: the last is where joined rows appear.
+    fn foreign(&mut self, position: usize, other: NodeId, registration: usize, response: usize) {
+        let topic = registration;
+        self.step(Step::Subscribe { position, topic });
+        self.begin(Start::Subscribed { other, topic });
+        let topic = response;
+        self.step(Step::Answer { position, topic });
+        self.begin(Start::Foreign(other));
+        self.step(Step::AnswerAll { position, topic });
+        self.begin(Start::Responded { topic });
+    }
+
     /// Ends the current segment with a call of the next.
     fn next(&mut self, start: Start) {
         let index = self.done.len() + 1;
         self.step(Step::Next(index));
+        self.begin(start);
+    }
+
+    /// Begins the next segment.
+    fn begin(&mut self, start: Start) {
         let next = Segment {
             start,
             steps: Vec::new(),

@@ -249,6 +249,72 @@ impl Describing<'_, '_> {
     }
 }
 
+impl Describing<'_, '_> {
+    /// A foreign-key join is five processors, and its two topics.
+    fn foreign_key(&mut self, op: &Op, position: usize, sub: usize, name: &str) {
+        let place = (self.node.id, position);
+        let (Some((registration, response)), Some((_, Some(other)))) =
+            (self.internal.foreign.get(&place).copied(), &op.other)
+        else {
+            return;
+        };
+        let right = self.plan.home(*other).unwrap_or_default();
+        let join = facts::operator_name(self.node, op);
+        let subscriptions: Vec<String> = facts::inner_stores(self.node)
+            .into_iter()
+            .filter(|inner| inner.op == position)
+            .map(|inner| inner.name)
+            .collect();
+        let left_rows = self
+            .chain
+            .input
+            .map_or_else(Vec::new, |id| rows_of(self.plan, id));
+        let right_rows = rows_of(self.plan, *other);
+        let own = self.own_store.to_vec();
+        let own = if position + 1 == self.chain.ops.len() {
+            own
+        } else {
+            Vec::new()
+        };
+        let mut processor = |sub, suffix: &str, stores| {
+            let kind = DescribedKind::Processor(op.name.to_string());
+            self.graph
+                .add(sub, format!("{join}-{suffix}"), kind, stores)
+        };
+        let send = processor(sub, "subscription-registration-processor", Vec::new());
+        let receive = processor(right, "subscription-receive", subscriptions.clone());
+        let look_up = processor(right, "subscription-join-foreign", right_rows);
+        let update = processor(right, "foreign-join-subscription", subscriptions);
+        let resolve = processor(sub, "subscription-response-resolver", left_rows);
+        let kind = DescribedKind::Processor(op.name.to_string());
+        let result = self.graph.add(sub, name.to_owned(), kind, own);
+        let (asked, asking) = self.foreign_topic(registration, sub, right);
+        let (answered, answers) = self.foreign_topic(response, right, sub);
+        self.graph.links.extend([
+            (send, asked),
+            (asking, receive),
+            (receive, look_up),
+            (look_up, answered),
+            (update, answered),
+            (answers, resolve),
+            (resolve, result),
+        ]);
+        chain_link(self.graph, &mut self.ends, send);
+        self.ends.exit = Some(result);
+        self.ends.others.insert(position, update);
+    }
+
+    /// The sink and the source of a foreign-key join's topic.
+    fn foreign_topic(&mut self, topic: usize, from: usize, to: usize) -> (usize, usize) {
+        let name = facts::foreign_source(&self.plan.topics[topic].name);
+        let sink = format!("{}-sink", name.trim_end_matches("-source"));
+        let kind = DescribedKind::Sink(topic);
+        let sink = self.graph.add(from, sink, kind, Vec::new());
+        let kind = DescribedKind::Source(vec![topic]);
+        (sink, self.graph.add(to, name, kind, Vec::new()))
+    }
+}
+
 fn chain_ends(
     plan: &Plan<'_>,
     internal: &Internal,
@@ -296,6 +362,10 @@ fn chain_ends(
             .is_some_and(|row| row.on == Shape::CogroupedStream)
         {
             describing.cogrouped(op, sub, name);
+            continue;
+        }
+        if internal.foreign.contains_key(&(node.id, position)) {
+            describing.foreign_key(op, position, sub, name);
             continue;
         }
         if op.known().is_some_and(Operator::has_two_sides) {

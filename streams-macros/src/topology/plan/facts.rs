@@ -318,7 +318,7 @@ fn looked_up_by<'t>(
 /// Whether a join of two tables within a chain looks up what the chain starts from.
 fn looks_up_its_input(chain: &Chain) -> bool {
     let store = chain.stateful().unwrap_or(chain.ops.len());
-    let joins = |op: &Op| joins_tables(op) && chain.yields.is_some();
+    let joins = |op: &Op| (joins_tables(op) || joins_foreign(op)) && chain.yields.is_some();
     chain.ops.iter().take(store).any(joins)
 }
 
@@ -333,12 +333,46 @@ pub(crate) fn makes_rows(node: &Node) -> bool {
         && node.store.is_none()
         && node
             .chain()
+            .filter(|chain| !chain.ops.iter().any(joins_foreign))
             .is_some_and(|chain| chain.ops.last().is_some_and(passes))
 }
 
 /// Whether a node's rows are looked up through its chain.
 pub(crate) fn is_viewed(topology: &Topology, node: &Node) -> bool {
     makes_rows(node) && !has_store(topology, node) && is_looked_up(topology, node.id)
+}
+
+/// Whether an operator joins two tables by a foreign key.
+pub(crate) fn joins_foreign(op: &Op) -> bool {
+    let is_one = op.is("join_on") || op.is("left_join_on");
+    is_one && op.known().is_some_and(Operator::is_built)
+}
+
+/// The right table of the foreign-key join at `position`, if there is one.
+pub(crate) fn foreign_of(topology: &Topology, node: &Node, position: usize) -> Option<NodeId> {
+    let op = node.chain()?.ops.get(position)?;
+    let (_, other) = op.other.as_ref().filter(|_| joins_foreign(op))?;
+    other.filter(|id| topology.node(*id).shape == Shape::Table)
+}
+
+/// Whether a table is one of the two of a foreign-key join. Its rows are looked up by their bytes, in a store of its own.
+fn is_foreign(topology: &Topology, id: NodeId) -> bool {
+    topology.readers(id).any(|edge| {
+        let ops = topology.node(edge.to).chain().map(|chain| &chain.ops);
+        let op = ops.and_then(|ops| ops.get(edge.op.unwrap_or_default()));
+        op.is_some_and(joins_foreign)
+    })
+}
+
+/// The names of a foreign-key join's topics: of subscriptions, and of responses.
+pub(crate) fn foreign_topics(node: &Node, op: &Op) -> [String; 2] {
+    let name = operator_name(node, op);
+    ["registration", "response"].map(|what| format!("{name}-subscription-{what}-topic"))
+}
+
+/// The source of one of these topics: `…-subscription-response-source`.
+pub(crate) fn foreign_source(topic: &str) -> String {
+    format!("{}-source", topic.trim_end_matches("-topic"))
 }
 
 /// Whether an operator joins two tables.
@@ -356,6 +390,7 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
         Shape::Table => {
             node.store.is_some()
                 || !makes_rows(node) && is_looked_up(topology, node.id)
+                || is_foreign(topology, node.id)
                 || old_values::forces_store(topology, node)
         }
         _ => false,

@@ -86,7 +86,7 @@ fn can_say(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> boo
     facts::joins_tables(op) || (is_filter(op) || is_map(op)) && can_say(topology, (id, last), seen)
 }
 
-/// A table is asked for old values if a filter reads it, or a `map_values` without a store that is asked itself; the left table of
+/// A table is asked for old values if a filter or a foreign-key join reads it, or a `map_values` without a store that is asked itself; the left table of
 /// a left join, both of an outer join, and both of any join that is asked itself.
 fn asked(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> bool {
     if !seen.insert(place) {
@@ -117,9 +117,10 @@ fn asks_other(
     let Some(op) = node.chain().and_then(|chain| chain.ops.get(position)) else {
         return false;
     };
-    facts::joins_tables(op)
-        && (op.name.to_string().starts_with("outer_join")
-            || asked(topology, (node.id, position + 1), seen))
+    facts::joins_foreign(op)
+        || facts::joins_tables(op)
+            && (op.name.to_string().starts_with("outer_join")
+                || asked(topology, (node.id, position + 1), seen))
 }
 
 /// Whether the operator at `position` asks its input.
@@ -137,10 +138,16 @@ fn asks(topology: &Topology, node: &Node, position: usize, seen: &mut BTreeSet<P
             || asked(topology, (node.id, position + 1), seen);
     }
     is_filter(op)
+        || facts::joins_foreign(op)
         || regroups(op)
         || is_map(op)
             && !is_materialized(topology, node, chain, position)
             && asked(topology, (node.id, position + 1), seen)
+}
+
+/// Whether an operator keeps updates as they come, like the source of a table.
+pub(crate) fn begins_table(op: &Op) -> bool {
+    op.is("to_table") || facts::joins_foreign(op)
 }
 
 /// A table whose rows are grouped anew has to be told the old ones.
@@ -153,7 +160,7 @@ fn regroups(op: &Op) -> bool {
 pub(crate) fn forces_store(topology: &Topology, node: &Node) -> bool {
     let end = match node.chain() {
         None if node.source().is_some() => 0,
-        Some(chain) if chain.ops.last().is_some_and(|op| op.is("to_table")) => chain.ops.len(),
+        Some(chain) if chain.ops.last().is_some_and(begins_table) => chain.ops.len(),
         _ => return false,
     };
     is_forced(topology, (node.id, end), &mut BTreeSet::new())

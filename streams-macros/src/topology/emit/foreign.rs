@@ -1,0 +1,97 @@
+//! Foreign-key joins: the left side subscribes, the right one keeps subscriptions and answers, the left one joins the answers.
+
+use proc_macro2::{Ident, TokenStream};
+
+use super::super::model::{NodeId, Op};
+use super::super::plan::{Role, facts};
+use super::steps::{Flow, Method};
+use super::{ident_at, number, task};
+
+impl Method<'_> {
+    fn foreign_join(&self, position: usize) -> Option<(&Op, NodeId)> {
+        let other = facts::foreign_of(self.emit.plan.topology, self.node, position)?;
+        Some((self.node.chain()?.ops.get(position)?, other))
+    }
+
+    /// An update of the left table subscribes.
+    pub(super) fn subscribe(&self, position: usize, topic: usize, flow: Flow) -> TokenStream {
+        let Some((op, other)) = self.foreign_join(position) else {
+            return flow.done();
+        };
+        let (marker, table) = (
+            self.emit.marker(self.node),
+            self.emit.marker(self.emit.plan.topology.node(other)),
+        );
+        let f = ident_at(&op.name.to_string(), op.name.span());
+        let ((foreign_key, _), topic) = (self.emit.types(other), number(topic));
+        let (extractor, cx) = (op.args.get(1), self.context());
+        let call = flow.call(&mixed!(r.#f::<#foreign_key, _>(#extractor, #cx)));
+        mixed! {
+            let r = __s::Subscribing::new(r, #topic).between::<#marker, #table>();
+            #call
+        }
+    }
+
+    /// The right side's call: `subscribed` or `changed`.
+    pub(super) fn answer(
+        &self,
+        call: &str,
+        position: usize,
+        topic: usize,
+        flow: Flow,
+    ) -> TokenStream {
+        let Some((op, other)) = self.foreign_join(position) else {
+            return flow.done();
+        };
+        let plan = self.emit.plan;
+        let stores = plan.node(self.node.id).inner.iter();
+        let mut handles = stores.filter_map(|store| plan.stores.get(*store));
+        let Some(subscriptions) = handles.find(|s| s.role == Role::Inner("subscriptions")) else {
+            return flow.done();
+        };
+        let (handle, table) = (task::handle(subscriptions), &plan.topology.node(other).name);
+        let call = ident_at(call, op.name.span());
+        let (t, cx, topic) = (self.task(), self.context(), number(topic));
+        flow.call(&mixed! {
+            __s::Foreign { subscriptions: #t.#handle, table: #t.#table, topic: #topic }.#call(r, #cx)
+        })
+    }
+
+    /// An answer becomes a joined row.
+    pub(super) fn respond(
+        &self,
+        op: &Op,
+        position: usize,
+        f: &Ident,
+        flow: Flow,
+        next: &TokenStream,
+    ) -> TokenStream {
+        let topology = self.emit.plan.topology;
+        let left = self.node.chain().and_then(|chain| chain.input);
+        let (Some(left), Some(other)) = (left, facts::foreign_of(topology, self.node, position))
+        else {
+            return next.clone();
+        };
+        let left = &topology.node(left).name;
+        let (_, foreign_value) = self.emit.types(other);
+        let (t, cx, exit) = (self.task(), self.context(), flow.exit());
+        let joiner = op.args.get(2);
+        let present = if self.table_operator_follows(position) {
+            mixed!(let r = __s::TableChain(r).present();)
+        } else {
+            TokenStream::new()
+        };
+        mixed! {
+            let __s::Some(r) = #t.#left.responded::<#foreign_value>(r, #cx)? else { #exit };
+            let r = r.#f(#joiner);
+            #present
+            #next
+        }
+    }
+
+    /// A call of the method that takes a right table's updates.
+    pub(super) fn call_foreign(&self, id: NodeId, record: &TokenStream) -> TokenStream {
+        let segment = self.emit.plan.foreign_segment(id).unwrap_or_default();
+        self.call(id, segment, record)
+    }
+}
