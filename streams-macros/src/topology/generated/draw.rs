@@ -421,6 +421,11 @@ fn is_legal(
             });
             at.depth == 0 && !begins && fits && apart
         }
+        // The model answers subscriptions at once, so nothing else changes both sides.
+        "join_on" | "left_join_on" => {
+            let is_source = |node: &Node| matches!(node.origin, Origin::Source(_));
+            ops.is_empty() && is_source(&topology.nodes[base]) && other.is_some_and(is_source)
+        }
         _ if row.with == Some(Shape::Table) => {
             other.is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed)
         }
@@ -637,6 +642,24 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             );
             (vec![text], Does::Regroup { key, value, add })
         }
+        ("join_on" | "left_join_on", ..) => {
+            next.value = value;
+            next.depth += 1;
+            let foreign = other.map_or(Ty::Text, |other| topology.nodes[other].key);
+            let extractor = format!(
+                "|_, v| ({v}.wrapping_rem(4) != 0).then(|| {})",
+                foreign.of_number(&small)
+            );
+            (
+                vec![extractor, format!("|v, t| {}", joined(left))],
+                Does::JoinOn {
+                    left,
+                    foreign,
+                    value,
+                    add,
+                },
+            )
+        }
         ("peek", ..) | ("for_each", ..) => {
             (vec!["|_, v| { let _ = v; }".to_owned()], Does::Nothing)
         }
@@ -793,6 +816,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             | Does::Join { .. }
             | Does::JoinGlobal { .. }
             | Does::JoinTables { .. }
+            | Does::JoinOn { .. }
             | Does::Regroup { .. }
     ) {
         next.revalued = true;

@@ -108,6 +108,13 @@ pub(crate) enum Does {
         value: Ty,
         add: u64,
     },
+    /// A join of two sources' tables by a foreign key.
+    JoinOn {
+        left: bool,
+        foreign: Ty,
+        value: Ty,
+        add: u64,
+    },
     Join {
         left: bool,
         with_key: bool,

@@ -111,7 +111,7 @@ pub(crate) fn outputs(topology: &Topology, inputs: &[Input]) -> Vec<Output> {
         run.timestamp = input.timestamp;
         run.deliver(input.node, input.key.clone(), input.value.clone());
         while let Some(waiting) = run.queue.pop_front() {
-            run.resume(waiting);
+            run.enter(waiting);
         }
     }
     run.outputs
@@ -205,6 +205,8 @@ impl Run<'_> {
                     self.follow(reader, position + 1, key.clone(), value.clone());
                 } else if let Does::Cogroup { .. } = &op.does {
                     self.cogroup(reader, position, key.clone(), value.new.as_ref());
+                } else if let Does::JoinOn { .. } = &op.does {
+                    self.answer(reader, op, *base, &key, value.new.as_ref());
                 } else if let Does::JoinTables { .. } = &op.does {
                     let left = self.row_before(reader, position, &key);
                     let left = Value {
@@ -243,6 +245,12 @@ impl Run<'_> {
     fn follow(&mut self, id: usize, position: usize, key: Val, value: Value) {
         let node = &self.topology.nodes[id];
         let ops = node.ops();
+        if let Some(op) = ops.get(position)
+            && let Does::JoinOn { .. } = op.does
+        {
+            self.subscribe(id, op, key, &value);
+            return;
+        }
         let Some(op) = ops.get(position) else {
             if node.shape != Shape::Nothing {
                 self.deliver(id, key, value.new);
@@ -260,6 +268,56 @@ impl Run<'_> {
         } else {
             self.resume(waiting);
         }
+    }
+
+    /// A record comes out of an internal topic.
+    fn enter(&mut self, waiting: Waiting) {
+        let ops = self.topology.nodes[waiting.node].ops();
+        let before = waiting.position.checked_sub(1).map(|last| &ops[last].does);
+        if let Some(Does::JoinOn { .. }) = before {
+            self.follow(waiting.node, waiting.position, waiting.key, waiting.value);
+        } else {
+            self.resume(waiting);
+        }
+    }
+
+    /// A left row of a foreign-key join changes: what comes back waits in the response topic.
+    fn subscribe(&mut self, id: usize, op: &Op, key: Val, row: &Value) {
+        let Does::JoinOn { left, .. } = op.does else {
+            return;
+        };
+        let old = row.old.as_ref().and_then(|row| foreign_key(op, row));
+        let new = row.new.as_ref().and_then(|row| foreign_key(op, row));
+        let rows = op.other.map(|other| &self.tables[other]);
+        let right = rows.and_then(|rows| rows.get(new.as_ref()?));
+        let joined = row.new.as_ref().and_then(|row| join_on(op, row, right));
+        let answered = if left {
+            row.new.is_some() || row.old.is_some()
+        } else {
+            right.is_some() || old.is_some() && old != new
+        };
+        if answered {
+            self.respond(id, key, joined);
+        }
+    }
+
+    /// A right row of a foreign-key join changes: every left row that names it is answered.
+    fn answer(&mut self, id: usize, op: &Op, base: usize, key: &Val, right: Option<&Val>) {
+        let left = self.tables[base].clone();
+        for (left, row) in left {
+            if foreign_key(op, &row).as_ref() == Some(key) {
+                self.respond(id, left, join_on(op, &row, right));
+            }
+        }
+    }
+
+    fn respond(&mut self, id: usize, key: Val, joined: Option<Val>) {
+        self.queue.push_back(Waiting {
+            node: id,
+            position: 1,
+            key,
+            value: Value::of(joined),
+        });
     }
 
     fn resume(&mut self, waiting: Waiting) {
@@ -437,7 +495,7 @@ impl Run<'_> {
             };
             let as_other = ops.iter().enumerate().any(|(position, op)| {
                 let Does::JoinTables { kind, .. } = op.does else {
-                    return false;
+                    return op.other == Some(id) && matches!(op.does, Does::JoinOn { .. });
                 };
                 op.other == Some(id) && (kind == Kind::Outer || self.asks(reader, position + 1))
             });
@@ -449,7 +507,8 @@ impl Run<'_> {
         let ops = self.topology.nodes[id].ops();
         match ops.get(position) {
             None => self.is_asked(id),
-            Some(op) if is_filter(op) || matches!(op.does, Does::Regroup { .. }) => true,
+            Some(op) if is_filter(op) => true,
+            Some(op) if matches!(op.does, Does::Regroup { .. } | Does::JoinOn { .. }) => true,
             Some(Op {
                 does: Does::JoinTables { kind, .. },
                 ..
@@ -475,6 +534,9 @@ impl Run<'_> {
         };
         if matches!(ops[last].does, Does::JoinTables { .. }) {
             return true;
+        }
+        if matches!(ops[last].does, Does::JoinOn { .. }) {
+            return position == ops.len() && self.has_store(id);
         }
         if ops[last].does.aggregates() || (position == ops.len() && self.has_store(id)) {
             return true;
@@ -502,7 +564,8 @@ impl Run<'_> {
 
     /// Whether a join looks up a table's rows: it names the table, starts from it, or from one that is made of it.
     fn is_looked_up(&self, id: usize) -> bool {
-        let joins_tables = |op: &Op| matches!(op.does, Does::JoinTables { .. });
+        let joins_tables =
+            |op: &Op| matches!(op.does, Does::JoinTables { .. } | Does::JoinOn { .. });
         let names = |op: &Op| {
             op.other == Some(id) && (matches!(op.does, Does::Join { .. }) || joins_tables(op))
         };
@@ -640,7 +703,8 @@ impl Run<'_> {
                     Some(Val::of(*ty, before.wrapping_add(v).wrapping_add(*add))),
                 )]
             }
-            Does::Regroup { .. }
+            Does::JoinOn { .. }
+            | Does::Regroup { .. }
             | Does::CountRows
             | Does::ReduceRows
             | Does::AggregateRows { .. } => Vec::new(),
@@ -697,6 +761,28 @@ fn join_rows(op: &Op, left: Option<&Val>, right: Option<&Val>) -> Option<Val> {
     };
     let number = |row: Option<&Val>| row.map_or(7, Val::number);
     there.then(|| Val::of(value, number(left).wrapping_add(number(right))))
+}
+
+/// The foreign key of a left row.
+fn foreign_key(op: &Op, row: &Val) -> Option<Val> {
+    let Does::JoinOn { foreign, add, .. } = op.does else {
+        return None;
+    };
+    let v = row.number();
+    (v % 4 != 0).then(|| Val::of(foreign, v.wrapping_add(add) % 3))
+}
+
+/// A joined row, or none.
+fn join_on(op: &Op, row: &Val, right: Option<&Val>) -> Option<Val> {
+    let Does::JoinOn { left, value, .. } = op.does else {
+        return None;
+    };
+    let number = match right {
+        Some(right) => right.number(),
+        None if left => 7,
+        None => return None,
+    };
+    Some(Val::of(value, row.number().wrapping_add(number)))
 }
 
 fn joined(op: &Op, key: Val, v: u64, row: Option<u64>, left: bool) -> Vec<(Val, Option<Val>)> {
