@@ -10,6 +10,7 @@ pub(crate) mod model;
 mod obligations;
 pub(crate) mod parse;
 pub(crate) mod plan;
+mod suppression;
 pub(crate) mod windows;
 
 use proc_macro2::TokenStream;

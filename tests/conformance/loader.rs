@@ -110,7 +110,8 @@ struct StoreFile {
 /// What is known of a buffer, as its only entry.
 fn buffered(file: StoreFile) -> StoreContent {
     let mut content = file.content;
-    if let (Some(records), Some(first)) = (file.num_records, file.min_timestamp) {
+    if let Some(records) = file.num_records {
+        let first = file.min_timestamp;
         content.entries = vec![json!({ "num_records": records, "min_timestamp": first })];
     }
     content

@@ -286,6 +286,7 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
             entries = versions(store, driver)?;
         }
         if let Some((records, first)) = driver.store_waiting(store.name)? {
+            let first = (records > 0).then_some(first);
             entries = vec![json!({ "num_records": records, "min_timestamp": first })];
         }
         let content = StoreContent {

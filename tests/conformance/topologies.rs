@@ -9,6 +9,7 @@ mod joined_tables;
 mod regroup;
 mod seed;
 mod stateless;
+mod suppress;
 mod table;
 mod versioned;
 
@@ -72,6 +73,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         seed::entries(),
         errors::entries(),
         versioned::entries(),
+        suppress::entries(),
     ]
     .into_iter()
     .flatten()

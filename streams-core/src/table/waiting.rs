@@ -151,6 +151,19 @@ impl Suppress {
         self
     }
 
+    /// The longest of some times.
+    #[must_use]
+    pub const fn longest(times: &[i64]) -> i64 {
+        let (mut longest, mut i) = (0, 0);
+        while i < times.len() {
+            if times[i] > longest {
+                longest = times[i];
+            }
+            i += 1;
+        }
+        longest
+    }
+
     /// An update arrives, and waits from `time` on.
     ///
     /// # Errors

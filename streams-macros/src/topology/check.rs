@@ -8,6 +8,7 @@ mod inputs;
 pub(crate) mod names;
 mod operators;
 mod stores;
+mod suppression;
 mod versioned;
 
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
     stores::store_fields_are_used(cx, topology);
     versioned::versioned_stores_can_be(cx, topology);
     versioned::grace_needs_a_versioned_table(cx, topology);
+    suppression::suppressions_fit_their_tables(cx, topology);
 
     names::names_are_legal(cx, topology);
     names::names_are_short_enough(cx, topology);

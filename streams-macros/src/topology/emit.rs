@@ -15,6 +15,7 @@ mod methods;
 pub(crate) mod stand_in;
 mod steps;
 mod task;
+mod waiting;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident};

@@ -311,6 +311,11 @@ pub(crate) const BUFFER: InnerStore = InnerStore {
     role: "buffer",
     suffix: "Buffer",
 };
+/// What a suppression holds back.
+pub(crate) const SUPPRESSED: InnerStore = InnerStore {
+    role: "suppressed",
+    suffix: "store",
+};
 const JOIN_TABLE: Operator = Operator {
     with: Some(Shape::Table),
     options: &["name", "grace"],
@@ -475,7 +480,7 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..JOIN_TABLES },
     Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], doc: "Each row with the row of another table that its foreign key names; a chain starts with it. Partition counts may differ.", ..JOIN_FOREIGN },
     Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join_on` that keeps rows without a partner, or without a foreign key.", ..JOIN_FOREIGN },
-    Operator { name: "suppress", params: &[Param::Value], options: &["name"], doc: "Holds updates back until a window closes or a time limit passes.", ..TABLE_LATER },
+    Operator { name: "suppress", params: &[Param::Value], options: &["name"], inner: &[SUPPRESSED], doc: "Holds updates back until a window closes (`until_window_closes()`) or a time limit passes (`until_time_limit(\"10s\")`).", ..ON_TABLE },
 ];
 
 /// The rows of a name.

@@ -9,6 +9,7 @@ use super::parse::{
     self, Declared, FieldSyntax, Opt, OptValue, OriginSyntax, Partitions, Sink, Source,
     StoreOptions, Syntax, TopologyArgs,
 };
+use super::suppression::{self, Suppression};
 use super::windows::{self, Emits, Time, Windows};
 use crate::ctxt::Ctxt;
 
@@ -98,6 +99,8 @@ pub(crate) struct Op {
     pub(crate) windows: Option<Windows>,
     /// What `emit` takes.
     pub(crate) emits: Option<Emits>,
+    /// What `suppress` takes.
+    pub(crate) suppression: Option<Suppression>,
     /// The option `grace` of a join.
     pub(crate) grace: Option<Time>,
 }
@@ -395,6 +398,8 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
         let windows = windows.and_then(|arg| windows::windows(cx, arg));
         let emits = syntax.args.first().filter(|_| syntax.name == "emit");
         let emits = emits.and_then(|arg| windows::emits(cx, arg));
+        let suppression = syntax.args.first().filter(|_| syntax.name == "suppress");
+        let suppression = suppression.and_then(|arg| suppression::suppression(cx, arg));
         let grace = syntax.options.iter().find(|opt| opt.name == "grace");
         let grace = grace.and_then(|opt| windows::time_of_option(cx, opt));
         ops.push(Op {
@@ -408,6 +413,7 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             windows,
             emits,
             grace,
+            suppression,
         });
     }
     Chain {

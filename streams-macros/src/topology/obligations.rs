@@ -9,6 +9,7 @@ use super::kinds::Shape;
 use super::model::NodeId;
 use super::parse::Partitions;
 use super::plan::facts::{self, Origin};
+use super::suppression::Until;
 use super::windows::Time;
 
 /// Expands to item-level consts (an inline `const` is invisible to `cargo check`), one per pair of counts of which at least one
@@ -67,6 +68,10 @@ pub(super) fn of_times(emit: &Emit<'_>) -> TokenStream {
             let of_table = op
                 .known()
                 .is_some_and(|row| row.on == Shape::Stream && row.with == Some(Shape::Table));
+            let until = op.suppression.as_ref().map(|wanted| &wanted.until);
+            if let Some(Until::TimeLimit(time @ Time::Const(_))) = until {
+                out.extend(not_negative("the time limit", &name, time, "KS0434"));
+            }
             if let (true, Some(time @ Time::Const(_))) = (of_table, &op.grace) {
                 out.extend(not_negative("the grace", &name, time, "KS0431"));
             }

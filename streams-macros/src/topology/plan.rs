@@ -7,6 +7,7 @@ mod dump;
 pub(crate) mod facts;
 mod foreign;
 pub(crate) mod old_values;
+pub(crate) mod suppression;
 mod times;
 pub(crate) mod versioned;
 
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 
 use syn::Type;
 
-use super::kinds::{BUFFER, Shape};
+use super::kinds::{BUFFER, SUPPRESSED, Shape};
 use super::model::{Node, NodeId, Origin, Topology};
 use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
 use super::windows::Time;
@@ -91,6 +92,8 @@ pub(crate) enum Kind<'a> {
     Versioned(&'a Time),
     /// Records of a stream that wait so long for a table.
     JoinBuffer(&'a Time),
+    /// Updates that are held back.
+    SuppressBuffer,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -655,6 +658,7 @@ fn inner_kind<'a>(node: &'a Node, inner: &facts::Inner) -> Kind<'a> {
     let op = node.chain().and_then(|chain| chain.ops.get(inner.op));
     match op.and_then(|op| op.grace.as_ref()) {
         Some(grace) if inner.role == BUFFER.role => Kind::JoinBuffer(grace),
+        _ if inner.role == SUPPRESSED.role => Kind::SuppressBuffer,
         _ => Kind::Table,
     }
 }

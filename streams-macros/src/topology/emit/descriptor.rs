@@ -95,6 +95,7 @@ fn store(store: &Store<'_>) -> TokenStream {
             let grace = milliseconds(grace);
             mixed!(JoinBuffer { grace: #grace })
         }
+        Kind::SuppressBuffer => mixed!(SuppressBuffer),
     };
     let options = store.field.store.as_ref();
     let settings = options.into_iter().flat_map(|o| &o.changelog_config);

@@ -353,7 +353,7 @@ fn loops(method: &Method<'_>, steps: &[Step]) -> bool {
             .node
             .chain()
             .and_then(|chain| chain.ops.get(*position));
-        op.is_some_and(|op| op.base_name().starts_with("flat_map"))
+        op.is_some_and(|op| op.base_name().starts_with("flat_map") || facts::waits(op))
     })
 }
 

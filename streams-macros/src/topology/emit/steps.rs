@@ -71,7 +71,7 @@ impl Flow {
 }
 
 impl<'e> Method<'e> {
-    fn chain(&self) -> Option<&'e Chain> {
+    pub(super) fn chain(&self) -> Option<&'e Chain> {
         self.node.chain()
     }
 
@@ -257,7 +257,7 @@ impl<'e> Method<'e> {
         }
     }
 
-    fn not_null_keys(&self, fresh: bool, flow: Flow) -> TokenStream {
+    pub(super) fn not_null_keys(&self, fresh: bool, flow: Flow) -> TokenStream {
         if fresh {
             return TokenStream::new();
         }
@@ -266,7 +266,7 @@ impl<'e> Method<'e> {
         mixed!(let __s::Some(r) = __s::Keyed(r).#not_null(#cx) else { #exit };)
     }
 
-    fn not_null_values(&self, flow: Flow) -> TokenStream {
+    pub(super) fn not_null_values(&self, flow: Flow) -> TokenStream {
         let (cx, exit) = (self.context(), flow.exit());
         mixed!(let __s::Some(r) = __s::Valued(r).not_null_value_counted(#cx) else { #exit };)
     }
@@ -410,6 +410,7 @@ impl<'e> Method<'e> {
                 let rest = self.held_back(&call, rest, flow);
                 mixed!(#keys #values #before #rest)
             }
+            (Shape::Table, "suppress") => self.suppress(op, position, rest, flow),
             (Shape::Table, "filter" | "filter_not") => {
                 let f = ident_at(&format!("table_{name}"), span);
                 let next = next(true);
@@ -561,7 +562,7 @@ impl<'e> Method<'e> {
         }
     }
 
-    fn join(
+    pub(super) fn join(
         &self,
         op: &'e Op,
         f: &Ident,
@@ -608,46 +609,6 @@ impl<'e> Method<'e> {
             let r = #t.#field.#joining(r).between::<#marker, #table_marker>();
             let __s::Some(r) = r.#f(#(#args,)* #cx)? else { #exit };
             #next
-        }
-    }
-
-    /// A join with a grace: the record goes into the buffer, and what waited long enough is joined.
-    fn waiting_join(
-        &self,
-        op: &'e Op,
-        position: usize,
-        rest: &[Step],
-        flow: Flow,
-        fresh: bool,
-    ) -> TokenStream {
-        let plan = self.emit.plan;
-        let f = ident_at(&op.name.to_string(), op.name.span());
-        let inner = op.is("join") || op.is("join_with_key");
-        let keys = if inner {
-            self.not_null_keys(fresh, flow)
-        } else {
-            TokenStream::new()
-        };
-        let values = self.not_null_values(flow);
-        let looped = Flow {
-            looped: true,
-            ..flow
-        };
-        let joined = self.join(op, &f, looped, fresh || inner, &|fresh| {
-            self.steps(rest, looped, fresh)
-        });
-        let cx = self.context();
-        let store = number(plan.local_inner(self.node, position).unwrap_or_default());
-        let time = plan.time(self.node.id, TimeRole::Waiting(position));
-        let time = number(time.unwrap_or_default());
-        let done = flow.done();
-        mixed! {
-            #keys
-            #values
-            let waiting = __s::Waiting::new(#store, #time);
-            let mut arrived = waiting.arrive(r, #cx)?;
-            while let __s::Some(r) = waiting.next(&mut arrived, #cx)? { #joined }
-            #done
         }
     }
 

@@ -481,7 +481,7 @@ pub(crate) fn operator_names(node: &Node, chain: &Chain) -> Vec<Option<String>> 
             if silent(op) {
                 return None;
             }
-            let own_name = op.known().is_some_and(|row| row.with.is_some());
+            let own_name = op.known().is_some_and(|row| row.with.is_some()) || op.is("suppress");
             if own_name && let Some(name) = op.given_name() {
                 return Some(name.value());
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use syn::{Type, parse_quote};
 
-use super::super::kinds::{BUFFER, Key, Losing, Operator, Partitioning, Shape, State};
+use super::super::kinds::{BUFFER, Key, Losing, Operator, Partitioning, SUPPRESSED, Shape, State};
 use super::super::model::{Chain, Edge, Node, NodeId, Op, Topology};
 use super::{Internal, old_values};
 
@@ -406,10 +406,18 @@ pub(crate) struct Inner {
     pub(crate) name: String,
 }
 
-/// Whether records wait at an operator, in a buffer that has a time of its own: a join of a stream with a table and a grace.
+/// Whether an operator holds updates of a table back.
+pub(crate) fn is_suppression(op: &Op) -> bool {
+    op.known()
+        .is_some_and(|row| row.inner.contains(&SUPPRESSED))
+}
+
+/// Whether records wait at an operator, in a buffer that has a time of its own: a join of a stream with a table and a grace, or a
+/// suppression.
 pub(crate) fn waits(op: &Op) -> bool {
     op.known()
         .is_some_and(|row| row.inner.contains(&BUFFER) && op.grace.is_some())
+        || is_suppression(op)
 }
 
 /// The stores of a node that are not what its field declares.

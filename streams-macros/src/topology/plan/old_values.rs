@@ -83,7 +83,9 @@ fn can_say(topology: &Topology, place: Place, seen: &mut BTreeSet<Place>) -> boo
     if chain.stateful() == Some(last) || is_materialized(topology, node, chain, last) {
         return true;
     }
-    facts::joins_tables(op) || (is_filter(op) || is_map(op)) && can_say(topology, (id, last), seen)
+    facts::joins_tables(op)
+        || facts::is_suppression(op)
+        || (is_filter(op) || is_map(op)) && can_say(topology, (id, last), seen)
 }
 
 /// A table is asked for old values if a filter or a foreign-key join reads it, or a `map_values` without a store that is asked itself; the left table of
@@ -150,9 +152,9 @@ pub(crate) fn begins_table(op: &Op) -> bool {
     op.is("to_table") || facts::joins_foreign(op)
 }
 
-/// A table whose rows are grouped anew has to be told the old ones.
+/// A table whose rows are grouped anew has to be told the old ones, and so does a suppression.
 fn regroups(op: &Op) -> bool {
-    on_table(op) && op.is("group_by")
+    on_table(op) && op.is("group_by") || facts::is_suppression(op)
 }
 
 /// Whether a node that keeps the updates of a topic or stream as they come has a store only because an operator after it cannot
