@@ -9,9 +9,7 @@ use syn::spanned::Spanned as _;
 use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
-use super::super::plan::{
-    Child, Segment, SinkPlan, Start, Step, TimeRole, facts, old_values, versioned,
-};
+use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values, versioned};
 use super::{Emit, at, ident_at, meetings, number, numbers};
 
 /// The method being written.

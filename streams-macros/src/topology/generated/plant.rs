@@ -155,6 +155,18 @@ fn with_join(
     Some(broken)
 }
 
+/// A table of its own, with such a store, suppressed.
+fn with_suppression(topology: &Topology, store: &str, until: &str) -> Option<Topology> {
+    let mut broken = topology.clone();
+    broken.extra.extend([
+        format!("#[source(topic = \"rows\")] #[store({store})] rows: KTable<String, u64>,"),
+        format!(
+            "#[from(rows.suppress({until}))] #[sink(topic = \"rare\")] rare: KTable<String, u64>,"
+        ),
+    ]);
+    Some(broken)
+}
+
 /// What can go wrong, by code. The type errors, which rustc finds, are planted by the facade's test.
 pub(crate) const MISTAKES: &[Mistake] = &[
     mistake!("KS0100", "the struct is generic", |_, topology| {
@@ -548,6 +560,26 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             Some(broken)
         }
     ),
+    mistake!(
+        "KS0432",
+        "a versioned table is suppressed",
+        |_, topology| {
+            with_suppression(topology, "versioned = \"1h\"", "until_time_limit(\"1m\")")
+        }
+    ),
+    mistake!("KS0433", "no window that could close", |_, topology| {
+        with_suppression(topology, "", "until_window_closes()")
+    }),
+    mistake!("KS0434", "a buffer that is never full", |_, topology| {
+        with_suppression(
+            topology,
+            "",
+            "until_time_limit(\"1m\").shut_down_when_full()",
+        )
+    }),
+    mistake!("KS0434", "a suppression until nothing", |_, topology| {
+        with_suppression(topology, "", "until_time_limit()")
+    }),
     mistake!(
         "KS0301",
         "joined topics have different counts",
