@@ -53,11 +53,16 @@ fn row_of(row: &Operator) -> Row {
     (row.name, format!("{:?} {:?}", row.on, row.with))
 }
 
+/// The plain model has no time: what waits is tested elsewhere (`tests/semantics`).
+fn is_drawn(row: &Operator) -> bool {
+    row.is_built() && row.name != "suppress"
+}
+
 /// What the topologies together should use.
 pub(crate) fn rows_to_draw() -> BTreeSet<Row> {
     OPERATORS
         .iter()
-        .filter(|row| row.is_built())
+        .filter(|row| is_drawn(row))
         .map(row_of)
         .collect()
 }
@@ -311,7 +316,7 @@ impl Draw {
         let mut choices: Vec<Choice> = Vec::new();
         for row in OPERATORS
             .iter()
-            .filter(|row| row.is_built() && row.on == at.shape)
+            .filter(|row| is_drawn(row) && row.on == at.shape)
         {
             match row.with {
                 None => choices.push(Choice { row, other: None }),
