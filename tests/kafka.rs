@@ -10,6 +10,8 @@ mod failures;
 mod instances;
 #[path = "kafka/network.rs"]
 mod network;
+#[path = "kafka/poison.rs"]
+mod poison;
 #[path = "kafka/records.rs"]
 mod records;
 #[path = "kafka/recovery.rs"]
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
     cases.extend(failures::cases());
     cases.extend(recovery::cases());
     cases.extend(network::cases());
+    cases.extend(poison::cases());
     kafka_broker::main_with(broker(), cases)
 }
 

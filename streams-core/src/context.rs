@@ -15,7 +15,7 @@ use crate::serde::{Serde, SerdeError};
 use crate::store::TaskStores;
 use crate::time::Clock;
 use crate::timestamps::{Extracted, TimestampExtractor};
-use crate::topology::{SourceDescriptor, TopologyDescriptor};
+use crate::topology::{SourceDescriptor, SourceTimestamps, TopologyDescriptor};
 
 mod processing;
 mod punctuation;
@@ -264,7 +264,7 @@ impl TaskContext {
             Err(reason) => return self.undecodable(RecordPart::Value, reason, raw),
         };
         if raw.timestamp < 0 {
-            return self.undated(raw.timestamp);
+            return self.undated(raw);
         }
         Ok(Some(Record {
             key,
@@ -293,7 +293,7 @@ impl TaskContext {
             Err(reason) => return self.undecodable(RecordPart::Value, reason, raw),
         };
         if raw.timestamp < 0 {
-            return self.undated(raw.timestamp);
+            return self.undated(raw);
         }
         let Some(key) = key else {
             self.drop_record("null key");
@@ -305,6 +305,69 @@ impl TaskContext {
             timestamp: raw.timestamp,
             headers: raw.headers.clone(),
         }))
+    }
+
+    /// The timestamp of a record that may be next, where an extractor decides about it; negative where it is invalid, which the
+    /// reading of the record tells then.
+    pub(crate) fn stamp(
+        &mut self,
+        code: &mut dyn SubTopology,
+        source: usize,
+        offset: i64,
+        raw: RawRecord<'_>,
+        partition_time: Timestamp,
+    ) -> TaskResult<Timestamp> {
+        match self.sources.get(source).map(|s| s.timestamps) {
+            Some(SourceTimestamps::Extracted) => {
+                let before = (self.metadata, self.source);
+                self.begin_record(source, offset);
+                let extracted =
+                    self.guarded_extractor(|cx| code.timestamp(source, raw, partition_time, cx))?;
+                (self.metadata, self.source) = before;
+                Ok(extracted.unwrap_or(raw.timestamp))
+            }
+            Some(SourceTimestamps::By(extractor)) => {
+                Ok(self.stamped(extractor, raw.timestamp, partition_time))
+            }
+            Some(SourceTimestamps::Configured) | None => {
+                Ok(self.stamped(self.timestamp_extractor, raw.timestamp, partition_time))
+            }
+        }
+    }
+
+    fn stamped(
+        &self,
+        extractor: TimestampExtractor,
+        timestamp: Timestamp,
+        partition_time: Timestamp,
+    ) -> Timestamp {
+        match extractor {
+            TimestampExtractor::WallclockTimestampExtractor => self.system_time_ms(),
+            TimestampExtractor::UsePartitionTimeOnInvalidTimestamp if timestamp < 0 => {
+                partition_time
+            }
+            _ => timestamp,
+        }
+    }
+
+    /// The sources whose records' timestamps are not simply their own.
+    pub(crate) fn stamped_sources(&self) -> Vec<usize> {
+        let stamps = |extractor| {
+            matches!(
+                extractor,
+                TimestampExtractor::WallclockTimestampExtractor
+                    | TimestampExtractor::UsePartitionTimeOnInvalidTimestamp
+            )
+        };
+        let sources = self.sources.iter().enumerate();
+        sources
+            .filter(|(_, source)| match source.timestamps {
+                SourceTimestamps::Extracted => true,
+                SourceTimestamps::By(extractor) => stamps(extractor),
+                SourceTimestamps::Configured => stamps(self.timestamp_extractor),
+            })
+            .map(|(index, _)| index)
+            .collect()
     }
 
     /// The timestamp that an extractor finds in a stream's record; `None` where the record cannot be read, or has none.

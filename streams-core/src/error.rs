@@ -103,6 +103,15 @@ pub enum TopologyError {
         /// The declared partition count.
         declared: Option<u32>,
     },
+    /// The topic of dead letters is not there.
+    #[error(
+        "topic `{topic}`, the dead-letter queue (errors.dead.letter.queue.topic.name), does not exist: create it (`topics \
+         create` makes it too) [KS0305]"
+    )]
+    MissingDeadLetterQueue {
+        /// The topic.
+        topic: String,
+    },
     /// A topic has another partition count than the topology declares.
     #[error(
         "topic `{topic}` has {actual} partitions, but the topology declares `partitions = {declared}`: records with one \
@@ -196,7 +205,9 @@ impl TopologyError {
     pub fn is_missing_topic(&self) -> bool {
         matches!(
             self,
-            TopologyError::MissingSourceTopic { .. } | TopologyError::MissingSinkTopic { .. }
+            TopologyError::MissingSourceTopic { .. }
+                | TopologyError::MissingSinkTopic { .. }
+                | TopologyError::MissingDeadLetterQueue { .. }
         )
     }
 }

@@ -12,6 +12,7 @@ mod errors;
 mod uncaught;
 
 pub use dead_letter::DeadLetter;
+pub(crate) use errors::InvalidTimestamp;
 pub use errors::{DeserializationException, Exception, ProcessingException, ProductionException};
 pub(crate) use uncaught::UncaughtHandler;
 pub use uncaught::{StreamThreadExceptionResponse, StreamsUncaughtExceptionHandler};

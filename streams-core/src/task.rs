@@ -24,7 +24,7 @@ use crate::store::{
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
 use crate::topology::{Changelog, StoreBackend, StoreDescriptor, StoreKind, TopicRole};
-use crate::transport::{Admin, CommittedOffset, Fetched, TopicInfo};
+use crate::transport::{Admin, CommittedOffset, ConsumedRecord, Fetched, TopicInfo};
 
 pub(crate) mod metadata;
 mod partition_group;
@@ -159,10 +159,14 @@ impl Task {
         for (name, time) in &stream_times {
             cx.restore_time(name, *time);
         }
+        let mut group = PartitionGroup::new(topology.inputs(id), config.max_task_idle);
+        for source in cx.stamped_sources() {
+            group.stamp(source);
+        }
         Ok(Task {
             id,
             phase: Phase::New,
-            group: PartitionGroup::new(topology.inputs(id), config.max_task_idle),
+            group,
             subtopology: (parts.subtopologies)(id.subtopology)?,
             cx,
             stores,
@@ -263,8 +267,28 @@ impl Task {
     }
 
     /// The timestamp of the record that is next, if there is one.
-    pub(crate) fn head_timestamp(&self) -> Option<Timestamp> {
-        self.group.head_timestamp()
+    pub(crate) fn head_timestamp(&mut self) -> TaskResult<Option<Timestamp>> {
+        self.stamp_heads()?;
+        Ok(self.group.head_timestamp())
+    }
+
+    /// Lets timestamp extractors decide about the records that may be next.
+    fn stamp_heads(&mut self) -> TaskResult {
+        let Task {
+            group,
+            cx,
+            subtopology,
+            ..
+        } = self;
+        group.stamp_heads(|source, record, partition_time| {
+            cx.stamp(
+                &mut **subtopology,
+                source,
+                record.offset,
+                raw(record),
+                partition_time,
+            )
+        })
     }
 
     /// Processes records, as many as are ready, up to `limit`, and until the write buffer is full. Tells how many.
@@ -279,6 +303,7 @@ impl Task {
 
     /// Processes the record that is next, if there is one.
     pub(crate) fn process_next(&mut self) -> TaskResult {
+        self.stamp_heads()?;
         let Some(Next { source, record }) = self.group.pop() else {
             return Ok(());
         };
@@ -287,14 +312,8 @@ impl Task {
         // Processors see the time with this record; one that turns out to be unreadable leaves it where it was.
         let before = self.group.stream_time();
         self.cx.set_stream_time(before.max(record.timestamp));
-        let raw = RawRecord {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            timestamp: record.timestamp,
-            headers: &record.headers,
-        };
         self.cx
-            .process(&mut *self.subtopology, source, record.offset, raw)?;
+            .process(&mut *self.subtopology, source, record.offset, raw(&record))?;
         if !self.cx.has_skipped_record() {
             self.group.passed(source, record.timestamp);
         }
@@ -624,6 +643,15 @@ impl Task {
 
 /// A key, and its versions.
 pub(crate) type Versions = (Vec<u8>, Vec<(Validity, Vec<u8>)>);
+
+fn raw(record: &ConsumedRecord) -> RawRecord<'_> {
+    RawRecord {
+        key: record.key.as_deref(),
+        value: record.value.as_deref(),
+        timestamp: record.timestamp,
+        headers: &record.headers,
+    }
+}
 
 /// The stores, and how many of them were damaged and are empty now.
 fn open_stores(

@@ -2,6 +2,7 @@
 //! and a restart or crash at any step. And what the vectors leave open: filters of tables, nulls, routing, the record cache.
 
 mod cache;
+mod errors;
 mod invariance;
 mod joined_tables;
 mod nulls;
@@ -9,6 +10,7 @@ mod partitions;
 mod running;
 mod sources;
 mod tables;
+mod timestamps;
 
 use kstreams::test_driver::TestDriver;
 

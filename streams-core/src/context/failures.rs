@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::context::TaskContext;
 use crate::error::{BoxError, RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::exceptions::{
-    DeadLetter, Decision, DeserializationException, ErrorHandlerContext, ProcessingException,
-    ProductionException, Response, panic_text,
+    DeadLetter, Decision, DeserializationException, ErrorHandlerContext, InvalidTimestamp,
+    ProcessingException, ProductionException, Response, panic_text,
 };
 use crate::outbox::Outgoing;
 use crate::record::{Headers, RawRecord, RecordMetadata, Timestamp, TopicPartition};
@@ -139,6 +139,20 @@ impl TaskContext {
         }
     }
 
+    /// Runs a timestamp extractor. No handler is asked about it, as Kafka Streams asks none.
+    pub(super) fn guarded_extractor<T>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> TaskResult<T>,
+    ) -> TaskResult<T> {
+        match catch_unwind(AssertUnwindSafe(|| run(self))) {
+            Ok(result) => result,
+            Err(panic) => {
+                PANICKED_IN.set(None);
+                Err(self.not_extracted(format!("panicked: {}", panic_text(&*panic)).into()))
+            }
+        }
+    }
+
     /// A source's record that cannot be read.
     #[cold]
     pub(crate) fn undecodable<T>(
@@ -251,7 +265,8 @@ impl TaskContext {
     /// A record without a valid timestamp, which its source's policy decides about. As in Kafka Streams, bytes that cannot be
     /// read are told first.
     #[cold]
-    pub(crate) fn undated<T>(&mut self, timestamp: Timestamp) -> TaskResult<Option<T>> {
+    pub(crate) fn undated<T>(&mut self, raw: RawRecord<'_>) -> TaskResult<Option<T>> {
+        let timestamp = raw.timestamp;
         let extractor = match self.sources.get(self.source).map(|s| s.timestamps) {
             Some(SourceTimestamps::By(extractor)) => extractor,
             Some(SourceTimestamps::Extracted) => TimestampExtractor::LogAndSkipOnInvalidTimestamp,
@@ -264,6 +279,12 @@ impl TaskContext {
             tracing::warn!(task = %self.task, %partition, offset, timestamp, "record skipped: its timestamp is negative");
             self.dropped_records += 1;
             self.skipped = true;
+            let node = self.sources.get(self.source).map_or("?", |s| s.node);
+            let context = self.error_context(node, Some(raw));
+            // Kafka Streams only drops it.
+            if let Some(letter) = context.dead_letter(&InvalidTimestamp { timestamp }) {
+                self.write_dead_letter(letter);
+            }
             return Ok(None);
         }
         Err(TaskFailure::NegativeTimestamp {

@@ -194,3 +194,16 @@ impl Exception for ProductionException {
         .into()
     }
 }
+
+/// A record without a valid timestamp, which its source's extractor skips.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the timestamp {timestamp} is invalid (negative)")]
+pub(crate) struct InvalidTimestamp {
+    pub(crate) timestamp: crate::record::Timestamp,
+}
+
+impl Exception for InvalidTimestamp {
+    fn exception(&self) -> Cow<'_, str> {
+        "org.apache.kafka.streams.errors.StreamsException".into()
+    }
+}

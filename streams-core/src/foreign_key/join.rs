@@ -314,7 +314,7 @@ fn subscribed(
         }
     };
     if raw.timestamp < 0 {
-        return cx.undated::<()>(raw.timestamp).map(drop);
+        return cx.undated::<()>(raw).map(drop);
     }
     let instruction = subscription.instruction;
     if raw.key.is_none() && instruction != Instruction::PropagateNull {
@@ -489,7 +489,7 @@ impl<K: Serde, V: Serde> TableStore<K, V> {
             Err(reason) => return cx.undecodable(RecordPart::Value, reason, raw),
         };
         if raw.timestamp < 0 {
-            return cx.undated(raw.timestamp);
+            return cx.undated(raw);
         }
         cx.scratch.key.clear();
         cx.scratch

@@ -377,11 +377,15 @@ impl Worker {
     }
 
     /// The timestamp of the record that would be next, and its task.
-    pub(crate) fn next_record(&self) -> Option<(i64, TaskId)> {
-        self.tasks
-            .iter()
-            .filter_map(|(id, task)| Some((task.head_timestamp()?, *id)))
-            .min()
+    pub(crate) fn next_record(&mut self) -> TaskResult<Option<(i64, TaskId)>> {
+        let mut next = None;
+        for (id, task) in &mut self.tasks {
+            if let Some(timestamp) = task.head_timestamp().map_err(|e| e.in_task(*id))? {
+                let head = (timestamp, *id);
+                next = Some(next.map_or(head, |next: (i64, TaskId)| next.min(head)));
+            }
+        }
+        Ok(next)
     }
 
     /// Processes a task's next record, ready or not.

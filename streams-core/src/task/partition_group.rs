@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::metadata::UNKNOWN;
+use crate::error::TaskResult;
 use crate::record::{Timestamp, TopicPartition};
 use crate::transport::{ConsumedRecord, Fetched};
 
@@ -35,6 +36,10 @@ struct RecordQueue {
     /// Until when an empty and caught-up partition is waited for.
     idle_until: Option<Duration>,
     paused: bool,
+    /// Whether an extractor decides about the timestamps, not the records themselves.
+    is_stamped: bool,
+    /// Whether it has decided about the first buffered record.
+    head_is_stamped: bool,
 }
 
 /// The record that is next.
@@ -61,6 +66,8 @@ impl PartitionGroup {
             caught_up: false,
             idle_until: None,
             paused: false,
+            is_stamped: false,
+            head_is_stamped: false,
         });
         PartitionGroup {
             queues: queues.collect(),
@@ -73,6 +80,31 @@ impl PartitionGroup {
     /// The partitions, each with the index of its source, in the order of the sources.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = (usize, &TopicPartition)> {
         self.queues.iter().map(|q| (q.source, &q.partition))
+    }
+
+    /// An extractor decides about the timestamps of a source.
+    pub(crate) fn stamp(&mut self, source: usize) {
+        for queue in self.queues.iter_mut().filter(|q| q.source == source) {
+            queue.is_stamped = true;
+        }
+    }
+
+    /// Lets the extractor of each source decide about its first record, as far as it has not. It gets the source, the record,
+    /// and the highest timestamp of its partition so far.
+    pub(crate) fn stamp_heads(
+        &mut self,
+        mut extract: impl FnMut(usize, &ConsumedRecord, Timestamp) -> TaskResult<Timestamp>,
+    ) -> TaskResult {
+        for queue in &mut self.queues {
+            if let Some(head) = queue.records.front_mut()
+                && queue.is_stamped
+                && !queue.head_is_stamped
+            {
+                head.timestamp = extract(queue.source, head, queue.partition_time)?;
+                queue.head_is_stamped = true;
+            }
+        }
+        Ok(())
     }
 
     /// Where a source's reading begins, and the partition time that its last commit told.
@@ -145,6 +177,7 @@ impl PartitionGroup {
             .filter(|q| !q.records.is_empty())
             .min_by_key(|q| (q.records.front().map(|r| r.timestamp), q.source))?;
         let record = queue.records.pop_front()?;
+        queue.head_is_stamped = false;
         self.buffered -= 1;
         let source = queue.source;
         Some(Next { source, record })

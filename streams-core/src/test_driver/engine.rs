@@ -136,6 +136,13 @@ impl Engine {
                 config,
             })?;
         }
+        if let Some(queue) = &self.options.config.errors.dead_letter_queue {
+            self.admin.create_topic(&TopicInfo {
+                name: queue.to_string(),
+                partitions: 1,
+                config: BTreeMap::new(),
+            })?;
+        }
         Ok(())
     }
 
@@ -625,10 +632,14 @@ impl Instance {
                 worker.join()?;
                 worker.fetch_all()?;
             }
-            let heads = self.workers.iter().enumerate();
-            let next = heads
-                .filter_map(|(index, w)| Some((w.next_record()?, index)))
-                .min();
+            let mut next = None;
+            for (index, worker) in self.workers.iter_mut().enumerate() {
+                if let Some(head) = worker.next_record()? {
+                    next = Some(next.map_or((head, index), |next: ((i64, _), usize)| {
+                        next.min((head, index))
+                    }));
+                }
+            }
             let Some(((_, task), index)) = next else {
                 return Ok(());
             };

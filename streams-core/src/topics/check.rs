@@ -137,8 +137,42 @@ pub(super) fn check(
         }
     }
     problems.extend(counts::not_copartitioned(descriptor, &counts));
+    topics.extend(dead_letter_queue(config, &topics, &mut problems, admin)?);
     problems.extend(missing_rights(descriptor.application_id, &topics, admin)?);
     Ok(TopicsCheck { topics, problems })
+}
+
+/// The topic of dead letters, behind those of the topology, unless it is one of them.
+fn dead_letter_queue(
+    config: &StreamsConfig,
+    topics: &[TopicCheck],
+    problems: &mut Vec<TopologyError>,
+    admin: &mut dyn Admin,
+) -> Result<Option<TopicCheck>, TransportError> {
+    let Some(queue) = &config.errors.dead_letter_queue else {
+        return Ok(None);
+    };
+    if topics.iter().any(|topic| *topic.name == **queue) {
+        return Ok(None);
+    }
+    let (found, hidden) = find(&[queue.to_string()], admin)?;
+    problems.extend(hidden);
+    let mut check = TopicCheck {
+        name: queue.to_string(),
+        role: TopicRole::Sink,
+        declared: None,
+        found: None,
+        settings: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    match found.into_iter().next() {
+        Some(Found::There(info)) => check.found = Some(info),
+        Some(Found::Missing) => check.problems.push(TopologyError::MissingDeadLetterQueue {
+            topic: queue.to_string(),
+        }),
+        Some(Found::Hidden) | None => {}
+    }
+    Ok(Some(check))
 }
 
 /// What there is of a name.

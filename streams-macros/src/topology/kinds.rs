@@ -550,7 +550,7 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("source", "pattern", Status::Later, "A regular expression of topic names."),
     option("source", "partitions", Status::Built, "How many partitions the topic has: a number, a const, or `runtime`."),
     option("source", "partitioner", Status::Built, "By which partitioner others write the topic."),
-    option("source", "timestamp", Status::Later, "A timestamp extractor."),
+    option("source", "timestamp", Status::Built, "Where the timestamps come from: one of Kafka Streams' extractors (`fail_on_invalid_timestamp`, `log_and_skip_on_invalid_timestamp`, `use_partition_time_on_invalid_timestamp`, `wallclock_timestamp_extractor`), or a closure `|record, partition_time|` that returns milliseconds, an `Option` or a `Result` of them."),
     option("source", "offset_reset", Status::Built, "Where to begin without a committed offset: `earliest`, `latest`, `none`."),
     option("source", "global", Status::Later, "A global store kept by a processor."),
     option("source", "process", Status::Later, "The processor of a global store."),

@@ -120,7 +120,8 @@ pub(super) fn closures_touch_no_nodes(cx: &Ctxt, topology: &Topology) {
             SinkTopic::PerRecord(expr, _) => Some(expr),
             SinkTopic::Static(_) => None,
         });
-        for expr in args.chain(sinks) {
+        let timestamp = node.source().and_then(|source| source.timestamp.as_ref());
+        for expr in args.chain(sinks).chain(timestamp) {
             let mut touched = Vec::new();
             fields_of_self(at(expr), &mut touched);
             for name in touched {
@@ -238,7 +239,8 @@ pub(super) fn source_options_say_something(cx: &Ctxt, topology: &Topology) {
             .partitioner
             .as_ref()
             .map(|expr| ("partitioner", expr));
-        for (option, expr) in reset.into_iter().chain(partitioner) {
+        let timestamp = source.timestamp.as_ref().map(|expr| ("timestamp", expr));
+        for (option, expr) in reset.into_iter().chain(partitioner).chain(timestamp) {
             cx.error(
                 "KS0114",
                 expr,

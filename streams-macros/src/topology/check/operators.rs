@@ -484,6 +484,14 @@ pub(super) fn closures_take_what_they_are_given(cx: &Ctxt, topology: &Topology) 
             }
         }
     }
+    for source in topology.nodes.iter().filter_map(|node| node.source()) {
+        if let Some(timestamp) = &source.timestamp
+            && let Expr::Closure(closure) = ungrouped(timestamp)
+        {
+            let takes = &["&Record<K, V>", "i64"];
+            closure_takes(cx, "a timestamp extractor", takes, "i64", closure);
+        }
+    }
     for sink in topology.nodes.iter().flat_map(|node| &node.sinks) {
         if let SinkTopic::PerRecord(expr, _) = &sink.topic
             && let Expr::Closure(closure) = ungrouped(expr)

@@ -16,7 +16,7 @@ pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
     let (name, id) = (facts::plain(emit.app), &plan.application_id);
     let topics = plan.topics.iter().map(topic);
     let stores = plan.stores.iter().map(store);
-    let subs = plan.subtopologies.iter().map(subtopology);
+    let subs = plan.subtopologies.iter().map(|sub| subtopology(emit, sub));
     let globals = plan.globals.iter().map(|global| {
         let node = facts::plain(&plan.topology.node(global.node).name);
         let (topic, store) = (number(global.topic), number(global.store));
@@ -115,8 +115,8 @@ fn store(store: &Store<'_>) -> TokenStream {
     }
 }
 
-fn subtopology(sub: &Subtopology) -> TokenStream {
-    let sources = sub.sources.iter().map(source);
+fn subtopology(emit: &Emit<'_>, sub: &Subtopology) -> TokenStream {
+    let sources = sub.sources.iter().map(|entry| source(emit, entry));
     let stores = numbers(&sub.stores);
     let nodes = sub.nodes.iter().map(node);
     let times = sub.times.iter().map(|time| &time.name);
@@ -135,15 +135,21 @@ fn subtopology(sub: &Subtopology) -> TokenStream {
     }
 }
 
-fn source(source: &Entry) -> TokenStream {
-    let timestamps = match source.received_by {
+fn source(emit: &Emit<'_>, source: &Entry) -> TokenStream {
+    let policy = |variant: &str| {
+        let variant = super::mixed_ident(variant);
+        mixed!(__s::SourceTimestamps::By(__s::TimestampExtractor::#variant))
+    };
+    let node = emit.plan.topology.node(source.node);
+    let timestamp = node.source().and_then(|source| source.timestamp.as_ref());
+    let timestamps = match (source.received_by, timestamp) {
         // As Kafka Streams does: what the application wrote itself has a timestamp.
-        Some(_) => {
-            mixed!(__s::SourceTimestamps::By(
-                __s::TimestampExtractor::FailOnInvalidTimestamp
-            ))
-        }
-        None => mixed!(__s::SourceTimestamps::Configured),
+        (Some(_), _) => policy("FailOnInvalidTimestamp"),
+        (None, None) => mixed!(__s::SourceTimestamps::Configured),
+        (None, Some(timestamp)) => match facts::named_extractor(timestamp) {
+            Some(variant) => policy(variant),
+            None => mixed!(__s::SourceTimestamps::Extracted),
+        },
     };
     let (name, topic) = (&source.name, number(source.topic));
     let reset = match source.offset_reset {

@@ -5,6 +5,7 @@ use std::cell::Cell;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
+use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
 use super::super::model::{Node, NodeId, Origin};
@@ -22,6 +23,10 @@ pub(super) fn nodes(emit: &Emit<'_>) -> TokenStream {
     let (mut enums, mut signatures, mut methods) =
         (TokenStream::new(), TokenStream::new(), TokenStream::new());
     for node in &emit.plan.topology.nodes {
+        if let Some((signature, method)) = extractor(emit, node) {
+            signatures.extend(signature);
+            methods.extend(method);
+        }
         for (index, segment) in emit.plan.node(node.id).segments.iter().enumerate() {
             if emit.is_split(node.id, index) {
                 enums.extend(at_enum(emit, node, index, segment));
@@ -37,6 +42,36 @@ pub(super) fn nodes(emit: &Emit<'_>) -> TokenStream {
         trait __Nodes { #signatures }
         impl __Nodes for #app { #methods }
     }
+}
+
+/// `fn orders_timestamp(&self, raw, partition_time, cx)`, where a source has an extractor of its own.
+fn extractor(emit: &Emit<'_>, node: &Node) -> Option<(TokenStream, TokenStream)> {
+    let closure = facts::own_extractor(node)?;
+    let receiver = own_self(&[closure]).unwrap_or_else(|| mixed_ident("self"));
+    let name = emit.extractor_name(node);
+    let (key, value) = emit.types(node.id);
+    let value = match node.shape {
+        Shape::Table => mixed!(__s::Option<#value>),
+        _ => value,
+    };
+    let extract = ident_at("extract", closure.span());
+    let doc = format!(
+        " The timestamp of a record of {}.",
+        facts::plain(&node.name)
+    );
+    let signature = mixed! {
+        fn #name(
+            &#receiver,
+            raw: __s::RawRecord<'_>,
+            partition_time: __s::Timestamp,
+            cx: &mut __s::TaskContext,
+        ) -> __s::TaskResult<__s::Option<__s::Timestamp>>
+    };
+    let method = mixed! {
+        #[doc = #doc]
+        #signature { cx.#extract::<#key, #value, _>(raw, partition_time, #closure) }
+    };
+    Some((mixed!(#signature;), method))
 }
 
 fn at_enum(emit: &Emit<'_>, node: &Node, index: usize, segment: &Segment) -> TokenStream {
@@ -464,6 +499,15 @@ fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
 }
 
 impl Emit<'_> {
+    /// The method of a source's extractor; never that of another field.
+    pub(super) fn extractor_name(&self, node: &Node) -> Ident {
+        let mut name = quote::format_ident!("{}_timestamp", node.name);
+        while self.plan.topology.find(&name).is_some() {
+            name = quote::format_ident!("{name}_");
+        }
+        name
+    }
+
     /// Whether repartition topics split a segment's method into arms.
     pub(super) fn is_split(&self, id: NodeId, segment: usize) -> bool {
         self.plan

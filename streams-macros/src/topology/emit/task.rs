@@ -6,7 +6,7 @@ use syn::Type;
 use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
-use super::super::plan::{Arm, Entry, Role, Store, old_values};
+use super::super::plan::{Arm, Entry, Role, Store, facts, old_values};
 use super::{Emit, ident_at, methods, number};
 
 /// Expands to:
@@ -35,6 +35,7 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         .iter()
         .enumerate()
         .map(|(index, source)| entry(emit, index, source));
+    let timestamps = timestamps(emit, sub);
     let flushed = flushed(emit, sub);
     mixed! {
         #[doc = #doc]
@@ -54,9 +55,42 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
                     other => __s::Err(__s::unknown_source(other)),
                 }
             }
+            #timestamps
             #flushed
         }
     }
+}
+
+/// Where sources have timestamp extractors of their own.
+fn timestamps(emit: &Emit<'_>, sub: usize) -> Option<TokenStream> {
+    let app = emit.app;
+    let sources = emit.plan.subtopologies[sub].sources.iter().enumerate();
+    let arms: Vec<_> = sources
+        .filter(|(_, source)| source.received_by.is_none())
+        .filter_map(|(index, source)| {
+            let node = emit.plan.topology.node(source.node);
+            facts::own_extractor(node)?;
+            let (index, name) = (number(index), emit.extractor_name(node));
+            Some(mixed!(#index => __Nodes::#name(app, raw, partition_time, cx),))
+        })
+        .collect();
+    (!arms.is_empty()).then(|| {
+        mixed! {
+            fn timestamp(
+                &mut self,
+                app: &#app,
+                source: usize,
+                raw: __s::RawRecord<'_>,
+                partition_time: __s::Timestamp,
+                cx: &mut __s::TaskContext,
+            ) -> __s::TaskResult<__s::Option<__s::Timestamp>> {
+                match source {
+                    #(#arms)*
+                    other => __s::Err(__s::unknown_source(other)),
+                }
+            }
+        }
+    })
 }
 
 /// The name of a store's handle: the field's, or `<field>_<role>`.

@@ -7,6 +7,7 @@ use syn::{Type, parse_quote};
 
 use super::super::kinds::{BUFFER, Key, Losing, Operator, Partitioning, SUPPRESSED, Shape, State};
 use super::super::model::{Chain, Edge, Node, NodeId, Op, Topology};
+use super::super::parse::ungrouped;
 use super::{Internal, old_values};
 
 /// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
@@ -629,4 +630,24 @@ pub(crate) fn internal(topology: &Topology) -> Internal {
         }
     }
     internal
+}
+
+/// The extractor of Kafka Streams that `timestamp = …` names: the variant of its type.
+pub(crate) fn named_extractor(timestamp: &syn::Expr) -> Option<&'static str> {
+    let syn::Expr::Path(path) = ungrouped(timestamp) else {
+        return None;
+    };
+    Some(match path.path.get_ident()?.to_string().as_str() {
+        "fail_on_invalid_timestamp" => "FailOnInvalidTimestamp",
+        "log_and_skip_on_invalid_timestamp" => "LogAndSkipOnInvalidTimestamp",
+        "use_partition_time_on_invalid_timestamp" => "UsePartitionTimeOnInvalidTimestamp",
+        "wallclock_timestamp_extractor" => "WallclockTimestampExtractor",
+        _ => return None,
+    })
+}
+
+/// The user's own extractor of a source.
+pub(crate) fn own_extractor(node: &Node) -> Option<&syn::Expr> {
+    let timestamp = node.source()?.timestamp.as_ref()?;
+    named_extractor(timestamp).is_none().then_some(timestamp)
 }
