@@ -63,6 +63,10 @@ mod documents {
     struct Readme;
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;
+    #[doc = include_str!("../docs/versioned.md")]
+    mod versioned {}
+    #[doc = include_str!("../docs/suppress.md")]
+    mod suppress {}
     #[doc = include_str!("../docs/program.md")]
     struct Program;
     #[doc = include_str!("../docs/kafka.md")]

@@ -11,6 +11,7 @@ mod running;
 mod sources;
 mod tables;
 mod timestamps;
+mod waiting;
 
 use kstreams::test_driver::TestDriver;
 
