@@ -61,6 +61,8 @@ pub mod __private {
 mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/stream_joins.md")]
+    struct StreamJoins;
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;
     #[doc = include_str!("../docs/versioned.md")]

@@ -111,6 +111,30 @@ fn order_enrichment_joins_and_routes() {
 }
 
 #[test]
+fn ad_clicks_joins_impressions_with_the_clicks_of_ten_minutes() {
+    let stdout = run(&example("ad_clicks"), &[]).stdout();
+    assert_eq!(
+        stdout,
+        "ad-bikes\t3 shown\t1 clicked\n\
+         ad-books\t4 shown\t4 clicked\n\
+         ad-shoes\t5 shown\t4 clicked\n"
+    );
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let data = |name: &str, text: &str| fs::write(dir.path().join(name), text).expect("a file");
+    data(
+        "impressions.jsonl",
+        "{\"id\":\"i\",\"ad\":\"a\",\"user\":\"u\",\"at\":0}\n",
+    );
+    data(
+        "clicks.jsonl",
+        "{\"impression\":\"i\",\"at\":600000}\n\n{\"impression\":\"i\",\"at\":600001}\nno click\n",
+    );
+    let ended = run(&example("ad_clicks"), &["--data", text(dir.path())]);
+    assert!(ended.stderr.contains("`no click`"), "{ended:#?}");
+    assert_eq!(ended.stdout(), "a\t1 shown\t1 clicked\n");
+}
+
+#[test]
 fn page_views_counts_pages_and_clients() {
     let stdout = run(&example("page_views"), &[]).stdout();
     let log = include_str!("../examples/data/access.log");

@@ -102,6 +102,18 @@ impl Job {
         topic: &str,
         mut record: impl FnMut(&str) -> Option<KeyAndValue>,
     ) -> kstreams::Result<()> {
+        self.feed_dated(file, topic, |line| {
+            record(line).map(|record| (record, None))
+        })
+    }
+
+    /// As [`feed`](Self::feed), with the time of each record in milliseconds; the present where there is none.
+    pub(crate) fn feed_dated(
+        &self,
+        file: &Path,
+        topic: &str,
+        mut record: impl FnMut(&str) -> Option<(KeyAndValue, Option<i64>)>,
+    ) -> kstreams::Result<()> {
         let positions = format!("{}-file-positions", self.topology.application_id);
         let mut admin = self.log.admin()?;
         create(
@@ -148,9 +160,9 @@ impl Job {
             let parsed = (read > 0)
                 .then(|| record(text.trim_end_matches(line_end)))
                 .flatten();
-            if let Some((key, value)) = parsed {
+            if let Some(((key, value), timestamp)) = parsed {
                 let partition = key.as_ref().map(|k| partition_for_key(k, partitions));
-                push(&mut outbox, 0, partition, key.as_deref(), &value);
+                push(&mut outbox, 0, partition, key.as_deref(), &value, timestamp);
             }
             if outbox.len() >= LINES_PER_TRANSACTION || (read == 0 && !outbox.is_empty()) {
                 push(
@@ -159,6 +171,7 @@ impl Job {
                     Some(0),
                     Some(name.as_bytes()),
                     position.to_string().as_bytes(),
+                    None,
                 );
                 commit(producer.as_mut(), &outbox, &topics)?;
                 outbox.clear();
@@ -267,6 +280,7 @@ fn push(
     partition: Option<i32>,
     key: Option<&[u8]>,
     value: &[u8],
+    timestamp: Option<i64>,
 ) {
     let headers = &Headers::new();
     let value = Some(value);
@@ -275,7 +289,7 @@ fn push(
         partition,
         key,
         value,
-        timestamp: None,
+        timestamp,
         headers,
     });
 }

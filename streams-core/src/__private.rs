@@ -28,7 +28,7 @@ pub use crate::generated::{
 };
 pub use crate::global_table::GlobalTable;
 pub use crate::handles::{GlobalKTable, KStream, KTable};
-pub use crate::obligations::{Milliseconds, copartitioned, not_negative};
+pub use crate::obligations::{Milliseconds, copartitioned, join_windows, not_negative};
 pub use crate::ops::{self, Sided};
 pub use crate::processor::{
     Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyValueStore, Named, NoOutput,
@@ -42,6 +42,10 @@ pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
+pub use crate::stream_join::{
+    JoinKind, JoinParts, JoinWindows, KeyAtTime, UnmatchedKey, UnmatchedValues, YieldedKey,
+    stream_join, stream_self_join,
+};
 pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
 pub use crate::table::waiting::{Arrived, Suppress, Waiting};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};

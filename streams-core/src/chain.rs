@@ -239,6 +239,12 @@ impl<K, V> Keyed<Option<K>, V> {
         }
         record
     }
+
+    /// The record, whose key may be null.
+    #[inline(always)]
+    pub fn nullable_key(self) -> Record<Option<K>, V> {
+        self.0
+    }
 }
 
 /// Records without a key cannot be told apart: refused with [`TellsApart`]'s message, where Kafka Streams drops them all.
@@ -260,6 +266,26 @@ impl<V> Keyed<(), V> {
     {
         Some(self.0)
     }
+
+    /// Refused.
+    #[inline(always)]
+    pub fn nullable_key(self) -> Record<Option<()>, V>
+    where
+        (): TellsApart<V>,
+    {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = self.0;
+        Record {
+            key: Some(key),
+            value,
+            timestamp,
+            headers,
+        }
+    }
 }
 
 /// [`Keyed`] of types that have no null.
@@ -268,6 +294,8 @@ pub trait NotNullKey<K, V> {
     fn not_null_key(self) -> Option<Record<K, V>>;
     /// The record itself.
     fn not_null_key_counted(self, cx: &mut TaskContext) -> Option<Record<K, V>>;
+    /// The record, with a key.
+    fn nullable_key(self) -> Record<Option<K>, V>;
 }
 
 impl<K, V> NotNullKey<K, V> for Keyed<K, V> {
@@ -278,6 +306,21 @@ impl<K, V> NotNullKey<K, V> for Keyed<K, V> {
     #[inline(always)]
     fn not_null_key_counted(self, _: &mut TaskContext) -> Option<Record<K, V>> {
         Some(self.0)
+    }
+    #[inline(always)]
+    fn nullable_key(self) -> Record<Option<K>, V> {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = self.0;
+        Record {
+            key: Some(key),
+            value,
+            timestamp,
+            headers,
+        }
     }
 }
 

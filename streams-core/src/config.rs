@@ -157,6 +157,8 @@ pub struct StreamsConfig {
     pub(crate) poll: Duration,
     pub(crate) buffered_records_per_partition: usize,
     pub(crate) max_task_idle: Option<Duration>,
+    /// `None` where nobody said: a second, and none in tests.
+    pub(crate) join_emit_interval: Option<Duration>,
     pub(crate) task_timeout: Duration,
     pub(crate) errors: ErrorHandlers,
     pub(crate) uncaught: UncaughtHandler,
@@ -202,6 +204,7 @@ impl Default for StreamsConfig {
             poll: Duration::from_millis(100),
             buffered_records_per_partition: 1_000,
             max_task_idle: Some(Duration::ZERO),
+            join_emit_interval: None,
             task_timeout: Duration::from_millis(300_000),
             errors: ErrorHandlers::default(),
             uncaught: UncaughtHandler::default(),
@@ -461,6 +464,12 @@ impl StreamsConfig {
     pub fn max_task_idle(mut self, wait: Option<Duration>) -> Self {
         self.max_task_idle = wait;
         self
+    }
+
+    /// `__emit.interval.ms.kstreams.outer.join.spurious.results.fix__`: how often, by the wall clock, left and outer joins of
+    /// streams look for records whose window closed without a partner.
+    pub(crate) fn join_emit_interval(&self) -> Duration {
+        self.join_emit_interval.unwrap_or(Duration::from_secs(1))
     }
 
     /// `task.timeout.ms`: how long a transient failure is retried.

@@ -13,10 +13,12 @@ use crate::query::ByteReader;
 use crate::record::{Change, Headers, RawRecord, Record, RecordMetadata, TaskId, Timestamp};
 use crate::serde::{Serde, SerdeError};
 use crate::store::TaskStores;
+use crate::stream_join::Arrival;
 use crate::time::Clock;
 use crate::timestamps::{Extracted, TimestampExtractor};
 use crate::topology::{SourceDescriptor, SourceTimestamps, TopologyDescriptor};
 
+mod joins;
 mod processing;
 mod punctuation;
 mod state;
@@ -77,6 +79,7 @@ pub struct TaskContext {
     times: Times,
     clock: Arc<dyn Clock>,
     emit_interval_ms: i64,
+    join_emit_interval_ms: i64,
     outbox: Outbox,
     /// Names that sinks' closures returned and the topology does not list; their indexes follow the topology's topics.
     dynamic_topics: Vec<Arc<str>>,
@@ -102,6 +105,8 @@ pub(crate) struct Scratch {
     /// A key to look for, and what was found.
     pub(crate) wanted: Vec<u8>,
     pub(crate) found: Found,
+    /// Of joins of streams: as many as were ever at work at once.
+    pub(crate) arrivals: Vec<Arrival>,
 }
 
 impl TaskContext {
@@ -135,6 +140,7 @@ impl TaskContext {
             emit_interval_ms: parts.emit_interval_ms,
             times: Times::new(subtopology.times),
             clock: parts.clock,
+            join_emit_interval_ms: 1_000,
             outbox: Outbox::default(),
             dynamic_topics: Vec::new(),
             metadata: RecordMetadata::default(),

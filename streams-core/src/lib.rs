@@ -27,6 +27,7 @@ pub mod runtime;
 pub mod serde;
 pub mod state_dir;
 pub mod store;
+pub mod stream_join;
 pub mod table;
 mod task;
 pub mod test_driver;

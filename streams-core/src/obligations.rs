@@ -94,6 +94,25 @@ impl<T, Node, Other> TablesKey<T, Node, Other> for T {
     }
 }
 
+/// The keys of two streams that are joined.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, this stream is keyed by `{Key}`, `{Other}` by `{Self}` [KS0203]",
+    label = "keyed by `{Key}` here, `{Other}` by `{Self}`; a join needs the same key type on both sides",
+    note = "re-key one of them: `.select_key(|key, value| …)`"
+)]
+pub trait JoinedKey<Key, Node, Other> {
+    /// The same key, now of the stream's type.
+    fn joined(self) -> Key;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Other> JoinedKey<T, Node, Other> for T {
+    #[inline(always)]
+    fn joined(self) -> T {
+        self
+    }
+}
+
 /// What the mapper of a join with a global table returns, against that table's key.
 #[diagnostic::on_unimplemented(
     message = "in `{Node}`, the key mapper yields `{Self}`, but the global table `{Table}` is keyed by `{TableKey}` [KS0204]",
@@ -329,6 +348,20 @@ pub const fn not_negative(what: &str, node: &str, ms: i64, code: &str) {
         .text(code)
         .text("]");
     assert!(ms >= 0, "{}", message.as_str());
+}
+
+/// Refuses, at compile time, a join of two streams whose times cannot be. The macro asks for it where it cannot see a time itself,
+/// because it is a const.
+pub const fn join_windows(node: &str, before: i64, after: i64, grace: i64) {
+    let message = Message::new().text("in `").text(node).text(
+        "`, `grace` is how long late records are waited for, so it cannot be negative [KS0441]",
+    );
+    assert!(grace >= 0, "{}", message.as_str());
+    let message = Message::new()
+        .text("in `")
+        .text(node)
+        .text("`, nothing can join: `before` and `after` together cannot be negative [KS0441]");
+    assert!(before.saturating_add(after) >= 0, "{}", message.as_str());
 }
 
 /// Text put together at compile time; what does not fit is left out.

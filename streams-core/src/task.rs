@@ -159,6 +159,7 @@ impl Task {
         for (name, time) in &stream_times {
             cx.restore_time(name, *time);
         }
+        cx.set_join_emit_interval(config.join_emit_interval());
         let mut group = PartitionGroup::new(topology.inputs(id), config.max_task_idle);
         for source in cx.stamped_sources() {
             group.stamp(source);

@@ -10,6 +10,7 @@ pub(crate) mod model;
 mod obligations;
 pub(crate) mod parse;
 pub(crate) mod plan;
+pub(crate) mod stream_join;
 mod suppression;
 pub(crate) mod windows;
 

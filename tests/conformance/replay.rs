@@ -277,10 +277,7 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
                 false => (store.key.to_json)(Some(&key))?,
             };
             let value = (store.value.to_json)(Some(&value))?;
-            entries.push(match timestamp {
-                Some(ts) => json!({ "key": key, "value": value, "ts": ts }),
-                None => json!({ "key": key, "value": value }),
-            });
+            entries.extend(as_shown(store.kind, key, value, timestamp));
         }
         if matches!(store.kind, StoreKind::Versioned { .. }) {
             entries = versions(store, driver)?;
@@ -315,6 +312,21 @@ pub(crate) fn is_buffer(kind: StoreKind) -> bool {
         kind,
         StoreKind::JoinBuffer { .. } | StoreKind::SuppressBuffer
     )
+}
+
+/// An entry as the vectors show it: windows by key and start, a list of records without partner one by one.
+fn as_shown(kind: StoreKind, key: Value, value: Value, timestamp: Option<i64>) -> Vec<Value> {
+    let one = |value: Value| match (kind, timestamp) {
+        (StoreKind::Window { .. }, _) => {
+            json!({ "key": key["key"], "start": key["start"], "value": value })
+        }
+        (_, Some(ts)) => json!({ "key": key, "value": value, "ts": ts }),
+        (_, None) => json!({ "key": key, "value": value }),
+    };
+    match value {
+        Value::Array(records) if key["side"].is_string() => records.into_iter().map(one).collect(),
+        value => vec![one(value)],
+    }
 }
 
 /// A versioned store's keys, each with its past.

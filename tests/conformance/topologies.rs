@@ -9,6 +9,7 @@ mod joined_tables;
 mod regroup;
 mod seed;
 mod stateless;
+mod stream_join;
 mod suppress;
 mod table;
 mod versioned;
@@ -70,6 +71,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         joined_tables::entries(),
         foreign_key::entries(),
         regroup::entries(),
+        stream_join::entries(),
         seed::entries(),
         errors::entries(),
         versioned::entries(),

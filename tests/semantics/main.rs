@@ -9,6 +9,7 @@ mod nulls;
 mod partitions;
 mod running;
 mod sources;
+mod stream_joins;
 mod tables;
 mod timestamps;
 mod waiting;

@@ -159,6 +159,13 @@ const KEYS: &[Key] = &[
         get: |c| c.max_task_idle.map_or_else(|| "-1".to_owned(), ms),
     },
     Key {
+        name: "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
+        default: "1000",
+        help: "how often left and outer joins of streams look for records whose window closed without a partner",
+        set: |c, v| Ok(c.join_emit_interval = Some(millis(v)?)),
+        get: |c| ms(c.join_emit_interval()),
+    },
+    Key {
         name: "task.timeout.ms",
         default: "300000",
         help: "how long transient failures are retried",

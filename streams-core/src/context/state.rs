@@ -175,7 +175,7 @@ impl State {
     /// Writes to the store and its changelog. `stored` begins with the value's timestamp where the store keeps one; a window that has
     /// expired is logged all the same, as by Kafka Streams.
     #[inline]
-    fn write(
+    pub(super) fn write(
         &mut self,
         store: usize,
         key: &[u8],

@@ -50,6 +50,14 @@ impl TaskContext {
         }
     }
 
+    /// Sets an operator's time, also back.
+    #[inline]
+    pub(crate) fn set_time(&mut self, slot: usize, timestamp: Timestamp) {
+        if let Some(time) = self.times.now.get_mut(slot) {
+            *time = timestamp;
+        }
+    }
+
     /// The wall clock: milliseconds since the Unix epoch.
     #[must_use]
     pub fn system_time_ms(&self) -> Timestamp {

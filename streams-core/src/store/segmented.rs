@@ -70,7 +70,10 @@ impl Store {
         entries: &mut [(&[u8], Option<&[u8]>)],
     ) -> Option<LocalEntries> {
         let segments = self.segments?;
-        let times = entries.iter().map(|(key, _)| segments.time(key));
+        let times = entries
+            .iter()
+            .filter(|(_, value)| value.is_some() || !segments.ignores_nulls())
+            .map(|(key, _)| segments.time(key));
         if let Some(latest) = times.max() {
             self.observe(segments, latest);
         }
@@ -185,6 +188,28 @@ impl TaskStores {
             return Ok(Stored::Expired);
         }
         self.put(store, local, value).map(|()| Stored::Kept)
+    }
+
+    /// What a null does to a store that keeps duplicates: it deletes nothing, but where the store lies in memory it advances the
+    /// store's own time, and may have expired.
+    ///
+    /// # Errors
+    /// When there is no such store.
+    pub fn observe_null(&mut self, store: usize, time: Timestamp) -> Result<Stored, StoreError> {
+        let (segments, _) = self.of_segments(store)?;
+        let Some(of) = self
+            .stores
+            .get_mut(store)
+            .filter(|_| segments.forgets_singly())
+        else {
+            return Ok(Stored::Kept);
+        };
+        of.observe(segments, time);
+        Ok(if segments.keeps(time, of.mark.observed) {
+            Stored::Kept
+        } else {
+            Stored::Expired
+        })
     }
 
     /// Shows what is asked for of a window or session store, as of the last put, with its store keys.

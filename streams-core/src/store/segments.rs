@@ -30,6 +30,8 @@ pub struct Segments {
     layout: i64,
     /// Readers see entries that are older by so much.
     slack: i64,
+    /// Whether several values of one key and time are kept.
+    duplicates: bool,
     key: SegmentKey,
 }
 
@@ -73,7 +75,26 @@ impl Segments {
             layout: if by_time { 1 } else { interval },
             slack,
             key,
+            duplicates: matches!(
+                kind,
+                StoreKind::Window {
+                    duplicates: true,
+                    ..
+                }
+            ),
         })
+    }
+
+    /// Whether single entries are forgotten, as by Kafka Streams' stores in memory, and not whole segments.
+    #[must_use]
+    pub fn forgets_singly(&self) -> bool {
+        self.interval == 1
+    }
+
+    /// Whether nulls in the changelog mean nothing at all: where duplicates are kept on disk, they neither delete nor move the store's
+    /// time when they are put.
+    pub(super) fn ignores_nulls(&self) -> bool {
+        self.duplicates && !self.forgets_singly()
     }
 
     /// Which key it has.

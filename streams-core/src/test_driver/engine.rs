@@ -227,6 +227,7 @@ impl Engine {
         if !self.options.purge {
             config.repartition_purge_interval = Duration::MAX;
         }
+        config.join_emit_interval.get_or_insert(Duration::ZERO);
         config
     }
 

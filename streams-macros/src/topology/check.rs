@@ -8,6 +8,7 @@ mod inputs;
 pub(crate) mod names;
 mod operators;
 mod stores;
+mod stream_joins;
 mod suppression;
 mod versioned;
 
@@ -38,6 +39,10 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
     operators::arguments_fit(cx, topology);
     operators::options_fit(cx, topology);
     operators::closures_take_what_they_are_given(cx, topology);
+
+    stream_joins::joins_of_streams_say_how_far_apart(cx, topology);
+    stream_joins::join_windows_are_possible(cx, topology);
+    stream_joins::joins_with_tables_have_no_time_difference(cx, topology);
 
     branches::branches_come_first(cx, topology);
     branches::otherwise_comes_last(cx, topology);

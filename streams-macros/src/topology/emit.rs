@@ -14,6 +14,7 @@ mod meetings;
 mod methods;
 pub(crate) mod stand_in;
 mod steps;
+pub(super) mod stream_join;
 mod task;
 mod waiting;
 

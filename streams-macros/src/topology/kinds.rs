@@ -156,6 +156,8 @@ pub(crate) enum Nulls {
     Keeps,
     /// Null keys are dropped and counted.
     DropsKeys,
+    /// Null values are dropped and counted.
+    DropsValues,
     /// Null keys and null values are dropped and counted.
     DropsKeysAndValues,
 }
@@ -230,7 +232,12 @@ impl Operator {
                 Param::Value => "…".to_owned(),
             })
             .collect();
-        format!("{}({})", self.name, params.join(", "))
+        let within = if self.on == Shape::Stream && self.has_two_sides() {
+            ", within(\"…\")"
+        } else {
+            ""
+        };
+        format!("{}({}{within})", self.name, params.join(", "))
     }
 
     pub(crate) fn has_two_sides(&self) -> bool {
@@ -347,14 +354,70 @@ const JOIN_STREAM: Operator = Operator {
         "grace",
         "left_store",
         "right_store",
-        "outer_store",
     ],
     partitioning: Partitioning::ByKey,
     state: State::OwnsInner,
     sides: Sides::Two,
+    inner: &[
+        InnerStore {
+            role: "left",
+            suffix: "this-join-store",
+        },
+        InnerStore {
+            role: "right",
+            suffix: "other-join-store",
+        },
+    ],
     nulls: Nulls::DropsKeysAndValues,
-    ..LATER
+    ..STATELESS
 };
+const LEFT_JOIN_STREAM: Operator = Operator {
+    options: OPTIONS_WITH_UNMATCHED,
+    partitioning: Partitioning::ByKeyOrNull,
+    inner: &[
+        InnerStore {
+            role: "left",
+            suffix: "this-join-store",
+        },
+        InnerStore {
+            role: "right",
+            suffix: "outer-other-join-store",
+        },
+        InnerStore {
+            role: "outer",
+            suffix: "left-shared-join-store",
+        },
+    ],
+    nulls: Nulls::DropsValues,
+    ..JOIN_STREAM
+};
+const OUTER_JOIN_STREAM: Operator = Operator {
+    inner: &[
+        InnerStore {
+            role: "left",
+            suffix: "outer-this-join-store",
+        },
+        InnerStore {
+            role: "right",
+            suffix: "outer-other-join-store",
+        },
+        InnerStore {
+            role: "outer",
+            suffix: "outer-shared-join-store",
+        },
+    ],
+    ..LEFT_JOIN_STREAM
+};
+const OPTIONS_WITH_UNMATCHED: &[&str] = &[
+    "name",
+    "within",
+    "before",
+    "after",
+    "grace",
+    "left_store",
+    "right_store",
+    "outer_store",
+];
 const JOIN_TABLES: Operator = Operator {
     with: Some(Shape::Table),
     options: &["name"],
@@ -439,9 +502,12 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "left_join", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER], doc: "Each record with the global table's value for the key that the mapper finds, if there is one.", ..JOIN_GLOBAL },
     Operator { name: "join_with_key", params: &[Param::Node, GLOBAL_KEY, JOINER_WITH_KEY], doc: "`join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
     Operator { name: "left_join_with_key", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
-    Operator { name: "join", params: &[Param::Node, STREAM_JOINER, Param::Windows], optional: 1, doc: "Pairs of records of both streams with one key, within a time difference.", ..JOIN_STREAM },
-    Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER, Param::Windows], optional: 1, doc: "`join` that keeps the left records without a partner.", ..JOIN_STREAM },
-    Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER, Param::Windows], optional: 1, doc: "`join` that keeps the records of both sides without a partner.", ..JOIN_STREAM },
+    Operator { name: "join", params: &[Param::Node, STREAM_JOINER], doc: "Pairs of records of both streams with one key, within a time difference.", ..JOIN_STREAM },
+    Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], doc: "`join` that keeps the left records without a partner.", ..LEFT_JOIN_STREAM },
+    Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], doc: "`join` that keeps the records of both sides without a partner.", ..OUTER_JOIN_STREAM },
+    Operator { name: "join_with_key", params: &[Param::Node, TABLE_JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_STREAM },
+    Operator { name: "left_join_with_key", params: &[Param::Node, TABLE_LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the key.", ..LEFT_JOIN_STREAM },
+    Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..OUTER_JOIN_STREAM },
     Operator { name: "process", params: &[Param::Processor], key: Key::Changes, doc: "A processor of your own, which may change the key.", ..LATER },
     Operator { name: "process_values", params: &[Param::Processor], doc: "A processor of your own that cannot change the key.", ..LATER },
     // Grouped streams.
@@ -641,6 +707,7 @@ mod tests {
                 match row.nulls {
                     Nulls::Keeps => {}
                     Nulls::DropsKeys => notes += " Drops null keys.",
+                    Nulls::DropsValues => notes += " Drops null values.",
                     Nulls::DropsKeysAndValues => notes += " Drops null keys and values.",
                 }
                 let signature = row.signature().replace('|', "\\|");

@@ -9,6 +9,7 @@ use super::parse::{
     self, Declared, FieldSyntax, Opt, OptValue, OriginSyntax, Partitions, Sink, Source,
     StoreOptions, Syntax, TopologyArgs,
 };
+use super::stream_join::{self, StreamJoin};
 use super::suppression::{self, Suppression};
 use super::windows::{self, Emits, Time, Windows};
 use crate::ctxt::Ctxt;
@@ -97,6 +98,8 @@ pub(crate) struct Op {
     pub(crate) partitions: Option<Partitions>,
     /// What `windowed_by` takes.
     pub(crate) windows: Option<Windows>,
+    /// What the options of a join of two streams say.
+    pub(crate) stream_join: Option<StreamJoin>,
     /// What `emit` takes.
     pub(crate) emits: Option<Emits>,
     /// What `suppress` takes.
@@ -396,11 +399,22 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
         let partitions = repartition_count(cx, &syntax);
         let windows = syntax.args.first().filter(|_| syntax.name == "windowed_by");
         let windows = windows.and_then(|arg| windows::windows(cx, arg));
+        let stream_join = match meaning {
+            Meaning::Known(row) if stream_join::joins_streams(row) => {
+                stream_join::stream_join(cx, &syntax.options)
+            }
+            _ => None,
+        };
         let emits = syntax.args.first().filter(|_| syntax.name == "emit");
         let emits = emits.and_then(|arg| windows::emits(cx, arg));
         let suppression = syntax.args.first().filter(|_| syntax.name == "suppress");
         let suppression = suppression.and_then(|arg| suppression::suppression(cx, arg));
-        let grace = syntax.options.iter().find(|opt| opt.name == "grace");
+        // That of a join of streams is read with its other times.
+        let of_streams = matches!(meaning, Meaning::Known(row) if stream_join::joins_streams(row));
+        let grace = syntax
+            .options
+            .iter()
+            .find(|opt| opt.name == "grace" && !of_streams);
         let grace = grace.and_then(|opt| windows::time_of_option(cx, opt));
         ops.push(Op {
             name: syntax.name,
@@ -411,6 +425,7 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             other,
             partitions,
             windows,
+            stream_join,
             emits,
             grace,
             suppression,

@@ -4,11 +4,12 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
-use super::emit::{Emit, at, milliseconds};
+use super::emit::{Emit, at, milliseconds, stream_join::ms};
 use super::kinds::Shape;
-use super::model::NodeId;
+use super::model::{Node, NodeId};
 use super::parse::Partitions;
 use super::plan::facts::{self, Origin};
+use super::stream_join::{self, Given};
 use super::suppression::Until;
 use super::windows::Time;
 
@@ -48,6 +49,9 @@ pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
             });
         }
     }
+    for node in &topology.nodes {
+        out.extend(join_windows(node));
+    }
     out
 }
 
@@ -84,6 +88,23 @@ fn not_negative(what: &str, node: &str, time: &Time, code: &str) -> TokenStream 
     let ms = milliseconds(time);
     let place = at(time.span());
     quote_spanned! {place=> const _: () = __s::not_negative(#what, #node, #ms, #code); }
+}
+
+/// Expands to `const _: () = __s::join_windows("paid", BEFORE, AFTER, GRACE);`, where one of them is a const.
+fn join_windows(node: &Node) -> Option<TokenStream> {
+    let (_, op) = stream_join::of_node(node)?;
+    let join = op.stream_join.as_ref()?;
+    let times = [join.before(), join.after(), join.grace()];
+    let is_const = |given: &Option<&Given>| given.is_some_and(|given| given.time.ms().is_none());
+    if !times.iter().any(is_const) {
+        return None;
+    }
+    let [before, after, grace] = times.map(|given| ms(given.map(|given| &given.time)));
+    let name = facts::plain(&node.name);
+    let place = at(op.name.span());
+    Some(quote_spanned! {place=>
+        const _: () = __s::join_windows(#name, #before, #after, #grace);
+    })
 }
 
 fn name_of(emit: &Emit<'_>, id: NodeId) -> String {

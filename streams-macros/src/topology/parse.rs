@@ -1,5 +1,6 @@
 //! The attribute grammar: tokens to syntax with spans. Knows one field at a time; keeps what parsed and marks the rest poisoned.
 
+mod join_store;
 mod options;
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -10,6 +11,7 @@ use syn::{
     Attribute, Expr, Fields, ItemStruct, LitBool, LitInt, LitStr, Path, Token, Type, Visibility,
 };
 
+pub(crate) use self::join_store::{JoinStore, join_store};
 pub(crate) use self::options::{Opt, OptValue, list, literal_text, nearest, ungrouped};
 use self::options::{
     attribute_options, boolean, expression, is_word, malformed, options_of, settings, text, texts,
@@ -235,14 +237,17 @@ fn optimization(cx: &Ctxt, opt: &Opt) -> Option<LitStr> {
     let value = text(cx, opt)?;
     for word in value.value().split(',').map(str::trim) {
         match word {
-            "none" | "all" | "reuse.ktable.source.topics" => {}
-            "merge.repartition.topics" | "single.store.self.join" => {
+            "none" | "all" | "reuse.ktable.source.topics" | "single.store.self.join" => {}
+            "merge.repartition.topics" => {
                 cx.error("KS0190", &value, format!("`{word}` is known but not built yet"));
             }
             _ => cx.error(
                 "KS0113",
                 &value,
-                format!("`{word}` is no optimization; there are `none`, `all` and `reuse.ktable.source.topics`"),
+                format!(
+                    "`{word}` is no optimization; there are `none`, `all`, `reuse.ktable.source.topics` and \
+                     `single.store.self.join`"
+                ),
             ),
         }
     }
@@ -662,7 +667,10 @@ fn op(name: Ident, parens: Span, all: Punctuated<Expr, Token![,]>) -> OpSyntax {
     for expr in all {
         match named(&operator, &expr) {
             Some(opt) => options.push(opt),
-            None => args.push(expr),
+            None => match chained(&operator, &expr) {
+                Some(several) => options.extend(several),
+                None => args.push(expr),
+            },
         }
     }
     OpSyntax {
@@ -701,4 +709,22 @@ fn named(operator: &str, expr: &Expr) -> Option<Opt> {
         }
         _ => None,
     }
+}
+
+/// `within("5m").grace("1m")`: the same as `within("5m"), grace("1m")`.
+fn chained(operator: &str, expr: &Expr) -> Option<Vec<Opt>> {
+    let Expr::MethodCall(call) = expr else {
+        return None;
+    };
+    let mut options = match ungrouped(&call.receiver) {
+        receiver @ Expr::Call(_) => {
+            vec![named(operator, receiver).filter(|opt| opt.name == "within")?]
+        }
+        receiver => chained(operator, receiver)?,
+    };
+    options.push(Opt {
+        name: call.method.clone(),
+        value: OptValue::List(call.args.iter().cloned().collect()),
+    });
+    Some(options)
 }

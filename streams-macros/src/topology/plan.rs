@@ -7,6 +7,7 @@ mod dump;
 pub(crate) mod facts;
 mod foreign;
 pub(crate) mod old_values;
+mod stream_joins;
 pub(crate) mod suppression;
 mod times;
 pub(crate) mod versioned;
@@ -21,6 +22,7 @@ use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
 use super::windows::Time;
 
 pub(crate) use self::describe::{DescribedKind, DescribedNode};
+pub(crate) use self::stream_joins::Joined;
 pub(crate) use self::times::{TimeRole, TimeSlot};
 
 /// How a topology runs.
@@ -92,6 +94,8 @@ pub(crate) enum Kind<'a> {
     Versioned(&'a Time),
     /// Records of a stream that wait so long for a table.
     JoinBuffer(&'a Time),
+    /// What belongs to a join of two streams.
+    Joined(Joined),
     /// Updates that are held back.
     SuppressBuffer,
 }
@@ -283,7 +287,7 @@ impl<'a> Plan<'a> {
 
     /// The local index of a store that the operator at `position` keeps beside the field's.
     pub(crate) fn local_inner(&self, node: &Node, position: usize) -> Option<usize> {
-        let mut all = facts::inner_stores(node).into_iter();
+        let mut all = facts::inner_stores(self.topology, node).into_iter();
         let inner = all.find(|inner| inner.op == position)?;
         let is = |store: &Store<'_>| store.node == node.id && store.name == inner.name;
         let store = self.stores.iter().position(is)?;
@@ -564,7 +568,7 @@ fn stores(plan: &mut Plan<'_>, internal: &Internal) {
         if facts::has_store(topology, node) {
             primary_store(plan, node);
         }
-        for inner in facts::inner_stores(node) {
+        for inner in facts::inner_stores(topology, node) {
             inner_store(plan, internal, node, inner);
         }
     }
@@ -613,36 +617,38 @@ fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
 fn inner_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node, inner: facts::Inner) {
     let index = plan.stores.len();
     let foreign = facts::foreign_of(plan.topology, node, inner.op);
-    let types = foreign.and_then(|other| foreign::store_types(plan.topology, node, other));
-    // What the field says of its store is not about the subscriptions.
-    let changelog = if foreign.is_some() || logs(node) {
-        let name = format!("{}-changelog", inner.name);
-        Changelog::Internal(add_topic(
-            plan,
-            name,
-            TopicRole::Changelog,
-            None,
-            types.clone(),
-        ))
-    } else {
-        Changelog::None
-    };
-    plan.stores.push(Store {
-        name: inner.name.clone(),
-        node: node.id,
-        role: Role::Inner(inner.role),
-        backend: if foreign.is_some() {
-            StoreKind::Lmdb
+    if !stream_joins::store(plan, node, &inner) {
+        let types = foreign.and_then(|other| foreign::store_types(plan.topology, node, other));
+        // What the field says of its store is not about the subscriptions.
+        let changelog = if foreign.is_some() || logs(node) {
+            let name = format!("{}-changelog", inner.name);
+            Changelog::Internal(add_topic(
+                plan,
+                name,
+                TopicRole::Changelog,
+                None,
+                types.clone(),
+            ))
         } else {
-            backend(node)
-        },
-        kind: inner_kind(node, &inner),
-        cache: false,
-        changelog,
-        types,
-        queryable: false,
-        field: node,
-    });
+            Changelog::None
+        };
+        plan.stores.push(Store {
+            name: inner.name.clone(),
+            node: node.id,
+            role: Role::Inner(inner.role),
+            backend: if foreign.is_some() {
+                StoreKind::Lmdb
+            } else {
+                backend(node)
+            },
+            kind: inner_kind(node, &inner),
+            cache: false,
+            changelog,
+            types,
+            queryable: false,
+            field: node,
+        });
+    }
     plan.nodes[node.id.0].inner.push(index);
     let part = facts::part_at(internal, node.id, inner.op);
     let home = match foreign {

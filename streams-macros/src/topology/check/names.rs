@@ -126,12 +126,16 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
             });
         }
         if !unlogged(node) {
-            topics.extend(facts::inner_stores(node).into_iter().map(|inner| Internal {
-                name: format!("{}-changelog", inner.name),
-                node,
-                place: inner_place(node, &inner),
-                what: "changelog",
-            }));
+            topics.extend(
+                facts::inner_stores(topology, node)
+                    .into_iter()
+                    .map(|inner| Internal {
+                        name: format!("{}-changelog", inner.name),
+                        node,
+                        place: inner_place(node, &inner),
+                        what: "changelog",
+                    }),
+            );
         }
         // What an operator that is not built would do to the key is nobody's business yet.
         let Some(chain) = node.chain().filter(|chain| super::is_clear(chain)) else {
@@ -265,7 +269,7 @@ pub(super) fn stores_and_internal_topics_differ(cx: &Ctxt, topology: &Topology) 
     for node in &topology.nodes {
         let own =
             has_own_store(topology, node).then(|| (facts::store_name(node), store_place(node)));
-        let inner = facts::inner_stores(node)
+        let inner = facts::inner_stores(topology, node)
             .into_iter()
             .map(|inner| (inner.name.clone(), inner_place(node, &inner)));
         for (name, place) in own.into_iter().chain(inner) {

@@ -10,6 +10,7 @@ use crate::ctxt::Ctxt;
 use crate::topology::kinds::{self, Operator, Param, Shape};
 use crate::topology::model::{Chain, Meaning, Op, Topology};
 use crate::topology::parse::{OptValue, SinkTopic, list, literal_text, nearest, ungrouped};
+use crate::topology::stream_join::joins_streams;
 
 /// What an operator is called on, if that is clear.
 fn receiver(topology: &Topology, chain: &Chain, position: usize) -> Option<Shape> {
@@ -415,7 +416,10 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
             };
             for (position, opt) in op.options.iter().enumerate() {
                 let name = opt.name.to_string();
-                if !row.options.contains(&name.as_str()) {
+                let of_streams = matches!(name.as_str(), "within" | "before" | "after");
+                if of_streams && matches!(row.with, Some(Shape::Table | Shape::GlobalTable)) {
+                    // Said by a rule of its own.
+                } else if !row.options.contains(&name.as_str()) {
                     let hint = match nearest(&name, row.options.iter().copied()) {
                         Some(near) => format!("did you mean `{near}`?"),
                         None => format!("it takes {}", list(row.options)),
@@ -425,7 +429,8 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
                         &opt.name,
                         format!("`{}` has no option `{name}`; {hint}", op.name),
                     );
-                } else if LATER_OPTIONS.contains(&(row.name, name.as_str())) {
+                } else if LATER_OPTIONS.contains(&(row.name, name.as_str())) && !joins_streams(row)
+                {
                     cx.error(
                         "KS0190",
                         &opt.name,

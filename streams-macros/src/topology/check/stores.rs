@@ -5,13 +5,15 @@ use crate::ctxt::Ctxt;
 use crate::topology::kinds::{Key, Shape, State};
 use crate::topology::model::{Chain, Node, Op, Origin, Topology};
 use crate::topology::plan::{facts, old_values};
+use crate::topology::stream_join::{self, joins_streams};
 
 // A store holds the rows of a table. Streams carry records on and keep none; the copy of a global table is never logged or cached,
 // because its topic is its log.
 pub(super) fn stores_are_on_tables(cx: &Ctxt, topology: &Topology) {
     for node in &topology.nodes {
         let Some(store) = &node.store else { continue };
-        let owns = node.chain().is_some_and(|chain| chain.stateful().is_some());
+        let owns = node.chain().is_some_and(|chain| chain.stateful().is_some())
+            || stream_join::of_node(node).is_some();
         match node.shape {
             Shape::Stream | Shape::Nothing if !owns => cx.error(
                 "KS0402",
@@ -162,7 +164,8 @@ fn looked_up_in_passing<'t>(
 /// The operators of a chain that own a store. `to_table` does in the middle of one where rows are grouped anew after it.
 fn owning(topology: &Topology, node: &Node, chain: &Chain) -> Vec<usize> {
     let owns = |position: usize, op: &Op| {
-        op.known().is_some_and(|row| row.state == State::Owns)
+        op.known()
+            .is_some_and(|row| row.state == State::Owns || joins_streams(row))
             || old_values::begins_table(op)
                 && position + 1 < chain.ops.len()
                 && old_values::forced_after(topology, node.id, position)
@@ -205,8 +208,12 @@ fn field_to_paste(topology: &Topology, node: &Node, chain: &Chain, position: usi
         "V"
     };
     let name = last.map_or_else(String::new, |op| op.name.to_string());
+    let shape = match last.and_then(Op::known) {
+        Some(row) if joins_streams(row) => "KStream",
+        _ => "KTable",
+    };
     format!(
-        "    #[from({}{})]\n    {}_{name}: KTable<{key}, {value}>,",
+        "    #[from({}{})]\n    {}_{name}: {shape}<{key}, {value}>,",
         chain.base,
         ops.concat(),
         node.name

@@ -8,7 +8,7 @@ use super::super::plan::{
     facts,
 };
 use super::task::type_descriptor;
-use super::{Emit, milliseconds, number, numbers};
+use super::{Emit, milliseconds, number, numbers, stream_join};
 
 /// Expands to `static TOPOLOGY: __s::TopologyDescriptor = …;`.
 pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
@@ -91,6 +91,7 @@ fn store(store: &Store<'_>) -> TokenStream {
             let retention = milliseconds(history);
             mixed!(Versioned { retention: #retention })
         }
+        Kind::Joined(joined) => return stream_join::store(store, joined, &backend, &changelog),
         Kind::JoinBuffer(grace) => {
             let grace = milliseconds(grace);
             mixed!(JoinBuffer { grace: #grace })

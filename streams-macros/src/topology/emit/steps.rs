@@ -10,6 +10,7 @@ use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
 use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values, versioned};
+use super::super::stream_join::joins_streams;
 use super::{Emit, at, ident_at, meetings, number, numbers};
 
 /// The method being written.
@@ -370,6 +371,9 @@ impl<'e> Method<'e> {
             (Shape::Stream, "to_table") => {
                 let (keys, next) = (self.not_null_keys(fresh, flow), next(true));
                 mixed!(#keys let r = #function(__s::Valued(r).nullable()); #next)
+            }
+            (Shape::Stream, _) if op.known().is_some_and(joins_streams) => {
+                self.stream_join(op, position, rest, flow)
             }
             (Shape::Stream, "join" | "join_with_key" | "left_join" | "left_join_with_key") => {
                 if facts::waits(op) {

@@ -6,7 +6,7 @@ use syn::Type;
 use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
-use super::super::plan::{Arm, Entry, Role, Store, facts, old_values};
+use super::super::plan::{Arm, Entry, Kind, Role, Store, facts, old_values};
 use super::{Emit, ident_at, methods, number};
 
 /// Expands to:
@@ -22,6 +22,9 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
     let doc = format!(" Sub-topology {sub}: {}", plan.summary(sub));
     let fields = described.stores.iter().filter_map(|store| {
         let store = &plan.stores[*store];
+        if matches!(store.kind, Kind::Joined(_)) {
+            return None;
+        }
         let (field, (key, value)) = (handle(store), store.types.as_ref()?);
         Some(mixed!(#field: __s::TableStore<#key, #value>,))
     });
@@ -223,7 +226,10 @@ fn new_task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         .stores
         .iter()
         .enumerate()
-        .filter(|(_, store)| plan.stores[**store].types.is_some())
+        .filter(|(_, store)| {
+            let store = &plan.stores[**store];
+            store.types.is_some() && !matches!(store.kind, Kind::Joined(_))
+        })
         .map(|(local, store)| {
             let node = plan.topology.node(plan.stores[*store].node);
             let field = handle(&plan.stores[*store]);

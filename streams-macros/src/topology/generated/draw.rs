@@ -203,7 +203,9 @@ impl Draw {
                 at = next;
                 ops.push(op);
             }
-            let owns = ops.last().is_some_and(|op| op.does.aggregates());
+            let owns = ops.last().is_some_and(|op| {
+                op.does.aggregates() || matches!(op.does, Does::JoinStreams { .. })
+            });
             if owns || at.shape == Shape::Nothing {
                 break;
             }
@@ -416,15 +418,18 @@ fn is_legal(
             });
             fits && apart && ops.len() < length + 3
         }
-        // The model follows one update after the other: both sides of a join of tables come from different sources.
+        // The model follows one update after the other: both sides of a join come from different sources. Its streams have no
+        // repartition topics on the way.
         _ if row.has_two_sides() => {
+            let rekeyed = at.rekeyed || other.is_some_and(|other| other.rekeyed);
+            let rekeyed = rekeyed && row.on == Shape::Stream;
             let begins = ops.iter().any(|op| op.does == Does::ToTable);
             let fits = other.is_some_and(|other| other.key == at.key && other.depth == 0);
             let apart = choice.other.is_some_and(|other| {
                 let sources = topology.sources_of(other);
                 sources.is_disjoint(&topology.sources_before(base, ops))
             });
-            at.depth == 0 && !begins && fits && apart
+            at.depth == 0 && !begins && !rekeyed && fits && apart
         }
         // The model answers subscriptions at once, so nothing else changes both sides.
         "join_on" | "left_join_on" => {
@@ -768,7 +773,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
                 Does::Aggregate { value, add },
             )
         }
-        (_, Shape::Table, Some(Shape::Table)) => {
+        (_, Shape::Table, Some(Shape::Table)) | (_, Shape::Stream, Some(Shape::Stream)) => {
             next.value = value;
             let kind = match row.name.split('_').next() {
                 Some("left") => Kind::Left,
@@ -781,10 +786,14 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             };
             let joined = format!("{v}.wrapping_add({})", of_other(kind != Kind::Inner));
             let params = if with_key { "|_, v, t|" } else { "|v, t|" };
-            (
-                vec![format!("{params} {}", value.of_number(&joined))],
-                Does::JoinTables { kind, value },
-            )
+            let joiner = format!("{params} {}", value.of_number(&joined));
+            if row.on == Shape::Stream {
+                // Longer than any run: nothing is ever late, and no window ends.
+                let within = "within(\"1d\")".to_owned();
+                (vec![joiner, within], Does::JoinStreams { value })
+            } else {
+                (vec![joiner], Does::JoinTables { kind, value })
+            }
         }
         (_, Shape::Stream, Some(Shape::Table)) => {
             next.value = value;
@@ -823,6 +832,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             | Does::JoinTables { .. }
             | Does::JoinOn { .. }
             | Does::Regroup { .. }
+            | Does::JoinStreams { .. }
     ) {
         next.revalued = true;
     }

@@ -136,6 +136,9 @@ pub(crate) enum Does {
     CogroupEnd {
         value: Ty,
     },
+    JoinStreams {
+        value: Ty,
+    },
 }
 
 /// Which rows a join of tables keeps.

@@ -103,6 +103,7 @@ pub(crate) fn outputs(topology: &Topology, inputs: &[Input]) -> Vec<Output> {
     let mut run = Run {
         topology,
         tables: vec![BTreeMap::new(); topology.nodes.len()],
+        sides: BTreeMap::new(),
         queue: VecDeque::new(),
         outputs: Vec::new(),
         timestamp: 0,
@@ -142,6 +143,8 @@ struct Run<'a> {
     topology: &'a Topology,
     /// The rows of each table, and the aggregates.
     tables: Vec<BTreeMap<Val, Val>>,
+    /// What came to a join of streams: by its node and position, and whether from the other stream; keys and values.
+    sides: BTreeMap<(usize, usize, bool), Vec<(Val, Val)>>,
     queue: VecDeque<Waiting>,
     outputs: Vec<Output>,
     timestamp: i64,
@@ -207,6 +210,8 @@ impl Run<'_> {
                     self.cogroup(reader, position, key.clone(), value.new.as_ref());
                 } else if let Does::JoinOn { .. } = &op.does {
                     self.answer(reader, op, *base, &key, value.new.as_ref());
+                } else if let Does::JoinStreams { .. } = &op.does {
+                    self.meet(reader, position, key.clone(), value.new.clone(), true);
                 } else if let Does::JoinTables { .. } = &op.does {
                     let left = self.row_before(reader, position, &key);
                     let left = Value {
@@ -334,6 +339,10 @@ impl Run<'_> {
             self.cogroup(id, position, key, value.new.as_ref());
             return;
         }
+        if let Does::JoinStreams { .. } = &op.does {
+            self.meet(id, position, key, value.new, false);
+            return;
+        }
         if let (Does::JoinTables { .. }, Some(other)) = (&op.does, op.other) {
             let right = self.look_up(other, &key);
             let right = Value {
@@ -407,6 +416,27 @@ impl Run<'_> {
         } else {
             self.tables[id].get(key).cloned()
         }
+    }
+
+    /// A record meets those of the other stream that came before it.
+    fn meet(&mut self, id: usize, position: usize, key: Val, value: Option<Val>, is_other: bool) {
+        let Some(value) = value else { return };
+        let Does::JoinStreams { value: ty } = self.topology.nodes[id].ops()[position].does else {
+            return;
+        };
+        let met = self.sides.get(&(id, position, !is_other));
+        let partners: Vec<Val> = met
+            .into_iter()
+            .flatten()
+            .filter(|(partner, _)| *partner == key)
+            .map(|(_, partner)| partner.clone())
+            .collect();
+        for partner in partners {
+            let joined = Val::of(ty, value.number().wrapping_add(partner.number()));
+            self.follow(id, position + 1, key.clone(), Value::of(Some(joined)));
+        }
+        let own = self.sides.entry((id, position, is_other)).or_default();
+        own.push((key, value));
     }
 
     /// The row before the operator at `position` of a chain of tables.
@@ -713,7 +743,10 @@ impl Run<'_> {
                 joined(op, key.clone(), v, row.as_ref().map(Val::number), *left)
             }
             // Both sides meet in `resume` and `deliver`.
-            Does::JoinTables { .. } | Does::Cogroup { .. } | Does::CogroupEnd { .. } => Vec::new(),
+            Does::JoinStreams { .. }
+            | Does::JoinTables { .. }
+            | Does::Cogroup { .. }
+            | Does::CogroupEnd { .. } => Vec::new(),
             Does::JoinGlobal { left, add, .. } => {
                 let row = op.other.and_then(|other| {
                     let key = Val::of(self.topology.nodes[other].key, v.wrapping_add(*add) % 3);

@@ -138,6 +138,23 @@ fn joined_table(topology: &Topology, id: usize) -> Option<usize> {
         .then_some(table)
 }
 
+/// A stream joined with another one, or with a table.
+fn with_stream_join(topology: &Topology, with: &str, times: &str) -> Topology {
+    let mut broken = topology.clone();
+    broken.extra.extend([
+        "#[source(topic = \"shown\", partitions = 6)] shown: KStream<String, u64>,".to_owned(),
+        "#[source(topic = \"clicks\", partitions = 6)] clicks: KStream<String, u64>,".to_owned(),
+        "#[source(topic = \"people\", partitions = 6)] people: KTable<String, u64>,".to_owned(),
+        "#[from(clicks.join(people, |a, b| a + b))] #[sink(topic = \"known\")] known: KStream<String, u64>,"
+            .to_owned(),
+    ]);
+    let other = if with == "table" { "people" } else { "clicks" };
+    broken.extra.push(format!(
+        "#[from(shown.join({other}, |a, b| a + b{times}))] #[sink(topic = \"met\")] met: KStream<String, u64>,"
+    ));
+    broken
+}
+
 /// A stream and a table of their own, with these options of their sources, joined.
 fn with_join(
     topology: &Topology,
@@ -695,6 +712,24 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             Some(broken)
         }
     ),
+    mistake!("KS0440", "streams joined without a time", |_, topology| {
+        Some(with_stream_join(topology, "stream", ""))
+    }),
+    mistake!("KS0441", "streams joined never", |_, topology| {
+        let times = ", within(\"5m\").before(\"-6m\")";
+        Some(with_stream_join(topology, "stream", times))
+    }),
+    mistake!(
+        "KS0441",
+        "streams joined with negative grace",
+        |_, topology| {
+            let times = ", within(\"5m\"), grace(\"-1m\")";
+            Some(with_stream_join(topology, "stream", times))
+        }
+    ),
+    mistake!("KS0442", "a table joined within a time", |_, topology| {
+        Some(with_stream_join(topology, "table", ", within(\"5m\")"))
+    }),
     mistake!("KS0501", "a topic has a blank", |random, topology| {
         change(random, topology, source, |node| {
             source_option(node, "topic = \"", "topic = \"new ")

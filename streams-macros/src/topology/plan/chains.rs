@@ -109,7 +109,7 @@ fn children(plan: &Plan<'_>, id: NodeId) -> Vec<Child> {
                 let merges = chain.ops[..=op].iter().filter(|op| op.is("merge")).count();
                 children.push(Child::Node(edge.to, merges));
             }
-            Some(op) if chain.ops[op].known().is_some_and(Operator::has_two_sides) => {
+            Some(op) if facts::meets(topology, topology.node(edge.to), op) => {
                 children.push(Child::Other(edge.to, meetings(chain, op)));
             }
             Some(op) if facts::joins_foreign(&chain.ops[op]) => {
@@ -186,7 +186,7 @@ fn derived(
             };
             cut.repartition(*topic, position, keeps_null_keys);
         }
-        if op.known().is_some_and(Operator::has_two_sides)
+        if facts::meets(plan.topology, node, position)
             && let Some((_, Some(other))) = op.other
         {
             cut.step(Step::Meet {

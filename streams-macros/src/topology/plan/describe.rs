@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::kinds::{Operator, Shape, State};
+use super::super::kinds::{Shape, State};
 use super::super::model::{Chain, Node, NodeId, Op, Origin};
+use super::super::stream_join::{self, joins_streams};
 use super::{Internal, Plan, SinkPlan, facts};
 use crate::topology::parse::SinkTopic;
 
@@ -247,6 +248,37 @@ impl Describing<'_, '_> {
         self.ends.exit = Some(merged);
         self.enter(op, position, sub, other);
     }
+
+    /// A join of streams is five nodes: on each side what keeps the records and what joins them, and what both forward to.
+    fn two_streams(&mut self, op: &Op, position: usize, sub: usize, name: &str) {
+        let inner = facts::inner_stores(self.plan.topology, self.node);
+        let named = |role: &str| {
+            let of_role = inner.iter().find(|i| i.op == position && i.role == role);
+            of_role.map(|inner| inner.name.clone())
+        };
+        let stores = |roles: [&str; 2]| roles.into_iter().filter_map(named).collect();
+        let kind = || DescribedKind::Processor(op.name.to_string());
+        let mut add = |suffix: &str, stores: Vec<String>| {
+            self.graph
+                .add(sub, format!("{name}{suffix}"), kind(), stores)
+        };
+        let this = add("-this-windowed", stores(["left", ""]));
+        let other = add("-other-windowed", stores(["right", ""]));
+        let from_this = add("-this-join", stores(["right", "outer"]));
+        let from_other = add("-other-join", stores(["left", "outer"]));
+        let merged = add("", Vec::new());
+        chain_link(self.graph, &mut self.ends, this);
+        for link in [
+            (this, from_this),
+            (other, from_other),
+            (from_this, merged),
+            (from_other, merged),
+        ] {
+            self.graph.links.push(link);
+        }
+        self.ends.exit = Some(merged);
+        self.enter(op, position, sub, other);
+    }
 }
 
 impl Describing<'_, '_> {
@@ -260,7 +292,7 @@ impl Describing<'_, '_> {
         };
         let right = self.plan.home(*other).unwrap_or_default();
         let join = facts::operator_name(self.node, op);
-        let subscriptions: Vec<String> = facts::inner_stores(self.node)
+        let subscriptions: Vec<String> = facts::inner_stores(self.plan.topology, self.node)
             .into_iter()
             .filter(|inner| inner.op == position)
             .map(|inner| inner.name)
@@ -368,12 +400,16 @@ fn chain_ends(
             describing.foreign_key(op, position, sub, name);
             continue;
         }
-        if op.known().is_some_and(Operator::has_two_sides) {
-            describing.two_sides(op, position, sub, name);
+        if facts::meets(plan.topology, node, position) {
+            if op.known().is_some_and(joins_streams) {
+                describing.two_streams(op, position, sub, name);
+            } else {
+                describing.two_sides(op, position, sub, name);
+            }
             continue;
         }
         let mut stores = op_stores(plan, op, position, chain, own_store);
-        let inner = facts::inner_stores(node).into_iter();
+        let inner = facts::inner_stores(plan.topology, node).into_iter();
         stores.extend(inner.filter(|i| i.op == position).map(|i| i.name));
         let kind = DescribedKind::Processor(op.name.to_string());
         let index = describing.graph.add(sub, name.clone(), kind, stores);
@@ -405,7 +441,7 @@ fn side_stores(plan: &Plan<'_>, node: &Node, chain: &Chain, position: usize) -> 
         return SideStores::default();
     };
     if !facts::joins_tables(op) {
-        let inner = facts::inner_stores(node).into_iter();
+        let inner = facts::inner_stores(plan.topology, node).into_iter();
         let stores: Vec<String> = inner
             .filter(|inner| inner.op == position)
             .map(|inner| inner.name)

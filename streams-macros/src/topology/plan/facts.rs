@@ -3,19 +3,27 @@
 
 use std::collections::BTreeSet;
 
-use syn::{Type, parse_quote};
+use syn::{LitStr, Type, parse_quote};
 
-use super::super::kinds::{BUFFER, Key, Losing, Operator, Partitioning, SUPPRESSED, Shape, State};
+use super::super::kinds::{
+    BUFFER, InnerStore, Key, Losing, Operator, Partitioning, SUPPRESSED, Shape, State,
+};
 use super::super::model::{Chain, Edge, Node, NodeId, Op, Topology};
 use super::super::parse::ungrouped;
+use super::super::stream_join::{self, joins_streams};
 use super::{Internal, old_values};
 
 /// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
 pub(crate) fn reuses_source_topics(topology: &Topology) -> bool {
+    optimizes(topology, "reuse.ktable.source.topics")
+}
+
+/// Whether `optimization = "…"` names this one, or all.
+pub(crate) fn optimizes(topology: &Topology, name: &str) -> bool {
     topology.args.optimization.as_ref().is_some_and(|text| {
         text.value()
             .split(',')
-            .any(|word| matches!(word.trim(), "all" | "reuse.ktable.source.topics"))
+            .any(|word| word.trim() == "all" || word.trim() == name)
     })
 }
 
@@ -123,7 +131,9 @@ pub(crate) fn repartitions_other(topology: &Topology, id: NodeId, position: usiz
     };
     match &op.other {
         Some((_, Some(other))) if op.known().is_some_and(by_key) => {
-            *other != id && rekeyed(topology, *other, &mut BTreeSet::new())
+            meets(topology, topology.node(id), position)
+                && *other != id
+                && rekeyed(topology, *other, &mut BTreeSet::new())
         }
         _ => false,
     }
@@ -152,18 +162,24 @@ pub(crate) fn left_join_after(topology: &Topology, id: NodeId, position: usize) 
             return false;
         }
         let ops = topology.node(id).chain().map(|chain| &chain.ops[..]);
-        let is_left = |op: &Op| op.is("left_join") || op.is("left_join_with_key");
+        let is_left = |op: &Op| {
+            let outer = op.is("outer_join") || op.is("outer_join_with_key");
+            op.is("left_join") || op.is("left_join_with_key") || (outer && !joins_tables(op))
+        };
         ops.is_some_and(|ops| ops.iter().skip(from).any(is_left))
             || topology.readers(id).any(|edge| {
                 let chain = topology.node(edge.to).chain();
-                let merges = |op: usize| {
-                    chain
-                        .and_then(|chain| chain.ops.get(op))
-                        .is_some_and(|op| op.is("merge"))
-                };
+                let read_by = |op: usize| chain.and_then(|chain| chain.ops.get(op));
+                let streams = |op: &Op| op.known().is_some_and(stream_join::joins_streams);
                 match edge.op {
                     None => visit(topology, edge.to, 0, seen),
-                    Some(op) => merges(op) && visit(topology, edge.to, op + 1, seen),
+                    Some(op) if read_by(op).is_some_and(streams) => {
+                        visit(topology, edge.to, op, seen)
+                    }
+                    Some(op) => {
+                        read_by(op).is_some_and(|op| op.is("merge"))
+                            && visit(topology, edge.to, op + 1, seen)
+                    }
                 }
             })
     }
@@ -422,22 +438,80 @@ pub(crate) fn waits(op: &Op) -> bool {
 }
 
 /// The stores of a node that are not what its field declares.
-pub(crate) fn inner_stores(node: &Node) -> Vec<Inner> {
+pub(crate) fn inner_stores(topology: &Topology, node: &Node) -> Vec<Inner> {
     let ops = node.chain().map_or(&[][..], |chain| &chain.ops);
     let inner = |(position, op): (usize, &Op)| {
         let stores = op.known().map_or(&[][..], |row| row.inner);
-        let name = operator_name(node, op);
+        let one = stream_join::is_over_one_store(topology, node, position);
         stores
             .iter()
             .filter(|inner| **inner != BUFFER || op.grace.is_some())
+            .filter(|inner| !one || inner.role == "left")
             .map(move |inner| Inner {
                 op: position,
                 role: inner.role,
-                name: format!("{name}-{}", inner.suffix),
+                name: inner_name(node, op, inner),
             })
             .collect::<Vec<_>>()
     };
     ops.iter().enumerate().flat_map(inner).collect()
+}
+
+/// The name of an inner store. A join of streams has room for more words: `#[store(name = "…")]` stands for the first part of all its
+/// stores' names, `left_store(name = "…")` for a whole one, and for the first part of the store of records without partner.
+fn inner_name(node: &Node, op: &Op, inner: &InnerStore) -> String {
+    let given = |role: &str| op.stream_join.as_ref()?.store(role)?.name.as_ref();
+    if let Some(name) = given(inner.role) {
+        return name.value();
+    }
+    let store = node.store.as_ref().and_then(|store| store.name.as_ref());
+    let base = if inner.role == "outer" && given("left").is_some() {
+        given("left").map(LitStr::value)
+    } else if op.known().is_some_and(joins_streams) {
+        store.map(LitStr::value)
+    } else {
+        None
+    };
+    let base = base.unwrap_or_else(|| operator_name(node, op));
+    format!("{base}-{}", inner.suffix)
+}
+
+/// Whether records of another node enter at this operator.
+pub(crate) fn meets(topology: &Topology, node: &Node, position: usize) -> bool {
+    let op = node.chain().and_then(|chain| chain.ops.get(position));
+    op.and_then(Op::known).is_some_and(Operator::has_two_sides)
+        && !stream_join::is_over_one_store(topology, node, position)
+}
+
+/// The types of a join of two streams, without their nulls: key, left and right value. What only rustc knows is missing.
+pub(crate) fn joined_types(topology: &Topology, node: &Node) -> [Option<Type>; 3] {
+    let Some((position, op)) = stream_join::of_node(node) else {
+        return [None, None, None];
+    };
+    let not_null = |ty: &Type| option_of(ty).unwrap_or(ty).clone();
+    let keeps_key = |ops: &[Op]| {
+        ops.iter()
+            .all(|op| op.known().is_some_and(|row| row.key == Key::Keeps))
+    };
+    let (before, after, input) = match node.chain() {
+        Some(chain) => (
+            chain.ops.get(..position).unwrap_or_default(),
+            chain.ops.get(position + 1..).unwrap_or_default(),
+            chain.input.map(|id| topology.node(id)),
+        ),
+        None => (&[][..], &[][..], None),
+    };
+    let other = op.other.as_ref().and_then(|(_, id)| *id);
+    let other = other.map(|id| topology.node(id));
+    // The other stream's key is the join's, and so is the node's if nothing behind the join changes it.
+    let key = other
+        .and_then(Node::key)
+        .or_else(|| node.key().filter(|_| keeps_key(after)));
+    let left = input
+        .and_then(Node::value)
+        .filter(|_| !before.iter().any(changes_value));
+    let right = other.and_then(Node::value);
+    [key.map(not_null), left.map(not_null), right.map(not_null)]
 }
 
 /// What an operator of two sides, its inner stores and its repartition topics are named by: its `name = "…"`, or the field.

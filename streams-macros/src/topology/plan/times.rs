@@ -1,7 +1,8 @@
 //! Operators' times: which operators keep one, in which sub-topology, and under which name it is committed.
 
 use super::super::kinds::Shape;
-use super::super::model::{Node, NodeId};
+use super::super::model::{Node, NodeId, Topology};
+use super::super::stream_join::{self, JoinKind};
 use super::super::windows;
 use super::{Internal, Plan, facts};
 
@@ -14,6 +15,10 @@ pub(crate) enum TimeRole {
     Emitted,
     /// The highest timestamp that the operator at this position saw: a join with a grace, or a suppression.
     Waiting(usize),
+    /// The time of a record without partner up to which a join of streams last looked.
+    Least,
+    /// The wall clock's time before which such a join does not look again.
+    NextSearch,
 }
 
 /// An operator's time.
@@ -40,7 +45,7 @@ impl Plan<'_> {
 pub(super) fn slots(plan: &mut Plan<'_>, internal: &Internal) {
     let topology = plan.topology;
     for node in &topology.nodes {
-        for (position, role) in asked(node) {
+        for (position, role) in asked(topology, node) {
             let part = facts::part_at(internal, node.id, position);
             let sub = plan.node(node.id).parts.get(part).copied();
             let Some(sub) = sub.and_then(|sub| plan.subtopologies.get_mut(sub)) else {
@@ -49,14 +54,14 @@ pub(super) fn slots(plan: &mut Plan<'_>, internal: &Internal) {
             sub.times.push(TimeSlot {
                 node: node.id,
                 role,
-                name: name(node, role),
+                name: name(topology, node, role),
             });
         }
     }
 }
 
 /// The times that a node's operators keep, each with the operator's position.
-fn asked(node: &Node) -> Vec<(usize, TimeRole)> {
+fn asked(topology: &Topology, node: &Node) -> Vec<(usize, TimeRole)> {
     let Some(chain) = node.chain() else {
         return Vec::new();
     };
@@ -65,6 +70,14 @@ fn asked(node: &Node) -> Vec<(usize, TimeRole)> {
         let Some(row) = op.known() else { continue };
         if facts::waits(op) {
             times.push((position, TimeRole::Waiting(position)));
+        }
+        if stream_join::joins_streams(row) {
+            times.push((position, TimeRole::Stream));
+            let keeps = stream_join::kind(op) != JoinKind::Inner;
+            if keeps && !stream_join::is_over_one_store(topology, node, position) {
+                times.push((position, TimeRole::Least));
+                times.push((position, TimeRole::NextSearch));
+            }
         }
         if row.on == Shape::WindowedStream && row.yields == Shape::Table {
             times.push((position, TimeRole::Stream));
@@ -78,14 +91,16 @@ fn asked(node: &Node) -> Vec<(usize, TimeRole)> {
 
 /// The name of a time. That of the last emission is the store's name, as in Kafka Streams, which writes it likewise; no store has a
 /// colon in its name.
-fn name(node: &Node, role: TimeRole) -> String {
+fn name(topology: &Topology, node: &Node, role: TimeRole) -> String {
     match role {
         TimeRole::Stream => format!("{}:stream-time", facts::plain(&node.name)),
         TimeRole::Emitted => facts::store_name(node),
         TimeRole::Waiting(position) => {
-            let inner = facts::inner_stores(node).into_iter();
+            let inner = facts::inner_stores(topology, node).into_iter();
             let store = inner.filter(|inner| inner.op == position).map(|i| i.name);
             format!("{}:stream-time", store.last().unwrap_or_default())
         }
+        TimeRole::NextSearch => format!("{}:next-search", facts::plain(&node.name)),
+        TimeRole::Least => format!("{}:least-unmatched", facts::plain(&node.name)),
     }
 }
