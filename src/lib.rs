@@ -73,4 +73,6 @@ mod documents {
     struct Program;
     #[doc = include_str!("../docs/kafka.md")]
     struct Kafka;
+    #[doc = include_str!("../docs/error_handling.md")]
+    struct ErrorHandling;
 }

@@ -164,6 +164,31 @@ fn page_views_counts_pages_and_clients() {
 }
 
 #[test]
+fn dead_letters_lists_what_is_good_and_what_is_bad() {
+    let stdout = run(&example("dead_letters"), &[]).stdout();
+    let lines: Vec<&str> = stdout.lines().collect();
+    let (good, bad) = lines.split_at(5.min(lines.len()));
+    let expected = [
+        "s-1\t71 °F",
+        "s-2\t66 °F",
+        "s-2\t67 °F",
+        "s-3\t72 °F",
+        "s-1\t73 °F",
+    ];
+    assert_eq!(good, expected);
+    let expected = [
+        "record 2\tthe value cannot be read: ",
+        "record 3\t-300 °C is below absolute zero",
+        "record 5\tthe value cannot be read: ",
+        "record 7\tno sensor outlives that",
+    ];
+    assert_eq!(bad.len(), expected.len(), "{stdout}");
+    for (line, begin) in bad.iter().zip(expected) {
+        assert!(line.starts_with(begin), "{line}");
+    }
+}
+
+#[test]
 fn describe_prints_kafkas_text_and_pictures() {
     let word_count = example("word_count");
     let described = run(&word_count, &["describe"]).stdout();

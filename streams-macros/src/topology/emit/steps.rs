@@ -305,10 +305,12 @@ impl<'e> Method<'e> {
         let args = &op.args;
         let next = |keeps_fresh: bool| self.steps(rest, flow, fresh && keeps_fresh);
         let base = op.base_name();
+        // All of the call at the user's word: what a closure that may fail returns is rustc's to complain of there.
+        let called = quote_spanned!(at(span)=> #function(r #(, #args)*));
         match (on, base.as_str()) {
             (Shape::Stream, "filter") if op.is_fallible() => {
                 let (exit, next) = (flow.exit(), next(true));
-                let call = self.tried(&mixed!(#function(r #(, #args)*)));
+                let call = self.tried(&called);
                 mixed!(let __s::Some(__s::Some(r)) = #call else { #exit }; #next)
             }
             (Shape::Stream, "filter" | "filter_not") => {
@@ -317,12 +319,12 @@ impl<'e> Method<'e> {
             }
             (Shape::Stream, "map_values" | "map_values_with_key" | "peek") => {
                 let next = next(true);
-                let r = self.made(op, &mixed!(#function(r #(, #args)*)), flow);
+                let r = self.made(op, &called, flow);
                 mixed!(#r #next)
             }
             (Shape::Stream, "map" | "select_key" | "group_by") => {
                 let next = next(false);
-                let r = self.made(op, &mixed!(#function(r #(, #args)*)), flow);
+                let r = self.made(op, &called, flow);
                 mixed!(#r #next)
             }
             (Shape::Stream, "flat_map" | "flat_map_values" | "flat_map_values_with_key") => {
@@ -337,7 +339,8 @@ impl<'e> Method<'e> {
                 let done = flow.done();
                 if op.is_fallible() {
                     let exit = flow.exit();
-                    let call = self.tried(&mixed!(#function(&r #(, #args)*)));
+                    let called = quote_spanned!(at(span)=> #function(&r #(, #args)*));
+                    let call = self.tried(&called);
                     return mixed!(
                         let __s::Some(all) = #call else { #exit };
                         for r in all { #inner }
@@ -348,7 +351,7 @@ impl<'e> Method<'e> {
             }
             (Shape::Stream, "for_each") if op.is_fallible() => {
                 let done = flow.done();
-                let call = self.tried(&mixed!(#function(r #(, #args)*)));
+                let call = self.tried(&called);
                 mixed!(#call; #done)
             }
             (Shape::Stream, "print") => {

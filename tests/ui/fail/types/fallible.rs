@@ -14,11 +14,8 @@ struct App {
     #[from(orders.try_filter(|_, o| Ok::<_, String>(*o)))]
     #[sink(topic = "c")]
     c: KStream<String, u64>,
-    #[from(orders.try_flat_map_values(|o| vec![*o]))]
-    #[sink(topic = "d")]
-    d: KStream<String, u64>,
     #[from(orders.try_for_each(|_, o| Err::<(), u64>(o)))]
-    e: (),
+    d: (),
 }
 
 fn main() {}
