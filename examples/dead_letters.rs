@@ -101,8 +101,8 @@ fn sort_out(args: Args) -> kstreams::Result<()> {
 
     let mut text = String::new();
     for record in job.read("temperatures")? {
-        let sensor = String::deserialize(record.key.as_deref().unwrap_or_default())?;
-        let degrees = i64::deserialize(record.value.as_deref().unwrap_or_default())?;
+        let sensor: String = Serde::deserialize(record.key.as_deref().unwrap_or_default())?;
+        let degrees: i64 = Serde::deserialize(record.value.as_deref().unwrap_or_default())?;
         text.push_str(&format!("{sensor}\t{degrees} °F\n"));
     }
     for letter in job.read(DEAD_LETTERS)? {
