@@ -11,13 +11,14 @@ pub use streams_core::handles::{GlobalKTable, KStream, KTable};
 pub use streams_core::processor::{
     self, Context, Entries, FixedKeyProcessor, FixedKeyRecord, InitContext, KeyValueStore,
     ProcessingError, ProcessingResult, Processor, ProcessorContext, ProcessorTest, Punctuation,
-    Punctuator, ReadOnlyKeyValueStore, SourceMetadata, TimestampedKeyValueStore, ValueAndTimestamp,
-    ValueTransformer,
+    Punctuator, ReadOnlyKeyValueStore, SessionStore, SourceMetadata, TimestampedKeyValueStore,
+    ValueAndTimestamp, ValueTransformer, VersionedStore, WindowEntry, WindowStore,
 };
 pub use streams_core::query::QueryError;
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
 pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, Statistics};
 pub use streams_core::serde::{Json, Serde, SerdeError};
+pub use streams_core::store::Placed;
 pub use streams_core::test_driver::{
     self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
 };
@@ -44,8 +45,8 @@ pub mod prelude {
         Context, FixedKeyProcessor, FixedKeyRecord, GlobalKTable, Headers, InitContext, Json,
         KStream, KTable, KeyValueStore, ProcessingError, ProcessingGuarantee, ProcessingResult,
         Processor, ProcessorTest, Punctuation, Punctuator, ReadOnlyKeyValueStore, Record, Serde,
-        StreamsConfig, Timestamp, TimestampedKeyValueStore, ValueAndTimestamp, ValueTransformer,
-        processor, topology,
+        SessionStore, StreamsConfig, Timestamp, TimestampedKeyValueStore, ValueAndTimestamp,
+        ValueTransformer, VersionedStore, WindowStore, processor, topology,
     };
 }
 

@@ -33,6 +33,7 @@ pub use failures::InNode;
 pub(crate) use state::{Forward, Leaving, Limits, Put};
 use state::{State, StoreSlot};
 use times::Times;
+pub(crate) use windowed::Found as WindowEntries;
 pub(crate) use windowed::Found;
 
 /// What a [`TaskContext`] is made of.

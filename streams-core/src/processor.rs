@@ -15,19 +15,22 @@ mod shared;
 mod slot;
 mod stores;
 mod testing;
+mod windows;
 
 pub use declared::{
-    Declared, Named, ProcessorStore, StorePlace, joined, outputs_are_read, stateful_is_partitioned,
-    stores_differ,
+    Declared, Named, ProcessorStore, StorePlace, joined, numbered, output_named, outputs_are_read,
+    stateful_is_partitioned, stores_differ,
 };
 pub use shared::{SharedAs, SharesStore, shared_stores_are_given, shared_with};
 pub use slot::{
-    IntoOutput, OldValue, ProcessorSlot, process, process_values, punctuate, transform_values,
+    IntoOutput, KeyOf, NamedOutput, OldValue, ProcessorSlot, ValueOf, process, process_values,
+    punctuate, transform_values,
 };
 pub use stores::{
     Entries, KeyValueStore, ReadOnlyKeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
 };
 pub use testing::ProcessorTest;
+pub use windows::{SessionStore, VersionedStore, WindowEntry, WindowStore};
 
 /// What processing a record may fail with: any error, by `?`.
 ///

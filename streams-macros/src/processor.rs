@@ -95,6 +95,8 @@ struct Store {
     in_memory: bool,
     changelog: bool,
     changelog_config: Vec<(LitStr, LitStr)>,
+    window_size: Option<Time>,
+    retention: Option<Time>,
 }
 
 /// The store types, by name.
@@ -103,6 +105,9 @@ enum Kind {
     KeyValue,
     TimestampedKeyValue,
     ReadOnly,
+    Window,
+    Session,
+    Versioned,
 }
 
 impl Kind {
@@ -111,6 +116,9 @@ impl Kind {
             "KeyValueStore" => Kind::KeyValue,
             "TimestampedKeyValueStore" => Kind::TimestampedKeyValue,
             "ReadOnlyKeyValueStore" => Kind::ReadOnly,
+            "WindowStore" => Kind::Window,
+            "SessionStore" => Kind::Session,
+            "VersionedStore" => Kind::Versioned,
             _ => return None,
         })
     }
@@ -300,7 +308,7 @@ fn punctuate(cx: &Ctxt, place: &Ident, settings: Vec<(Ident, Expr)>) -> Option<P
                 let every = time(cx, &value);
                 if every.as_ref().and_then(Time::ms).is_some_and(|ms| ms < 1) {
                     cx.error(
-                        "KS0434",
+                        "KS0238",
                         &value,
                         "a punctuator's interval is at least a millisecond",
                     );
@@ -375,7 +383,7 @@ fn field_syntax(cx: &Ctxt, field: &mut Field) -> Option<FieldSyntax> {
             let message = format!(
                 "`{name}` is a store that nothing binds: put `#[store]` on it, or `#[store(shared)]` where a topology gives it"
             );
-            cx.error("KS0433", &field.ty, message);
+            cx.error("KS0237", &field.ty, message);
             Role::Default
         }
         (None, Some(attribute), ..) => {
@@ -383,8 +391,8 @@ fn field_syntax(cx: &Ctxt, field: &mut Field) -> Option<FieldSyntax> {
                 "KS0102",
                 attribute.path(),
                 format!(
-                    "`{name}` cannot be a store: stores are `KeyValueStore`, `TimestampedKeyValueStore` and \
-                     `ReadOnlyKeyValueStore` fields"
+                    "`{name}` cannot be a store: stores are `KeyValueStore`, `TimestampedKeyValueStore`, \
+                     `WindowStore`, `SessionStore`, `VersionedStore` and `ReadOnlyKeyValueStore` fields"
                 ),
             );
             Role::Default
@@ -444,6 +452,8 @@ fn store_role(cx: &Ctxt, attribute: &Attribute, kind: Kind, key: Type, value: Ty
         in_memory: false,
         changelog: true,
         changelog_config: Vec::new(),
+        window_size: None,
+        retention: None,
     };
     if !matches!(attribute.meta, syn::Meta::Path(_)) {
         match attribute.parse_args_with(Punctuated::<StoreArg, Token![,]>::parse_terminated) {
@@ -455,6 +465,7 @@ fn store_role(cx: &Ctxt, attribute: &Attribute, kind: Kind, key: Type, value: Ty
             Err(error) => cx.syntax(&error),
         }
     }
+    times_fit(cx, &store, attribute);
     if store.is_shared
         && (store.name.is_some()
             || store.in_memory
@@ -468,6 +479,35 @@ fn store_role(cx: &Ctxt, attribute: &Attribute, kind: Kind, key: Type, value: Ty
         );
     }
     Role::Store(Box::new(store))
+}
+
+/// Windows have a size and, as sessions and versions, a time for which they are kept; other stores have neither.
+fn times_fit(cx: &Ctxt, store: &Store, attribute: &Attribute) {
+    let keeps_times = matches!(store.kind, Kind::Window | Kind::Session | Kind::Versioned);
+    let missing = match store.kind {
+        Kind::Window if store.window_size.is_none() || store.retention.is_none() => {
+            "a `WindowStore` needs its windows' size and for how long they are kept: `#[store(window_size = \"10m\", retention = \"1h\")]`"
+        }
+        Kind::Session | Kind::Versioned if store.retention.is_none() => {
+            "this store needs the time for which it keeps what is past: `#[store(retention = \"1h\")]`"
+        }
+        _ => "",
+    };
+    if !missing.is_empty() && !store.is_shared {
+        cx.error("KS0111", attribute, missing);
+    }
+    let misplaced = match (&store.window_size, &store.retention) {
+        (Some(time), _) if store.kind != Kind::Window => Some(("window_size", time)),
+        (_, Some(time)) if !keeps_times => Some(("retention", time)),
+        _ => None,
+    };
+    if let Some((option, time)) = misplaced {
+        cx.error(
+            "KS0114",
+            time,
+            format!("`{option}` says nothing about this store: remove it"),
+        );
+    }
 }
 
 /// An argument of `#[store(…)]` on a processor's field.
@@ -509,6 +549,10 @@ fn store_argument(cx: &Ctxt, store: &mut Store, arg: StoreArg) {
             Expr::Path(path) if path.path.is_ident("lmdb") => store.in_memory = false,
             _ => malformed(&name, "`kind = lmdb` or `kind = memory`"),
         },
+        StoreArg::Is(name, value) if name == "retention" => store.retention = time(cx, &value),
+        StoreArg::Is(name, value) if name == "window_size" => {
+            store.window_size = time(cx, &value);
+        }
         StoreArg::Is(name, value) if name == "changelog" => {
             match syn::parse2::<LitBool>(quote::ToTokens::to_token_stream(&value)) {
                 Ok(logged) => store.changelog = logged.value,
@@ -534,7 +578,15 @@ fn store_argument(cx: &Ctxt, store: &mut Store, arg: StoreArg) {
             cx,
             "store",
             &name,
-            &["kind", "name", "changelog", "changelog_config", "shared"],
+            &[
+                "kind",
+                "name",
+                "changelog",
+                "changelog_config",
+                "window_size",
+                "retention",
+                "shared",
+            ],
         ),
     }
 }

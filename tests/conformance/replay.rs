@@ -50,6 +50,11 @@ impl Schedule {
         }
     }
 
+    /// Whether anything is killed.
+    pub(crate) fn kills(self) -> bool {
+        self.kill_after_every.is_some()
+    }
+
     pub(crate) fn with_cache(self, max_bytes: usize) -> Self {
         Schedule {
             cache_max_bytes: Some(max_bytes),

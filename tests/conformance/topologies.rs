@@ -6,6 +6,7 @@ mod errors;
 mod foreign_key;
 mod join;
 mod joined_tables;
+mod processor;
 mod regroup;
 mod seed;
 mod stateless;
@@ -26,6 +27,7 @@ pub(crate) struct Entry {
     pub(crate) names: Names,
     pub(crate) topology: &'static TopologyDescriptor,
     pub(crate) start: fn(TestDriverOptions) -> kstreams::Result<TestDriver>,
+    forgets: bool,
 }
 
 impl Entry {
@@ -33,6 +35,17 @@ impl Entry {
     pub(crate) fn names(mut self, pairs: &'static [(&'static str, &'static str)]) -> Self {
         self.names = Names(pairs);
         self
+    }
+
+    /// With punctuators, or fields of processors, that begin anew with their task, as in Kafka Streams: a kill is to be seen.
+    pub(crate) fn forgetting(mut self) -> Self {
+        self.forgets = true;
+        self
+    }
+
+    /// Whether it goes on after a kill as if nothing had been, state on disk at least.
+    pub(crate) fn survives_a_kill(&self) -> bool {
+        !self.forgets
     }
 
     /// Whether it has a store without a changelog, which has nothing to come back from when it lies in memory.
@@ -56,6 +69,7 @@ macro_rules! entry {
                 t.reset(options)?;
                 Ok(::std::clone::Clone::clone(&*t))
             },
+            forgets: false,
         }
     };
 }
@@ -68,6 +82,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         cogroup::entries(),
         table::entries(),
         join::entries(),
+        processor::entries(),
         joined_tables::entries(),
         foreign_key::entries(),
         regroup::entries(),

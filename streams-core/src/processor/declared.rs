@@ -263,12 +263,63 @@ pub const fn stateful_is_partitioned(
             .text(rekeyed_by)
             .text("` changed: records of one key would meet in different tasks. Put `.repartition()` before `.")
             .text(operator)
-            .text("(...)` [KS0330]");
+            .text("(...)` [KS0236]");
         refuse(&message);
     }
 }
 
-/// Refuses, at compile time, outputs that nobody reads, and a name that is no output.
+/// The indexes of `N` stores, the first of which is `first`.
+#[must_use]
+pub const fn numbered<const N: usize>(first: usize) -> [usize; N] {
+    let mut out = [0; N];
+    let mut at = 0;
+    while at < N {
+        out[at] = first + at;
+        at += 1;
+    }
+    out
+}
+
+/// The number of a processor's output by its name. Evaluated by the compiler; refuses a name that is none.
+#[must_use]
+pub const fn output_named(node: &str, processor: &str, outputs: &[&str], name: &str) -> usize {
+    let mut at = 0;
+    while at < outputs.len() {
+        if same(outputs[at], name) {
+            return at;
+        }
+        at += 1;
+    }
+    let mut message = Message::new()
+        .text("`")
+        .text(processor)
+        .text("` has no output `")
+        .text(name)
+        .text("`, so there is no `")
+        .text(node)
+        .text(".")
+        .text(name);
+    message = if outputs.is_empty() {
+        message
+            .text("`: declare its outputs, `#[processor(out(")
+            .text(name)
+            .text(" = (K, V)))]` [KS0235]")
+    } else {
+        message.text("`; there is `").text(outputs[0])
+    };
+    let mut at = 1;
+    while at < outputs.len() {
+        message = message.text("`, `").text(outputs[at]);
+        at += 1;
+    }
+    if !outputs.is_empty() {
+        message = message.text("` [KS0235]");
+    }
+    refuse(&message);
+    usize::MAX
+}
+
+/// Refuses, at compile time, outputs that nobody reads.
 pub const fn outputs_are_read(node: &str, processor: &str, outputs: &[&str], read: &[&str]) {
     let mut at = 0;
     while at < outputs.len() {
@@ -282,23 +333,10 @@ pub const fn outputs_are_read(node: &str, processor: &str, outputs: &[&str], rea
                 .text(node)
                 .text(".")
                 .text(outputs[at])
-                .text("`, or take the output out of the processor [KS0150]");
+                .text("`, or take the output out of the processor [KS0234]");
             refuse(&message);
         }
         at += 1;
-    }
-    if outputs.is_empty() && !read.is_empty() {
-        let message = Message::new()
-            .text("`")
-            .text(processor)
-            .text("` has no outputs with names, so there is no `")
-            .text(node)
-            .text(".")
-            .text(read[0])
-            .text("`: declare them, `#[processor(out(")
-            .text(read[0])
-            .text(" = (K, V)))]` [KS0151]");
-        refuse(&message);
     }
 }
 

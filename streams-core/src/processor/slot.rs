@@ -343,6 +343,25 @@ pub trait IntoOutput {
     fn into_output(self) -> Record<Self::Key, Self::Value>;
 }
 
+/// The keys of what a processor forwards.
+pub type KeyOf<P> = <<P as ProcessorDefinition>::Out as IntoOutput>::Key;
+
+/// The values of what a processor forwards.
+pub type ValueOf<P> = <<P as ProcessorDefinition>::Out as IntoOutput>::Value;
+
+/// A processor's output number `N`, in the order of `out(…)`. `#[processor]` implements it.
+pub trait NamedOutput<const N: usize>: ProcessorDefinition {
+    /// The keys of its records.
+    type Key;
+    /// The values of its records.
+    type Value;
+    /// The record, if it is for this output.
+    ///
+    /// # Errors
+    /// What was forwarded, if it is for another.
+    fn take(forwarded: Self::Out) -> Result<Record<Self::Key, Self::Value>, Self::Out>;
+}
+
 impl<K, V> IntoOutput for Record<K, V> {
     type Key = K;
     type Value = V;

@@ -84,6 +84,8 @@ macro_rules! handle {
     };
 }
 
+pub(super) use handle;
+
 handle! {
     /// A key-value store: a field of a processor (its own with `#[store]`, or shared), or a field of a topology that processors
     /// share.
@@ -405,7 +407,7 @@ impl<K: Serde, V: Serde> TimestampedKeyValueStore<K, V> {
 }
 
 /// The store's index, where it is one of the task's: only these are written.
-fn local(at: &Place) -> ProcessingResult<usize> {
+pub(super) fn local(at: &Place) -> ProcessingResult<usize> {
     match at.access()? {
         Access::Local(index) => Ok(index),
         Access::Global(_) => Err(unbound()),

@@ -106,6 +106,9 @@ fn handle(store: &Store) -> TokenStream {
         Kind::KeyValue => "KeyValueStore",
         Kind::TimestampedKeyValue => "TimestampedKeyValueStore",
         Kind::ReadOnly => "ReadOnlyKeyValueStore",
+        Kind::Window => "WindowStore",
+        Kind::Session => "SessionStore",
+        Kind::Versioned => "VersionedStore",
     };
     let name = Ident::new(name, Span::mixed_site());
     let (key, value) = (&store.key, &store.value);
@@ -121,6 +124,24 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
     let kind = match store.kind {
         Kind::KeyValue | Kind::ReadOnly => mixed!(__s::StoreKind::KeyValue),
         Kind::TimestampedKeyValue => mixed!(__s::StoreKind::TimestampedKeyValue),
+        Kind::Window => {
+            let (retention, size) = (ms(store.retention.as_ref()), ms(store.window_size.as_ref()));
+            mixed! {
+                __s::StoreKind::Window {
+                    retention_ms: #retention,
+                    size_ms: #size,
+                    duplicates: false,
+                }
+            }
+        }
+        Kind::Session => {
+            let retention = ms(store.retention.as_ref());
+            mixed!(__s::StoreKind::Session { retention_ms: #retention, emitted: __s::None })
+        }
+        Kind::Versioned => {
+            let retention = ms(store.retention.as_ref());
+            mixed!(__s::StoreKind::Versioned { retention: #retention })
+        }
     };
     let backend = if store.in_memory {
         mixed!(__s::StoreBackend::Memory)
@@ -145,6 +166,18 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
             key: #key,
             value: #value,
         }
+    }
+}
+
+/// A time in milliseconds, in a const.
+fn ms(time: Option<&Time>) -> TokenStream {
+    match time {
+        Some(Time::Literal(ms, _)) => {
+            let ms = proc_macro2::Literal::i64_unsuffixed(*ms);
+            mixed!(#ms)
+        }
+        Some(Time::Const(expr)) => mixed!(#expr),
+        None => mixed!(0),
     }
 }
 
@@ -256,6 +289,25 @@ fn outputs(
                     )*
                 }
             };
+            let numbers = 0..list.len();
+            let others = (list.len() > 1).then(|| mixed!(other => __s::Err(other),));
+            let takes = numbers.zip(list).map(|(number, output)| {
+                let (variant, key, value) = (&output.name, &output.key, &output.value);
+                mixed! {
+                    #[automatically_derived]
+                    impl __s::NamedOutput<#number> for #struct_name {
+                        type Key = #key;
+                        type Value = #value;
+                        fn take(forwarded: #name) -> __s::Result<__s::Record<#key, #value>, #name> {
+                            match forwarded {
+                                #name::#variant(r) => __s::Ok(__s::IntoOutput::into_output(r)),
+                                #others
+                            }
+                        }
+                    }
+                }
+            });
+            let consts = mixed!(#consts #(#takes)*);
             let names = list
                 .iter()
                 .map(|output| output.name.unraw().to_string())

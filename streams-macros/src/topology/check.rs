@@ -7,6 +7,7 @@ mod fields;
 mod inputs;
 pub(crate) mod names;
 mod operators;
+mod processors;
 mod stores;
 mod stream_joins;
 mod suppression;
@@ -43,6 +44,13 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
     stream_joins::joins_of_streams_say_how_far_apart(cx, topology);
     stream_joins::join_windows_are_possible(cx, topology);
     stream_joins::joins_with_tables_have_no_time_difference(cx, topology);
+
+    processors::processors_are_made_by_their_type(cx, topology);
+    processors::given_stores_exist(cx, topology);
+    processors::shared_stores_are_by_key(cx, topology);
+    processors::shared_stores_are_partitioned(cx, topology);
+    processors::shared_stores_are_on_one_side(cx, topology);
+    processors::outputs_are_of_processors(cx, topology);
 
     branches::branches_come_first(cx, topology);
     branches::otherwise_comes_last(cx, topology);

@@ -12,6 +12,7 @@ mod descriptor;
 mod foreign;
 mod meetings;
 mod methods;
+mod processors;
 pub(crate) mod stand_in;
 mod steps;
 pub(super) mod stream_join;
@@ -62,6 +63,7 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
     let item = struct_item(plan);
     let (outside, inside) = builder::builder(&emit);
     let descriptor = descriptor::topology(&emit);
+    let processors = processors::declarations(&emit);
     let tasks: TokenStream = (0..plan.subtopologies.len())
         .map(|sub| task::task(&emit, sub))
         .collect();
@@ -91,6 +93,7 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
             };
             #descriptor
             #markers
+            #processors
             #tasks
             #nodes
             #topology
@@ -147,6 +150,15 @@ impl Emit<'_> {
             Some(Start::Subscribed { .. }) => format_ident!("{name}_subscribed"),
             Some(Start::Foreign(_)) => format_ident!("{name}_foreign"),
             Some(Start::Responded { .. }) => format_ident!("{name}_responded"),
+            Some(Start::Processed(position)) => {
+                let before = segments.iter().filter(
+                    |segment| matches!(segment.start, Start::Processed(other) if other < *position),
+                );
+                match before.count() {
+                    0 => format_ident!("{name}_processed"),
+                    n => format_ident!("{name}_processed{}", n + 1),
+                }
+            }
             Some(Start::Source | Start::Input(_)) | None => return name.clone(),
         };
         while topology.find(&method).is_some() {
@@ -216,6 +228,11 @@ pub(crate) fn at(span: Span) -> Span {
 /// A name of ours at the user's location.
 pub(super) fn ident_at(name: &str, span: Span) -> Ident {
     Ident::new(name, at(span))
+}
+
+/// `KeyValueStore`, as a store's field has it.
+pub(super) fn store_type(node: &Node) -> Ident {
+    mixed_ident(&node.type_name)
 }
 
 /// `per_product` to `PerProduct`.

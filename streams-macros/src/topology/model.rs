@@ -49,6 +49,8 @@ pub(crate) struct Node {
     pub(crate) ty: Type,
     /// What the type declares.
     pub(crate) shape: Shape,
+    /// `KStream`, `WindowStore`: the type's last word.
+    pub(crate) type_name: String,
     /// The declared key and value types; `None` for `()`, and where they are missing (then the node is poisoned).
     pub(crate) types: Option<(Type, Type)>,
     pub(crate) origin: Origin,
@@ -76,6 +78,8 @@ pub(crate) enum Origin {
 pub(crate) struct Chain {
     /// The node it starts from, as written.
     pub(crate) base: Ident,
+    /// The output of that node which it reads, where it is a processor with several.
+    pub(crate) output: Option<Ident>,
     /// `None` if no node has that name, or if it is the node itself.
     pub(crate) input: Option<NodeId>,
     pub(crate) ops: Vec<Op>,
@@ -94,6 +98,8 @@ pub(crate) struct Op {
     pub(crate) options: Vec<Opt>,
     /// The other node (`join(customers, …)`, `merge(other)`): its name as written and its id if there is one.
     pub(crate) other: Option<(Ident, Option<NodeId>)>,
+    /// The stores that `process` gives its processor.
+    pub(crate) stores: Vec<GivenStore>,
     /// The partition count of `repartition`.
     pub(crate) partitions: Option<Partitions>,
     /// What `windowed_by` takes.
@@ -122,6 +128,17 @@ pub(crate) enum Meaning {
     Unclear,
 }
 
+/// A store that a processor gets from its topology: `stores(seen)`, `stores(last = seen)`.
+#[derive(Debug)]
+pub(crate) struct GivenStore {
+    /// The processor's field.
+    pub(crate) field: Ident,
+    /// The topology's field, as written.
+    pub(crate) place: Ident,
+    /// `None` if no node has that name.
+    pub(crate) node: Option<NodeId>,
+}
+
 /// A node reads another.
 #[derive(Debug)]
 pub(crate) struct Edge {
@@ -131,6 +148,16 @@ pub(crate) struct Edge {
     pub(crate) op: Option<usize>,
     /// The name of `from` where it is read.
     pub(crate) place: Ident,
+    pub(crate) reads: Reads,
+}
+
+/// What of a node another reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Its records or updates.
+    Records,
+    /// A processor its store, at moments of its own.
+    Store,
 }
 
 impl Topology {
@@ -220,6 +247,28 @@ impl Op {
     /// Whether its closure returns a `Result`.
     pub(crate) fn is_fallible(&self) -> bool {
         self.name.to_string().starts_with("try_")
+    }
+
+    /// Whether it calls a processor of the user's.
+    pub(crate) fn is_processor(&self) -> bool {
+        self.is("process") || self.is("process_values") || self.is("transform_values")
+    }
+
+    /// The type of its processor: `FraudAlerts` of `FraudAlerts::new(…)`; `None` where it is written otherwise.
+    pub(crate) fn processor(&self) -> Option<syn::Path> {
+        let Expr::Call(call) = parse::ungrouped(self.args.first()?) else {
+            return None;
+        };
+        let Expr::Path(function) = parse::ungrouped(&call.func) else {
+            return None;
+        };
+        if !self.is_processor() || function.qself.is_some() {
+            return None;
+        }
+        let mut path = function.path.clone();
+        let segments = path.segments.iter().take(path.segments.len() - 1);
+        path.segments = segments.cloned().collect();
+        (!path.segments.is_empty()).then_some(path)
     }
 
     /// The row of the table, if the operator resolved.
@@ -348,6 +397,7 @@ fn node(cx: &Ctxt, id: NodeId, field: FieldSyntax) -> (Node, Option<OriginSyntax
         vis: field.vis,
         ty: field.ty,
         shape,
+        type_name,
         types,
         origin,
         sinks: field.sinks,
@@ -371,7 +421,11 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             to,
             op: None,
             place: chain.base.clone(),
+            reads: Reads::Records,
         });
+        if chain.output.is_some() && shape == Some(Shape::Nothing) {
+            shape = Some(Shape::Stream);
+        }
     }
     let mut ops = Vec::new();
     for syntax in chain.ops {
@@ -390,7 +444,20 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
                 to,
                 op: Some(ops.len()),
                 place: place.clone(),
+                reads: Reads::Records,
             });
+        }
+        let stores = given_stores(cx, topology, &syntax);
+        for given in &stores {
+            if let Some(from) = given.node {
+                topology.edges.push(Edge {
+                    from,
+                    to,
+                    op: Some(ops.len()),
+                    place: given.place.clone(),
+                    reads: Reads::Store,
+                });
+            }
         }
         shape = match meaning {
             Meaning::Known(row) => Some(row.yields),
@@ -423,6 +490,7 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
             args: syntax.args,
             options: syntax.options,
             other,
+            stores,
             partitions,
             windows,
             stream_join,
@@ -433,6 +501,7 @@ fn resolve(cx: &Ctxt, topology: &mut Topology, to: NodeId, chain: parse::ChainSy
     }
     Chain {
         base: chain.base,
+        output: chain.output,
         input,
         ops,
         yields: shape,
@@ -452,6 +521,41 @@ fn other_node(topology: &Topology, op: &parse::OpSyntax) -> Option<(Ident, Optio
     let name = path.path.get_ident()?.clone();
     let id = topology.find(&name).map(|node| node.id);
     Some((name, id))
+}
+
+/// `stores(seen, last = customers)` of `process`.
+fn given_stores(cx: &Ctxt, topology: &Topology, op: &parse::OpSyntax) -> Vec<GivenStore> {
+    let Some(opt) = op.options.iter().find(|opt| opt.name == "stores") else {
+        return Vec::new();
+    };
+    let word = |expr: &Expr| match parse::ungrouped(expr) {
+        Expr::Path(path) => path.path.get_ident().cloned(),
+        _ => None,
+    };
+    let given = |expr: &Expr| {
+        let (field, place) = match parse::ungrouped(expr) {
+            Expr::Assign(assign) => (word(&assign.left)?, word(&assign.right)?),
+            other => {
+                let name = word(other)?;
+                (name.clone(), name)
+            }
+        };
+        let node = topology.find(&place).map(|node| node.id);
+        Some(GivenStore { field, place, node })
+    };
+    let all: Option<Vec<_>> = match &opt.value {
+        OptValue::List(list) => list.iter().map(given).collect(),
+        _ => None,
+    };
+    all.unwrap_or_else(|| {
+        cx.error(
+            "KS0113",
+            &opt.name,
+            "`stores` is written `stores(seen, customers)`, with the names of fields, or `stores(own = seen)` where the \
+             processor's field has another name",
+        );
+        Vec::new()
+    })
 }
 
 fn repartition_count(cx: &Ctxt, op: &parse::OpSyntax) -> Option<Partitions> {

@@ -156,6 +156,8 @@ pub(crate) enum StoreKind {
 #[derive(Debug)]
 pub(crate) struct ChainSyntax {
     pub(crate) base: Ident,
+    /// The output of the base that it reads: `router.large`.
+    pub(crate) output: Option<Ident>,
     pub(crate) ops: Vec<OpSyntax>,
 }
 
@@ -644,10 +646,25 @@ fn chain(cx: &Ctxt, attribute: &Attribute) -> Option<ChainSyntax> {
                     ops.reverse();
                     return Some(ChainSyntax {
                         base: base.clone(),
+                        output: None,
                         ops,
                     });
                 }
                 None => break,
+            },
+            Expr::Field(ref field) => match (ungrouped(&field.base), &field.member) {
+                (Expr::Path(path), syn::Member::Named(output)) => match path.path.get_ident() {
+                    Some(base) => {
+                        ops.reverse();
+                        return Some(ChainSyntax {
+                            base: base.clone(),
+                            output: Some(output.clone()),
+                            ops,
+                        });
+                    }
+                    None => break,
+                },
+                _ => break,
             },
             _ => break,
         }

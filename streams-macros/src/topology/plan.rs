@@ -7,6 +7,7 @@ mod dump;
 pub(crate) mod facts;
 mod foreign;
 pub(crate) mod old_values;
+pub(crate) mod processors;
 mod stream_joins;
 pub(crate) mod suppression;
 mod times;
@@ -22,6 +23,7 @@ use super::parse::{OffsetReset, Partitions, SinkTopic, StoreKind};
 use super::windows::Time;
 
 pub(crate) use self::describe::{DescribedKind, DescribedNode};
+pub(crate) use self::processors::{NamedOutput, Processor};
 pub(crate) use self::stream_joins::Joined;
 pub(crate) use self::times::{TimeRole, TimeSlot};
 
@@ -35,6 +37,8 @@ pub(crate) struct Plan<'a> {
     /// In the order of the fields that begin them.
     pub(crate) subtopologies: Vec<Subtopology>,
     pub(crate) globals: Vec<Global>,
+    /// In the order of the fields, and along each chain.
+    pub(crate) processors: Vec<Processor>,
     /// By `NodeId`.
     pub(crate) nodes: Vec<NodePlan<'a>>,
 }
@@ -166,6 +170,8 @@ pub(crate) struct NodePlan<'a> {
     pub(crate) inner: Vec<usize>,
     /// Who gets its records, in order, after its sinks.
     pub(crate) children: Vec<Child>,
+    /// The outputs of its processor that have names and are read.
+    pub(crate) outputs: Vec<NamedOutput>,
     /// Topics of its sinks, as indexes into `Plan::topics`.
     pub(crate) sinks: Vec<SinkPlan<'a>>,
 }
@@ -212,6 +218,8 @@ pub(crate) enum Start {
         number: usize,
         ends: bool,
     },
+    /// What the processor at this position of the chain forwards.
+    Processed(usize),
     /// Updates of the node's own store, whose types these are.
     Changed(Box<(Type, Type)>),
     /// On the right side of a foreign-key join, with this node: the subscriptions of the left one.
@@ -356,6 +364,7 @@ pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
         stores: Vec::new(),
         subtopologies: Vec::new(),
         globals: Vec::new(),
+        processors: Vec::new(),
         nodes: Vec::new(),
     };
     let mut internal = Internal::default();
@@ -368,6 +377,7 @@ pub(crate) fn lower(topology: &Topology) -> Plan<'_> {
         plan.nodes.push(planned);
     }
     subtopologies(&mut plan, &internal);
+    processors::processors(&mut plan, &internal);
     stores(&mut plan, &internal);
     entries(&mut plan);
     copartitioned(&mut plan, &internal);
@@ -486,20 +496,27 @@ fn subtopologies(plan: &mut Plan<'_>, internal: &Internal) {
         }
     }
     let mut sets = Sets((0..unit_of.len()).collect());
+    let mut sharing: BTreeMap<NodeId, usize> = BTreeMap::new();
     for edge in &topology.edges {
         let from = topology.node(edge.from);
-        let Some(last) = facts::part_count(from, internal).checked_sub(1) else {
-            continue;
-        };
+        let part = edge
+            .op
+            .map_or(0, |op| facts::part_at(internal, edge.to, op));
+        if from.shape == Shape::Store
+            && let Some(unit) = unit_of.get(&(edge.to, part))
+        {
+            let first = *sharing.entry(edge.from).or_insert(*unit);
+            sets.unite(first, *unit);
+        }
         if let Some(op) = edge.op
             && (internal.others.contains_key(&(edge.to, op))
                 || internal.foreign.contains_key(&(edge.to, op)))
         {
             continue;
         }
-        let part = edge
-            .op
-            .map_or(0, |op| facts::part_at(internal, edge.to, op));
+        let Some(last) = facts::part_count(from, internal).checked_sub(1) else {
+            continue;
+        };
         if let (Some(a), Some(b)) = (
             unit_of.get(&(edge.from, last)),
             unit_of.get(&(edge.to, part)),
@@ -566,7 +583,7 @@ fn stores(plan: &mut Plan<'_>, internal: &Internal) {
     let topology = plan.topology;
     for node in &topology.nodes {
         if facts::has_store(topology, node) {
-            primary_store(plan, node);
+            primary_store(plan, internal, node);
         }
         for inner in facts::inner_stores(topology, node) {
             inner_store(plan, internal, node, inner);
@@ -575,7 +592,7 @@ fn stores(plan: &mut Plan<'_>, internal: &Internal) {
 }
 
 /// The store of a field.
-fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
+fn primary_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node) {
     let topology = plan.topology;
     let types = facts::store_types(node);
     let index = plan.stores.len();
@@ -587,7 +604,7 @@ fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
         role: Role::Primary,
         backend: backend(node),
         kind: versioned::history(topology, node).map_or(Kind::Table, Kind::Versioned),
-        cache: node.shape != Shape::GlobalTable
+        cache: !matches!(node.shape, Shape::GlobalTable | Shape::Store)
             && versioned::history(topology, node).is_none()
             && options
                 .and_then(|options| options.cache.as_ref())
@@ -608,7 +625,13 @@ fn primary_store<'a>(plan: &mut Plan<'a>, node: &'a Node) {
             topic,
             store: index,
         });
-    } else if let Some(sub) = store_home(plan, node) {
+        return;
+    }
+    let home = match node.shape {
+        Shape::Store => processors::home_of_shared(plan, internal, node.id),
+        _ => store_home(plan, node),
+    };
+    if let Some(sub) = home {
         plan.subtopologies[sub].stores.push(index);
     }
 }

@@ -5,16 +5,32 @@ use crate::context::TaskContext;
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
-use crate::record::Timestamp;
+use crate::record::{Timestamp, Validity};
 use crate::store::{Placed, StoreError};
 
 impl TaskContext {
     /// Puts `scratch.value` under `scratch.key`. The changelog gets everything, also what is too old for the store.
     pub(super) fn versioned_put(&mut self, store: usize, put: Put) -> TaskResult<Forward> {
-        let (value, timestamp) = match put {
-            Put::Scratch(timestamp) => (self.scratch.value.get(8..), timestamp),
-            Put::Tombstone(timestamp) => (None, timestamp),
+        let (deleted, timestamp) = match put {
+            Put::Scratch(timestamp) => (false, timestamp),
+            Put::Tombstone(timestamp) => (true, timestamp),
         };
+        Ok(match self.versioned_place(store, 8, deleted, timestamp)? {
+            Placed::Latest => Forward::Now,
+            Placed::Until(_) => Forward::Past,
+            Placed::TooOld => Forward::TooOld,
+        })
+    }
+
+    /// Puts what `scratch.value` has from `begins` on, or nothing, under `scratch.key`. Tells what became of it.
+    pub(crate) fn versioned_place(
+        &mut self,
+        store: usize,
+        begins: usize,
+        deleted: bool,
+        timestamp: Timestamp,
+    ) -> TaskResult<Placed> {
+        let value = self.scratch.value.get(begins..).filter(|_| !deleted);
         let key = &self.scratch.key;
         let Some(slot) = self.state.slots.get_mut(store) else {
             return Err(unknown_store(store));
@@ -36,14 +52,34 @@ impl TaskContext {
                 headers: NO_HEADERS,
             });
         }
-        Ok(match placed {
-            Placed::Latest => Forward::Now,
-            Placed::Until(_) => Forward::Past,
-            Placed::TooOld => {
-                self.drop_record("older than the history that the store keeps");
-                Forward::TooOld
-            }
-        })
+        if placed == Placed::TooOld {
+            self.drop_record("older than the history that the store keeps");
+        }
+        Ok(placed)
+    }
+
+    /// The value of `scratch.key` at a time, or its latest, and when it is valid.
+    pub(crate) fn versioned_find(
+        &mut self,
+        store: usize,
+        time: Option<Timestamp>,
+    ) -> TaskResult<Option<(Validity, &[u8])>> {
+        let Some(slot) = self.state.slots.get_mut(store) else {
+            return Err(unknown_store(store));
+        };
+        let Some(versions) = &mut slot.versions else {
+            return Err(not_versioned(slot.name));
+        };
+        let (key, stores) = (&self.scratch.key, &mut self.state.stores);
+        let found = match time {
+            Some(time) => versions.as_of(stores, store, key, time),
+            None => versions.latest(stores, store, key),
+        };
+        match found {
+            Ok(Some(found)) => Ok(Some((found.validity, versions.value(&found)))),
+            Ok(None) => Ok(None),
+            Err(e) => Err(failed(slot.name, e)),
+        }
     }
 
     /// The value of `scratch.key` at a time.

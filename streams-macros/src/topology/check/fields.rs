@@ -8,6 +8,7 @@ use crate::ctxt::Ctxt;
 use crate::topology::kinds::Shape;
 use crate::topology::model::{Node, Origin, Topology};
 use crate::topology::parse::SinkTopic;
+use crate::topology::plan::processors;
 
 // The field's type says what its node is, and other chains read it as that: it must be what its own chain yields.
 pub(super) fn fields_declare_what_chains_yield(cx: &Ctxt, topology: &Topology) {
@@ -18,7 +19,7 @@ pub(super) fn fields_declare_what_chains_yield(cx: &Ctxt, topology: &Topology) {
         // A chain without operators is the node that it names.
         let last = chain.ops.last().map_or(&chain.base, |op| &op.name);
         let clear = super::is_clear(chain);
-        if yields == node.shape || yields.is_grouping() || !clear {
+        if yields == node.shape || yields.is_grouping() || !clear || processors::has_outputs(node) {
             continue;
         }
         let mend = match yields {

@@ -242,7 +242,8 @@ fn written_arguments(op: &Op) -> String {
 // A store field is shared by processors; one that no processor names would be kept, logged and restored for nobody.
 pub(super) fn store_fields_are_used(cx: &Ctxt, topology: &Topology) {
     for node in &topology.nodes {
-        if matches!(node.origin, Origin::Shared) && !node.incomplete {
+        let is_used = topology.readers(node.id).next().is_some();
+        if matches!(node.origin, Origin::Shared) && !node.incomplete && !is_used {
             cx.error(
                 "KS0404",
                 &node.name,

@@ -302,6 +302,10 @@ fn build(emit: &Emit<'_>) -> TokenStream {
             Shape::GlobalTable => {
                 mixed!(#field: __s::GlobalKTable::of_node(#name, #store, &registry))
             }
+            Shape::Store => {
+                let ty = super::store_type(node);
+                mixed!(#field: __s::#ty::of_node(#name, #store, &registry))
+            }
             _ => mixed!(#field: ()),
         }
     });

@@ -2,32 +2,41 @@
 
 use proc_macro2::{Literal, TokenStream};
 
+use super::super::kinds::Shape;
 use super::super::parse::{OffsetReset, Partitions, StoreKind};
 use super::super::plan::{
-    Changelog, DescribedKind, DescribedNode, Entry, Kind, Store, Subtopology, Topic, TopicRole,
-    facts,
+    Changelog, DescribedKind, DescribedNode, Entry, Kind, Store, Topic, TopicRole, facts,
 };
 use super::task::type_descriptor;
-use super::{Emit, milliseconds, number, numbers, stream_join};
+use super::{Emit, milliseconds, number, numbers, processors, stream_join};
 
 /// Expands to `static TOPOLOGY: __s::TopologyDescriptor = …;`.
 pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
     let plan = emit.plan;
     let (name, id) = (facts::plain(emit.app), &plan.application_id);
     let topics = plan.topics.iter().map(topic);
+    let topics = mixed!(#(#topics),*);
     let stores = plan.stores.iter().map(store);
-    let subs = plan.subtopologies.iter().map(|sub| subtopology(emit, sub));
+    let stores = mixed!(#(#stores),*);
+    let subs = (0..plan.subtopologies.len()).map(|sub| subtopology(emit, sub));
     let globals = plan.globals.iter().map(|global| {
         let node = facts::plain(&plan.topology.node(global.node).name);
         let (topic, store) = (number(global.topic), number(global.store));
         mixed!(__s::GlobalDescriptor { node: #node, topic: #topic, store: #store })
     });
+    // What processors add to the lists, only rustc knows.
+    let lists = processors::lists(emit, &topics, &stores);
+    let (topics, stores) = match lists {
+        Some(_) => (mixed!(&__TOPICS), mixed!(&__STORES)),
+        None => (mixed!(&[#topics]), mixed!(&[#stores])),
+    };
     mixed! {
+        #lists
         static TOPOLOGY: __s::TopologyDescriptor = __s::TopologyDescriptor {
             name: #name,
             application_id: #id,
-            topics: &[#(#topics),*],
-            stores: &[#(#stores),*],
+            topics: #topics,
+            stores: #stores,
             subtopologies: &[#(#subs),*],
             globals: &[#(#globals),*],
         };
@@ -86,6 +95,11 @@ fn store(store: &Store<'_>) -> TokenStream {
         type_descriptor(store.types.as_ref().map(|(_, value)| value)),
     );
     let kind = match &store.kind {
+        Kind::Table
+            if store.field.shape == Shape::Store && store.field.type_name == "KeyValueStore" =>
+        {
+            mixed!(KeyValue)
+        }
         Kind::Table => mixed!(TimestampedKeyValue),
         Kind::Versioned(history) => {
             let retention = milliseconds(history);
@@ -116,10 +130,12 @@ fn store(store: &Store<'_>) -> TokenStream {
     }
 }
 
-fn subtopology(emit: &Emit<'_>, sub: &Subtopology) -> TokenStream {
+fn subtopology(emit: &Emit<'_>, index: usize) -> TokenStream {
+    let sub = &emit.plan.subtopologies[index];
     let sources = sub.sources.iter().map(|entry| source(emit, entry));
     let stores = numbers(&sub.stores);
-    let nodes = sub.nodes.iter().map(node);
+    let stores = processors::local_stores(emit, index, &mixed!(#(#stores),*));
+    let nodes = sub.nodes.iter().map(|described| node(emit, described));
     let times = sub.times.iter().map(|time| &time.name);
     let groups = sub.copartitioned.iter().map(|group| {
         let group = numbers(group);
@@ -128,7 +144,7 @@ fn subtopology(emit: &Emit<'_>, sub: &Subtopology) -> TokenStream {
     mixed! {
         __s::SubtopologyDescriptor {
             sources: &[#(#sources),*],
-            stores: &[#(#stores),*],
+            stores: #stores,
             nodes: &[#(#nodes),*],
             copartitioned: &[#(#groups),*],
             times: &[#(#times),*],
@@ -168,9 +184,9 @@ fn source(emit: &Emit<'_>, source: &Entry) -> TokenStream {
     }
 }
 
-fn node(node: &DescribedNode) -> TokenStream {
-    let (name, stores, children, parents) =
-        (&node.name, &node.stores, &node.children, &node.parents);
+fn node(emit: &Emit<'_>, node: &DescribedNode) -> TokenStream {
+    let (name, children, parents) = (&node.name, &node.children, &node.parents);
+    let stores = processors::node_stores(emit, node.processor, &node.stores);
     let kind = match &node.kind {
         DescribedKind::Source(topics) => {
             let topics = numbers(topics);
@@ -190,7 +206,7 @@ fn node(node: &DescribedNode) -> TokenStream {
         __s::NodeDescriptor {
             name: #name,
             kind: __s::NodeKind::#kind,
-            stores: &[#(#stores),*],
+            stores: #stores,
             children: &[#(#children),*],
             parents: &[#(#parents),*],
         }

@@ -444,6 +444,7 @@ impl<'e> Method<'e> {
             }
             Start::Source
             | Start::Merged { .. }
+            | Start::Processed(_)
             | Start::Subscribed { .. }
             | Start::Foreign(_)
             | Start::Responded { .. } => (mixed!(_), TokenStream::new()),

@@ -11,7 +11,7 @@ use super::super::kinds::Shape;
 use super::super::model::{Node, NodeId, Origin};
 use super::super::plan::{Arm, Segment, Start, Step, facts, old_values};
 use super::steps::{Flow, Method, edge, own_self};
-use super::{Emit, ident_at, meetings, mixed_ident, number};
+use super::{Emit, ident_at, meetings, mixed_ident, number, processors};
 
 /// Expands to:
 /// ```text
@@ -36,6 +36,9 @@ pub(super) fn nodes(emit: &Emit<'_>) -> TokenStream {
             methods.extend(method);
         }
     }
+    let (maker_signatures, makers) = processors::makers(emit);
+    signatures.extend(maker_signatures);
+    methods.extend(makers);
     let app = emit.app;
     mixed! {
         #enums
@@ -146,7 +149,11 @@ fn record(emit: &Emit<'_>, node: &Node, segment: &Segment) -> TokenStream {
                 _ => mixed!(__s::Record<#key, #value>),
             }
         }
-        Start::Input(input) => of_node(emit, *input),
+        Start::Input(input) => match node.chain().and_then(|chain| chain.output.as_ref()) {
+            Some(output) => emit.output(emit.plan.topology.node(*input), output),
+            None => of_node(emit, *input),
+        },
+        Start::Processed(position) => emit.processed(node.id, *position),
         Start::Merged { ends: true, .. } => of_node(emit, node.id),
         Start::Merged { other, .. } => of_node(emit, *other),
         Start::Changed(types) => {
@@ -454,6 +461,7 @@ fn route(emit: &Emit<'_>, node: &Node, segment: &Segment) -> String {
         Start::Subscribed { topic, .. } | Start::Responded { topic } => {
             format!("={}=", emit.plan.topics[*topic].name)
         }
+        Start::Processed(_) => format!("{} processed", facts::plain(&node.name)),
     }];
     for step in &segment.steps {
         match step {

@@ -9,7 +9,9 @@ use syn::spanned::Spanned as _;
 use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
-use super::super::plan::{Child, Segment, SinkPlan, Start, Step, facts, old_values, versioned};
+use super::super::plan::{
+    Child, Segment, SinkPlan, Start, Step, facts, old_values, processors, versioned,
+};
 use super::super::stream_join::joins_streams;
 use super::{Emit, at, ident_at, meetings, number, numbers};
 
@@ -367,6 +369,8 @@ impl<'e> Method<'e> {
                 };
                 mixed!(#function(r, #label); #done)
             }
+            (Shape::Stream, "process" | "process_values") => self.process(op, position, rest, flow),
+            (Shape::Table, "transform_values") => self.transform_values(op, position, rest, flow),
             (Shape::Stream, "for_each") => {
                 let done = flow.done();
                 mixed!(#function(r #(, #args)*); #done)
@@ -619,6 +623,9 @@ impl<'e> Method<'e> {
 
     /// Sinks first, then children in the order of their fields; the last consumer takes the record.
     fn deliver(&self, flow: Flow) -> TokenStream {
+        if processors::has_outputs(self.node) {
+            return self.deliver_outputs(flow);
+        }
         let planned = self.emit.plan.node(self.node.id);
         let (sinks, children) = (&planned.sinks, &planned.children);
         let sends: Vec<_> = sinks.iter().map(|sink| self.send(sink)).collect();
@@ -687,7 +694,7 @@ impl<'e> Method<'e> {
     }
 
     /// The record goes to this child for good.
-    fn give(&self, child: &Child, flow: Flow) -> TokenStream {
+    pub(super) fn give(&self, child: &Child, flow: Flow) -> TokenStream {
         match child {
             Child::Node(id, merge) => {
                 flow.call(&self.call(*id, self.segment_of(*id, *merge), &mixed!(r)))
@@ -699,7 +706,7 @@ impl<'e> Method<'e> {
     }
 
     /// A copy goes to this child; others follow.
-    fn give_copy(&self, child: &Child) -> TokenStream {
+    pub(super) fn give_copy(&self, child: &Child) -> TokenStream {
         let copy = quote_spanned!(at(self.node.ty.span())=> __s::Clone::clone(&r));
         match child {
             Child::Node(id, merge) => {
@@ -809,7 +816,7 @@ impl<'e> Method<'e> {
                 Step::Operator(position) | Step::Subscribe { position, .. } => {
                     let op = node.chain().and_then(|chain| chain.ops.get(*position));
                     out.extend(
-                        op.filter(|op| !op.is("branch"))
+                        op.filter(|op| !op.is("branch") && !op.is_processor())
                             .into_iter()
                             .flat_map(|op| &op.args),
                     );

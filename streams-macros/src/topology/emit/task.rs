@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
 use super::super::plan::{Arm, Entry, Kind, Role, Store, facts, old_values};
-use super::{Emit, ident_at, methods, number};
+use super::{Emit, ident_at, methods, number, processors};
 
 /// Expands to:
 /// ```text
@@ -22,7 +22,7 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
     let doc = format!(" Sub-topology {sub}: {}", plan.summary(sub));
     let fields = described.stores.iter().filter_map(|store| {
         let store = &plan.stores[*store];
-        if matches!(store.kind, Kind::Joined(_)) {
+        if matches!(store.kind, Kind::Joined(_)) || store.field.shape == Shape::Store {
             return None;
         }
         let (field, (key, value)) = (handle(store), store.types.as_ref()?);
@@ -40,10 +40,12 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         .map(|(index, source)| entry(emit, index, source));
     let timestamps = timestamps(emit, sub);
     let flushed = flushed(emit, sub);
+    let slots = processors::task_fields(emit, sub);
+    let processor_methods = processors::task_methods(emit, sub);
     mixed! {
         #[doc = #doc]
         #[derive(Debug)]
-        struct #name { #(#fields)* #(#globals)* }
+        struct #name { #(#fields)* #(#globals)* #slots }
         #[automatically_derived]
         impl __s::TaskOf<#app> for #name {
             fn process(
@@ -60,6 +62,7 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
             }
             #timestamps
             #flushed
+            #processor_methods
         }
     }
 }
@@ -228,7 +231,9 @@ fn new_task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         .enumerate()
         .filter(|(_, store)| {
             let store = &plan.stores[**store];
-            store.types.is_some() && !matches!(store.kind, Kind::Joined(_))
+            store.types.is_some()
+                && !matches!(store.kind, Kind::Joined(_))
+                && store.field.shape != Shape::Store
         })
         .map(|(local, store)| {
             let node = plan.topology.node(plan.stores[*store].node);
@@ -251,7 +256,16 @@ fn new_task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         let index = number(index);
         mixed!(#field: __s::GlobalTable::new(#index),)
     });
+    let slots = processors::new_fields(emit, sub);
     let sub = number(sub);
+    if !slots.is_empty() {
+        return mixed! {
+            #sub => {
+                let task = #name { #(#stores)* #(#globals)* #slots };
+                __s::Ok(__s::Box::new(__s::Bound { app, task }))
+            }
+        };
+    }
     mixed! {
         #sub => __s::Ok(__s::Box::new(__s::Bound { app, task: #name { #(#stores)* #(#globals)* } })),
     }

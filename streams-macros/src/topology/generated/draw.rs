@@ -53,9 +53,10 @@ fn row_of(row: &Operator) -> Row {
     (row.name, format!("{:?} {:?}", row.on, row.with))
 }
 
-/// The plain model has no time: what waits is tested elsewhere (`tests/semantics`).
+/// The plain model has no time, and no structs: what waits, and processors, are tested elsewhere (`tests/semantics`,
+/// `tests/processors`).
 fn is_drawn(row: &Operator) -> bool {
-    row.is_built() && row.name != "suppress"
+    row.is_built() && row.name != "suppress" && !row.params.contains(&Param::Processor)
 }
 
 /// What the topologies together should use.

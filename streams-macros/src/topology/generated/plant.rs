@@ -33,6 +33,13 @@ macro_rules! mistake {
     };
 }
 
+/// A copy of the topology with further fields.
+fn with_fields(topology: &Topology, fields: &str) -> Option<Topology> {
+    let mut broken = topology.clone();
+    broken.extra.push(fields.to_owned());
+    Some(broken)
+}
+
 /// A copy of the topology in which a random node that fits was changed.
 fn change(
     random: &mut Random,
@@ -547,10 +554,10 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     ),
     mistake!(
         "KS0190",
-        "an operator that is not built yet",
+        "an option that is not built yet",
         |random, topology| {
-            change(random, topology, of_stream, |node| {
-                first_op(node, "process", &["Alerts::new()"])
+            change(random, topology, source, |node| {
+                source_option(node, "topic = \"", "pattern = \"")
             })
         }
     ),
@@ -695,6 +702,52 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             "#[from(n0.group_by_key().count().to_stream().group_by_key().count())] twice: KTable<{key}, i64>,"
         ));
         Some(broken)
+    }),
+    mistake!(
+        "KS0131",
+        "an output of what is no processor",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.huge)] #[sink(topic = "huge")] huge: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0132",
+        "a processor that comes out of a variable",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.process(route))] #[sink(topic = "routed")] routed: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0330",
+        "a shared store behind a change of the key",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(processed.select_key(|_, v| v.to_string()).process(Known::new(), stores(shared)))] #[sink(topic = "known")] known: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0332",
+        "a store that is shared across a repartition",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(processed.process_values(Known::new(), stores(shared)).repartition().process_values(Known::new(), stores(shared)))] #[sink(topic = "known")] known: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!("KS0435", "a store that is not there", |_, topology| {
+        with_fields(
+            topology,
+            r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.process(Known::new(), stores(absent_store)))] #[sink(topic = "known")] known: KStream<String, u64>,"#,
+        )
     }),
     mistake!("KS0404", "a store that nobody uses", |_, topology| {
         let mut broken = topology.clone();

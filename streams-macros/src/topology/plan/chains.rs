@@ -1,12 +1,13 @@
 //! Chains to segments: each segment becomes a method, each step a few lines of it.
 
+use proc_macro2::Ident;
 use syn::Type;
 
 use super::super::kinds::{Operator, Partitioning, Shape};
 use super::super::model::{Chain, Node, NodeId, Op, Origin};
 use super::{
     Child, Internal, NodePlan, Plan, Segment, SinkPlan, Start, Step, TopicRole, add_topic, facts,
-    foreign, topic_index,
+    foreign, processors, topic_index,
 };
 use crate::topology::parse::{Partitions, SinkTopic};
 
@@ -59,13 +60,15 @@ pub(super) fn plan_node<'a>(plan: &Plan<'a>, node: &'a Node, internal: &Internal
             },
         })
         .collect();
-    let children = children(plan, node.id);
+    let children = children(plan, node.id, None);
+    let outputs = processors::outputs(plan, node);
     let mut out = NodePlan {
         segments: Vec::new(),
         parts: Vec::new(),
         store: None,
         inner: Vec::new(),
         children,
+        outputs,
         sinks,
     };
     let listens = !out.sinks.is_empty() || !out.children.is_empty();
@@ -78,8 +81,8 @@ pub(super) fn plan_node<'a>(plan: &Plan<'a>, node: &'a Node, internal: &Internal
     out
 }
 
-/// The readers that a node calls, in the order of their fields; the branches of a split are one, at the first one's place.
-fn children(plan: &Plan<'_>, id: NodeId) -> Vec<Child> {
+/// The readers that a node, or one of its outputs, calls, in the order of their fields; the branches of a split are one, at the first one's place.
+pub(super) fn children(plan: &Plan<'_>, id: NodeId, output: Option<&Ident>) -> Vec<Child> {
     let topology = plan.topology;
     let mut children: Vec<Child> = Vec::new();
     let mut splits: Vec<(Option<String>, usize)> = Vec::new();
@@ -88,6 +91,7 @@ fn children(plan: &Plan<'_>, id: NodeId) -> Vec<Child> {
             continue;
         };
         match edge.op {
+            None if chain.output.as_ref() != output => {}
             None => match chain.branch() {
                 Some(op) => {
                     let split = op.split().map(|name| name.value());
@@ -105,7 +109,7 @@ fn children(plan: &Plan<'_>, id: NodeId) -> Vec<Child> {
                 }
                 None => children.push(Child::Node(edge.to, 0)),
             },
-            Some(op) if chain.ops[op].is("merge") => {
+            Some(op) if output.is_none() && chain.ops[op].is("merge") => {
                 let merges = chain.ops[..=op].iter().filter(|op| op.is("merge")).count();
                 children.push(Child::Node(edge.to, merges));
             }
@@ -229,6 +233,9 @@ fn derived(
         } else if op.is("to_table") && position == last && has_store {
             cut.step(Step::Put);
             return store_end(cut, node, listens);
+        } else if op.is("process") || op.is("process_values") {
+            cut.step(Step::Operator(position));
+            cut.next(Start::Processed(position));
         } else {
             cut.step(Step::Operator(position));
         }

@@ -14,6 +14,8 @@ pub(crate) struct DescribedNode {
     pub(crate) name: String,
     pub(crate) kind: DescribedKind,
     pub(crate) stores: Vec<String>,
+    /// The operator that calls a processor, whose own stores only rustc knows.
+    pub(crate) processor: Option<(NodeId, usize)>,
     pub(crate) children: Vec<String>,
     pub(crate) parents: Vec<String>,
 }
@@ -43,6 +45,7 @@ impl Graph {
             name,
             kind,
             stores,
+            processor: None,
             children: Vec::new(),
             parents: Vec::new(),
         };
@@ -413,6 +416,11 @@ fn chain_ends(
         stores.extend(inner.filter(|i| i.op == position).map(|i| i.name));
         let kind = DescribedKind::Processor(op.name.to_string());
         let index = describing.graph.add(sub, name.clone(), kind, stores);
+        if op.is_processor()
+            && let Some((described, _)) = describing.graph.nodes.get_mut(index)
+        {
+            described.processor = Some((node.id, position));
+        }
         chain_link(describing.graph, &mut describing.ends, index);
         if op.is("merge") {
             describing.ends.others.insert(position, index);
@@ -536,6 +544,25 @@ pub(crate) fn operator_names(node: &Node, chain: &Chain) -> Vec<Option<String>> 
 
 /// The stores that an operator uses. Global ones are not listed, as in Kafka Streams.
 fn op_stores(
+    plan: &Plan<'_>,
+    op: &Op,
+    position: usize,
+    chain: &Chain,
+    own_store: &[String],
+) -> Vec<String> {
+    let given = op.stores.iter().filter_map(|given| {
+        let node = plan.topology.node(given.node?);
+        let global = plan.globals.iter().any(|global| global.node == node.id);
+        let store = plan.node(node.id).store.filter(|_| !global)?;
+        Some(plan.stores[store].name.clone())
+    });
+    let mut stores: Vec<String> = given.collect();
+    stores.extend(kept_stores(plan, op, position, chain, own_store));
+    stores
+}
+
+/// The stores that an operator keeps, or joins with.
+fn kept_stores(
     plan: &Plan<'_>,
     op: &Op,
     position: usize,

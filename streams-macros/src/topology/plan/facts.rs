@@ -8,7 +8,7 @@ use syn::{LitStr, Type, parse_quote};
 use super::super::kinds::{
     BUFFER, InnerStore, Key, Losing, Operator, Partitioning, SUPPRESSED, Shape, State,
 };
-use super::super::model::{Chain, Edge, Node, NodeId, Op, Topology};
+use super::super::model::{Chain, Edge, Node, NodeId, Op, Reads, Topology};
 use super::super::parse::ungrouped;
 use super::super::stream_join::{self, joins_streams};
 use super::{Internal, old_values};
@@ -61,6 +61,21 @@ pub(crate) fn is_rekeyed_before(topology: &Topology, id: NodeId, position: usize
         .node(id)
         .chain()
         .is_some_and(|chain| rekeyed_before(topology, chain, position, id, &mut BTreeSet::new()))
+}
+
+/// What changed the key of the records before the operator at `position`, if anything did: an operator of the chain, or a node
+/// before it.
+pub(crate) fn rekeyed_by(topology: &Topology, id: NodeId, position: usize) -> Option<String> {
+    if !is_rekeyed_before(topology, id, position) {
+        return None;
+    }
+    let chain = topology.node(id).chain()?;
+    let changes = |op: &&Op| op.known().is_some_and(|row| row.key == Key::Changes);
+    let op = chain.ops.iter().take(position).rev().find(changes);
+    Some(match op {
+        Some(op) => op.name.to_string(),
+        None => plain(&chain.base),
+    })
 }
 
 fn rekeyed_before(
@@ -351,6 +366,8 @@ pub(crate) fn makes_rows(node: &Node) -> bool {
         && node
             .chain()
             .filter(|chain| !chain.ops.iter().any(joins_foreign))
+            // A transformer has state, and is called once for each update.
+            .filter(|chain| !chain.ops.iter().any(|op| op.is("transform_values")))
             .is_some_and(|chain| chain.ops.last().is_some_and(passes))
 }
 
@@ -406,12 +423,18 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
         _ if node.chain().is_some_and(|chain| chain.stateful().is_some()) => true,
         Shape::Table => {
             node.store.is_some()
+                || is_given(topology, node.id)
                 || !makes_rows(node) && is_looked_up(topology, node.id)
                 || is_foreign(topology, node.id)
                 || old_values::forces_store(topology, node)
         }
         _ => false,
     }
+}
+
+/// Whether a processor reads the node's store.
+fn is_given(topology: &Topology, id: NodeId) -> bool {
+    topology.readers(id).any(|edge| edge.reads == Reads::Store)
 }
 
 /// A store that an operator of a node keeps beside the field's.
@@ -562,6 +585,23 @@ pub(crate) fn store_types(node: &Node) -> Option<(Type, Type)> {
     }
     // `aggregate(…).to_stream()` of a table that loses keys declares `Option<A>`, and so does its store.
     Some((key, value))
+}
+
+/// Whether records of a node come to another, however they are changed on the way.
+pub(crate) fn feeds(topology: &Topology, from: NodeId, to: NodeId) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut next = vec![from];
+    while let Some(id) = next.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        let records = topology
+            .readers(id)
+            .filter(|edge| edge.reads == Reads::Records);
+        next.extend(records.map(|edge| edge.to));
+    }
+    seen.remove(&from);
+    seen.contains(&to)
 }
 
 /// Where records of a part were last partitioned.

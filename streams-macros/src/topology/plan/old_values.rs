@@ -43,12 +43,18 @@ pub(crate) fn told_unasked(topology: &Topology, node: &Node, position: usize) ->
         && asked(topology, end_of(topology, input), &mut BTreeSet::new())
 }
 
+/// Whether the `transform_values` at `position` is asked for old values, has none of its own to tell, and its input can say them.
+pub(crate) fn transforms_old(topology: &Topology, node: &Node, position: usize) -> bool {
+    asks(topology, node, position, &mut BTreeSet::new()) && input_can_say(topology, node, position)
+}
+
 fn is_filter(op: &Op) -> bool {
     on_table(op) && (op.is("filter") || op.is("filter_not"))
 }
 
 fn is_map(op: &Op) -> bool {
-    on_table(op) && (op.is("map_values") || op.is("map_values_with_key"))
+    on_table(op)
+        && (op.is("map_values") || op.is("map_values_with_key") || op.is("transform_values"))
 }
 
 fn on_table(op: &Op) -> bool {

@@ -23,9 +23,6 @@ struct App {
     #[from(orders.join(payments, |o, p| o + p, within("5m")))]
     #[sink(topic = "e")]
     e: KStream<String, u64>,
-    #[from(orders.process(Alerts::new(self.limit)))]
-    #[sink(topic = "f")]
-    f: KStream<String, u64>,
     #[from(customers.suppress(until_time_limit("5m")))]
     g: KTable<String, u64>,
 }

@@ -1,0 +1,566 @@
+//! `papi-*` and what else needs the Processor API.
+
+use std::fmt::Write as _;
+
+use kstreams::prelude::*;
+
+use super::{Entry, entry};
+use crate::effects::log;
+
+pub(crate) fn entries() -> Vec<Entry> {
+    vec![
+        entry!("papi-word-count", WordCount),
+        entry!("papi-kv-store-operations", KvStoreOperations),
+        entry!("papi-chain-depth-first", ChainDepthFirst),
+        entry!("papi-current-times", CurrentTimes),
+        entry!("papi-fixed-key-processor", FixedKey),
+        entry!("papi-named-children", NamedChildren),
+        entry!("papi-punctuate-stream-time", PunctuateStreamTime).forgetting(),
+        entry!("papi-punctuate-wall-clock", PunctuateWallClock).forgetting(),
+        entry!("papi-punctuate-both-cancel", PunctuateBothCancel).forgetting(),
+        entry!("seed-punctuate-interval", PunctuateInterval).forgetting(),
+        entry!("stateless-process-headers", ProcessHeaders),
+        entry!("papi-versioned-store", Versions),
+    ]
+}
+
+type Text = Option<String>;
+
+fn shown(value: Option<&str>) -> &str {
+    value.unwrap_or("null")
+}
+
+#[topology(application_id = "vec")]
+struct WordCount {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(CountWords::new()))]
+    #[sink(topic = "out")]
+    words: KStream<String, String>,
+}
+
+#[processor(out = (String, String))]
+struct CountWords {
+    #[store(name = "counts")]
+    counts: KeyValueStore<String, i64>,
+}
+
+impl Processor<Text, Text> for CountWords {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let line = record.value.clone().unwrap_or_default();
+        for word in line.split(' ').filter(|word| !word.is_empty()) {
+            let word = word.to_owned();
+            let count = self.counts.get(&word, cx)?.unwrap_or(0) + 1;
+            self.counts.put(&word, &count, cx)?;
+            cx.forward(record.clone().with_key(word).with_value(count.to_string()))?;
+        }
+        Ok(())
+    }
+}
+
+#[topology(application_id = "vec")]
+struct KvStoreOperations {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(KvCommands::new()))]
+    #[sink(topic = "out")]
+    answers: KStream<Text, Text>,
+}
+
+#[processor(out = (Text, Text))]
+struct KvCommands {
+    #[store(name = "kv")]
+    kv: KeyValueStore<String, String>,
+}
+
+impl KvCommands {
+    fn answer(
+        &self,
+        command: &str,
+        value: &str,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult<Text> {
+        let pair = |mark: char| {
+            let (a, b) = value.split_once(mark).unwrap_or((value, ""));
+            (a.to_owned(), b.to_owned())
+        };
+        let bounds = || {
+            use std::ops::Bound::{Included, Unbounded};
+            let (from, to) = pair(':');
+            let bound = |key: String| {
+                if key.is_empty() {
+                    Unbounded
+                } else {
+                    Included(key)
+                }
+            };
+            (bound(from), bound(to))
+        };
+        let entries = match command {
+            "put" => {
+                let (key, value) = pair('=');
+                self.kv.put(&key, &value, cx)?;
+                return Ok(Some("ok".to_owned()));
+            }
+            "get" => return self.kv.get(&value.to_owned(), cx),
+            "del" => return self.kv.delete(&value.to_owned(), cx),
+            "pia" => {
+                let (key, value) = pair('=');
+                return self.kv.put_if_absent(&key, &value, cx);
+            }
+            "count" => return Ok(Some(self.kv.approximate_num_entries(cx)?.to_string())),
+            "range" => self.kv.range(bounds())?,
+            "rrange" => self.kv.reverse_range(bounds())?,
+            "all" => self.kv.all()?,
+            "rall" => self.kv.reverse_all()?,
+            "prefix" => self.kv.prefix_scan(&value.to_owned())?,
+            other => return Err(ProcessingError::new(format!("no command {other}"))),
+        };
+        let entries = entries.collect(cx)?;
+        let shown: Vec<String> = entries.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        Ok(Some(shown.join(";")))
+    }
+}
+
+impl Processor<Text, Text> for KvCommands {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let command = record.key.clone().unwrap_or_default();
+        let value = record.value.clone().unwrap_or_default();
+        let answer = self.answer(&command, &value, cx)?;
+        cx.forward(record.with_value(answer))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct ChainDepthFirst {
+    #[source(topic = "in")]
+    input: KStream<Text, String>,
+    #[from(input.process(Twice::new("1", true)))]
+    p1: KStream<Text, String>,
+    #[from(p1.process(Twice::new("2", false)))]
+    #[sink(topic = "out")]
+    p2: KStream<Text, String>,
+    #[from(p1.process(Third::new()))]
+    #[sink(topic = "out")]
+    p3: KStream<Text, String>,
+}
+
+#[processor(out = (Text, String))]
+struct Twice {
+    name: &'static str,
+    first: bool,
+}
+
+impl Processor<Text, String> for Twice {
+    fn process(
+        &mut self,
+        record: Record<Text, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let (name, value) = (self.name, record.value.clone());
+        log(format!("p{name} in {value}"));
+        for letter in ["a", "b"] {
+            cx.forward(record.clone().with_value(format!("{value}{name}{letter}")))?;
+        }
+        log(format!("p{name} out {value}"));
+        Ok(())
+    }
+}
+
+#[processor(out = (Text, String))]
+struct Third;
+
+impl Processor<Text, String> for Third {
+    fn process(
+        &mut self,
+        record: Record<Text, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        log(format!("p3 {}", record.value));
+        let value = format!("{}3", record.value);
+        cx.forward(record.with_value(value))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct CurrentTimes {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(Times::new()))]
+    #[sink(topic = "out")]
+    times: KStream<Text, String>,
+}
+
+#[processor(out = (Text, String))]
+struct Times;
+
+impl Processor<Text, Text> for Times {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let mut text = format!("{},{}", cx.stream_time(), cx.system_time());
+        if let Some(from) = cx.metadata() {
+            let _ = write!(text, ",{}-{}-{}", from.topic, from.partition, from.offset);
+        }
+        cx.forward(record.with_value(text))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct FixedKey {
+    #[source(topic = "in", partitions = 1)]
+    input: KStream<Text, Text>,
+    #[from(input.process_values(Previous::new()))]
+    pairs: KStream<Text, String>,
+    #[from(pairs.group_by_key().count())]
+    #[store(name = "n")]
+    counts: KTable<String, i64>,
+    #[from(counts.to_stream().map_values(|n| n.to_string()))]
+    #[sink(topic = "out")]
+    out: KStream<String, String>,
+}
+
+#[processor(fixed_key, out = (Text, String))]
+struct Previous {
+    #[store(name = "last")]
+    last: KeyValueStore<String, Text>,
+}
+
+impl FixedKeyProcessor<Text, Text> for Previous {
+    fn process(
+        &mut self,
+        record: FixedKeyRecord<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let key = record
+            .key()
+            .clone()
+            .ok_or_else(|| ProcessingError::new("no key"))?;
+        let before = self.last.get(&key, cx)?.flatten();
+        self.last.put(&key, &record.value, cx)?;
+        if record.value.as_deref() == Some("drop") {
+            return Ok(());
+        }
+        let pair = format!(
+            "{}>{}",
+            shown(before.as_deref()),
+            shown(record.value.as_deref())
+        );
+        cx.forward(record.with_value(pair))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct NamedChildren {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(Router::new()))]
+    router: (),
+    #[from(router.even.process(Prefix::new("even")))]
+    #[sink(topic = "even")]
+    even: KStream<Text, String>,
+    #[from(router.odd.process(Prefix::new("odd")))]
+    #[sink(topic = "odd")]
+    odd: KStream<Text, String>,
+    #[from(router.all)]
+    #[sink(topic = "all")]
+    all: KStream<Text, Text>,
+}
+
+#[processor(out(even = (Text, String), all = (Text, Text), odd = (Text, String)))]
+struct Router;
+
+impl Processor<Text, Text> for Router {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let Some(value) = record.value.clone() else {
+            return cx.forward_to(Self::ALL, record);
+        };
+        let named = record.clone().with_value(value.clone());
+        if value == "both" {
+            cx.forward_to(Self::EVEN, named.clone())?;
+            cx.forward_to(Self::ODD, named)?;
+            cx.forward_to(Self::ALL, record)
+        } else if value.encode_utf16().count() % 2 == 0 {
+            cx.forward_to(Self::EVEN, named)
+        } else {
+            cx.forward_to(Self::ODD, named)
+        }
+    }
+}
+
+#[processor(out = (Text, String))]
+struct Prefix {
+    name: &'static str,
+}
+
+impl Processor<Text, String> for Prefix {
+    fn process(
+        &mut self,
+        record: Record<Text, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        log(format!("{} {}", self.name, record.value));
+        let value = format!("{}:{}", self.name, record.value);
+        cx.forward(record.with_value(value))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct PunctuateStreamTime {
+    #[source(topic = "in")]
+    input: KStream<String, Text>,
+    #[from(input.process(TickCounts::new()))]
+    #[sink(topic = "out")]
+    counts: KStream<String, String>,
+}
+
+#[processor(out = (String, String), punctuate(stream_time = "10ms", call = flush))]
+struct TickCounts {
+    #[store(name = "kv")]
+    counts: KeyValueStore<String, i64>,
+}
+
+impl TickCounts {
+    fn flush(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        let mut entries = self.counts.all()?;
+        while let Some((key, count)) = entries.next(cx)? {
+            cx.forward(Record::new(key, count.to_string(), now))?;
+        }
+        cx.forward(Record::new("tick".to_owned(), now.to_string(), now))
+    }
+}
+
+impl Processor<String, Text> for TickCounts {
+    fn process(
+        &mut self,
+        record: Record<String, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let count = self.counts.get(&record.key, cx)?.unwrap_or(0) + 1;
+        self.counts.put(&record.key, &count, cx)
+    }
+}
+
+#[topology(application_id = "vec")]
+struct PunctuateWallClock {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(BufferKeys::new()))]
+    #[sink(topic = "out")]
+    keys: KStream<String, String>,
+}
+
+#[processor(out = (String, String), punctuate(wall_clock = "100ms", call = flush))]
+struct BufferKeys {
+    #[default]
+    keys: Vec<String>,
+}
+
+impl BufferKeys {
+    fn flush(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        let keys = std::mem::take(&mut self.keys).join(",");
+        cx.forward(Record::new(keys, now.to_string(), now))
+    }
+}
+
+impl Processor<Text, Text> for BufferKeys {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        _: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        self.keys.push(shown(record.key.as_deref()).to_owned());
+        Ok(())
+    }
+}
+
+#[topology(application_id = "vec")]
+struct PunctuateBothCancel {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(Clocks::new()))]
+    #[sink(topic = "out")]
+    out: KStream<String, Text>,
+}
+
+#[processor(out = (String, Text))]
+struct Clocks {
+    #[punctuate(stream_time = "20ms", call = on_stream)]
+    stream: Punctuator,
+    #[punctuate(wall_clock = "1s", call = on_wall)]
+    wall: Punctuator,
+    #[default]
+    fired: u32,
+}
+
+impl Clocks {
+    fn on_stream(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        cx.forward(Record::new("s".to_owned(), Some(now.to_string()), now))
+    }
+
+    fn on_wall(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        self.fired += 1;
+        if self.fired == 2 {
+            self.wall.cancel(cx);
+        }
+        cx.forward(Record::new("w".to_owned(), Some(now.to_string()), now))
+    }
+
+    fn on_more(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        cx.forward(Record::new("m".to_owned(), Some(now.to_string()), now))
+    }
+}
+
+impl Processor<Text, Text> for Clocks {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        match record.value.as_deref() {
+            Some("stop") => self.stream.cancel(cx),
+            Some("more") => {
+                let when = Punctuation::stream_time(std::time::Duration::from_millis(5));
+                cx.schedule(when, Self::on_more)?;
+            }
+            _ => {}
+        }
+        cx.forward(record.with_key("r".to_owned()))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct PunctuateInterval {
+    #[source(topic = "readings")]
+    readings: KStream<String, i64>,
+    #[from(readings.process(Averages::new()))]
+    #[sink(topic = "averages")]
+    averages: KStream<String, String>,
+}
+
+#[processor(out = (String, String), punctuate(wall_clock = "1s", call = flush))]
+struct Averages {
+    #[store(name = "acc")]
+    acc: KeyValueStore<String, String>,
+}
+
+impl Averages {
+    fn flush(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        let mut entries = self.acc.all()?;
+        while let Some((key, sums)) = entries.next(cx)? {
+            self.acc.delete(&key, cx)?;
+            cx.forward(Record::new(key, sums, now))?;
+        }
+        Ok(())
+    }
+}
+
+impl Processor<String, i64> for Averages {
+    fn process(
+        &mut self,
+        record: Record<String, i64>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let before = self
+            .acc
+            .get(&record.key, cx)?
+            .unwrap_or_else(|| "0/0".to_owned());
+        let (sum, count) = before.split_once('/').unwrap_or_default();
+        let (sum, count): (i64, i64) = (sum.parse()?, count.parse()?);
+        let now = format!("{}/{}", sum + record.value, count + 1);
+        self.acc.put(&record.key, &now, cx)
+    }
+}
+
+#[topology(application_id = "vec")]
+struct ProcessHeaders {
+    #[source(topic = "in")]
+    input: KStream<Text, Text>,
+    #[from(input.process(MarkHeaders::new()))]
+    #[sink(topic = "out")]
+    out: KStream<Text, Text>,
+}
+
+#[processor(out = (Text, Text))]
+struct MarkHeaders;
+
+impl Processor<Text, Text> for MarkHeaders {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let seen = match &record.value {
+            Some(value) => value.encode_utf16().count().to_string(),
+            None => "null".to_owned(),
+        };
+        let mut record = record;
+        record.headers.remove("drop");
+        record.headers.add("seen", seen);
+        let mut copy = record.clone();
+        cx.forward(record)?;
+        copy.headers.add("copy", "1");
+        copy.key = Some(format!("{}2", shown(copy.key.as_deref())));
+        copy.timestamp += 100;
+        cx.forward(copy)
+    }
+}
+
+#[topology(application_id = "vec")]
+struct Versions {
+    #[source(topic = "in")]
+    input: KStream<String, String>,
+    #[from(input.process(VersionCommands::new()))]
+    #[sink(topic = "out")]
+    answers: KStream<String, String>,
+}
+
+#[processor(out = (String, String))]
+struct VersionCommands {
+    #[store(name = "vs", retention = "100ms")]
+    versions: VersionedStore<String, Text>,
+}
+
+impl Processor<String, String> for VersionCommands {
+    fn process(
+        &mut self,
+        record: Record<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let (key, versions) = (&record.key, &self.versions);
+        let (command, time) = record.value.split_once(':').unwrap_or((&record.value, "0"));
+        let found = match command {
+            "?get" => versions.get(key, cx)?,
+            "?asof" => versions.get_as_of(key, time.parse()?, cx)?,
+            "?del" => versions.delete(key, time.parse()?, cx)?,
+            value => {
+                let value = Some(value.to_owned()).filter(|value| value != "null");
+                let put = match versions.put(key, &value, record.timestamp, cx)? {
+                    kstreams::Placed::Latest => "put:-1".to_owned(),
+                    kstreams::Placed::Until(until) => format!("put:{until}"),
+                    kstreams::Placed::TooOld => "put:rejected".to_owned(),
+                };
+                return cx.forward(record.with_value(put));
+            }
+        };
+        let text = match found {
+            Some(found) => format!("{}@{}..", shown(found.value.as_deref()), found.valid_from),
+            None => "null".to_owned(),
+        };
+        cx.forward(record.with_value(text))
+    }
+}

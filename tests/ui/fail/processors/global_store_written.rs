@@ -1,0 +1,28 @@
+//! Shared store of another type.
+use kstreams::prelude::*;
+
+#[processor(out = (String, u64))]
+struct Known {
+    #[store(shared)]
+    seen: KeyValueStore<String, u64>,
+}
+
+impl Processor<String, u64> for Known {
+    fn process(&mut self, record: Record<String, u64>, cx: &mut Context<'_, Self>) -> ProcessingResult {
+        self.seen.put(&record.key, &record.value, cx)?;
+        cx.forward(record)
+    }
+}
+
+#[topology(application_id = "app")]
+struct App {
+    #[source(topic = "orders", partitions = 6)]
+    orders: KStream<String, u64>,
+    #[source(topic = "seen")]
+    seen: GlobalKTable<String, u64>,
+    #[from(orders.process(Known::new(), stores(seen)))]
+    #[sink(topic = "a")]
+    a: KStream<String, u64>,
+}
+
+fn main() {}
