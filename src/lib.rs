@@ -72,6 +72,8 @@ mod documents {
     mod suppress {}
     #[doc = include_str!("../docs/program.md")]
     struct Program;
+    #[doc = include_str!("../docs/processors.md")]
+    struct Processors;
     #[doc = include_str!("../docs/kafka.md")]
     struct Kafka;
     #[doc = include_str!("../docs/error_handling.md")]

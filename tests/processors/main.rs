@@ -1,3 +1,4 @@
 //! The Processor API: processors alone, then in topologies.
 
 mod alone;
+mod shared;

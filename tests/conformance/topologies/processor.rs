@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use kstreams::WindowEntry;
 use kstreams::prelude::*;
 
 use super::{Entry, entry};
@@ -20,6 +21,8 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("papi-punctuate-both-cancel", PunctuateBothCancel).forgetting(),
         entry!("seed-punctuate-interval", PunctuateInterval).forgetting(),
         entry!("stateless-process-headers", ProcessHeaders),
+        entry!("papi-window-store", Windows),
+        entry!("papi-session-store", Sessions),
         entry!("papi-versioned-store", Versions),
     ]
 }
@@ -517,6 +520,169 @@ impl Processor<Text, Text> for MarkHeaders {
         copy.key = Some(format!("{}2", shown(copy.key.as_deref())));
         copy.timestamp += 100;
         cx.forward(copy)
+    }
+}
+
+#[topology(application_id = "vec")]
+struct Windows {
+    #[source(topic = "in")]
+    input: KStream<String, Text>,
+    #[from(input.process(WindowCommands::new()))]
+    #[sink(topic = "out")]
+    answers: KStream<String, Text>,
+}
+
+#[processor(out = (String, Text))]
+struct WindowCommands {
+    #[store(name = "ws", window_size = "10ms", retention = "60s")]
+    windows: WindowStore<String, String>,
+}
+
+/// `a:b` as two times.
+fn two_times(text: &str) -> ProcessingResult<(Timestamp, Timestamp)> {
+    let (from, to) = text.split_once(':').unwrap_or_default();
+    Ok((from.parse()?, to.parse()?))
+}
+
+/// `k1,k2:a:b` as two keys and two times.
+fn keys_and_times(text: &str) -> ProcessingResult<((String, String), (Timestamp, Timestamp))> {
+    let (keys, times) = text.split_once(':').unwrap_or_default();
+    let (from, to) = keys.split_once(',').unwrap_or_default();
+    Ok(((from.to_owned(), to.to_owned()), two_times(times)?))
+}
+
+impl WindowCommands {
+    fn answer(
+        &self,
+        key: &String,
+        command: &str,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult<Text> {
+        let (command, rest) = command.split_once(':').unwrap_or((command, ""));
+        let of_key = |found: Vec<WindowEntry<String, String>>| {
+            let shown = found.iter().map(|w| format!("{}={}", w.start, w.value));
+            Some(shown.collect::<Vec<_>>().join(";"))
+        };
+        let of_all = |found: Vec<WindowEntry<String, String>>| {
+            let shown = found
+                .iter()
+                .map(|w| format!("{}@{}={}", w.key, w.start, w.value));
+            Some(shown.collect::<Vec<_>>().join(";"))
+        };
+        Ok(match command {
+            "fetch" => {
+                let (from, to) = two_times(rest)?;
+                of_key(self.windows.fetch(key, from..=to, cx)?)
+            }
+            "back" => {
+                let (from, to) = two_times(rest)?;
+                of_key(self.windows.backward_fetch(key, from..=to, cx)?)
+            }
+            "at" => self.windows.fetch_at(key, rest.parse()?, cx)?,
+            "all" => of_all(self.windows.all(cx)?),
+            "range" => {
+                let ((first, last), (from, to)) = keys_and_times(rest)?;
+                of_all(self.windows.fetch_range(first..=last, from..=to, cx)?)
+            }
+            "fetchall" => {
+                let (from, to) = two_times(rest)?;
+                of_all(self.windows.fetch_range(.., from..=to, cx)?)
+            }
+            other => return Err(ProcessingError::new(format!("no command {other}"))),
+        })
+    }
+}
+
+impl Processor<String, Text> for WindowCommands {
+    fn process(
+        &mut self,
+        record: Record<String, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let Some(value) = &record.value else {
+            return self.windows.delete(&record.key, record.timestamp, cx);
+        };
+        let Some(command) = value.strip_prefix('?') else {
+            return self.windows.put(&record.key, value, record.timestamp, cx);
+        };
+        let answer = self.answer(&record.key, command, cx)?;
+        cx.forward(record.with_value(answer))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct Sessions {
+    #[source(topic = "in")]
+    input: KStream<String, String>,
+    #[from(input.process(SessionCommands::new()))]
+    #[sink(topic = "out")]
+    answers: KStream<String, Text>,
+}
+
+#[processor(out = (String, Text))]
+struct SessionCommands {
+    #[store(name = "ss", retention = "60s")]
+    sessions: SessionStore<String, String>,
+}
+
+impl SessionCommands {
+    fn answer(
+        &self,
+        key: &String,
+        command: &str,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult<Text> {
+        let (command, rest) = command.split_once(':').unwrap_or((command, ""));
+        let found = match command {
+            "find" => {
+                let (from, to) = two_times(rest)?;
+                self.sessions.find_sessions(key, from, to, cx)?
+            }
+            "bfind" => {
+                let (from, to) = two_times(rest)?;
+                self.sessions.backward_find_sessions(key, from, to, cx)?
+            }
+            "range" => {
+                let ((first, last), (from, to)) = keys_and_times(rest)?;
+                self.sessions.find_sessions_of(first..=last, from, to, cx)?
+            }
+            "one" => {
+                let (start, end) = two_times(rest)?;
+                return self.sessions.fetch_session(key, start, end, cx);
+            }
+            "key" => self.sessions.fetch(key, cx)?,
+            other => return Err(ProcessingError::new(format!("no command {other}"))),
+        };
+        let shown = found
+            .iter()
+            .map(|s| format!("{}[{},{}]={}", s.key, s.start, s.end, s.value));
+        Ok(Some(shown.collect::<Vec<_>>().join(";")))
+    }
+}
+
+impl Processor<String, String> for SessionCommands {
+    fn process(
+        &mut self,
+        record: Record<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let key = &record.key;
+        let answer = match record.value.strip_prefix('?') {
+            Some(command) => self.answer(key, command, cx)?,
+            None => {
+                let parts: Vec<&str> = record.value.split(':').collect();
+                let [start, end, value] = parts[..] else {
+                    return Err(ProcessingError::new("no session"));
+                };
+                let (start, end) = (start.parse()?, end.parse()?);
+                match value {
+                    "-" => self.sessions.remove(key, start, end, cx)?,
+                    value => self.sessions.put(key, start, end, &value.to_owned(), cx)?,
+                }
+                Some("ok".to_owned())
+            }
+        };
+        cx.forward(record.with_value(answer))
     }
 }
 

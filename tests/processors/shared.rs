@@ -1,0 +1,137 @@
+//! Processors in topologies: stores that they share, tables and global tables that they read, values of tables that they make.
+
+use kstreams::prelude::*;
+
+/// Counts a key's records, whoever counts.
+#[processor(out = (String, u64))]
+struct CountAll {
+    #[store(shared)]
+    seen: KeyValueStore<String, u64>,
+}
+
+impl Processor<String, String> for CountAll {
+    fn process(
+        &mut self,
+        record: Record<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let count = self.seen.get(&record.key, cx)?.unwrap_or(0) + 1;
+        self.seen.put(&record.key, &count, cx)?;
+        cx.forward(record.with_value(count))
+    }
+}
+
+/// Adds what a table and a global table know of a key.
+#[processor(fixed_key, out = (String, String))]
+struct Describe {
+    #[store]
+    people: ReadOnlyKeyValueStore<String, String>,
+    #[store]
+    towns: ReadOnlyKeyValueStore<String, String>,
+}
+
+impl FixedKeyProcessor<String, String> for Describe {
+    fn process(
+        &mut self,
+        record: FixedKeyRecord<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let person = self.people.get(record.key(), cx)?.unwrap_or_default();
+        let town = self.towns.get(&record.value, cx)?.unwrap_or_default();
+        cx.forward(record.with_value(format!("{person} of {town}")))
+    }
+}
+
+/// Numbers the updates of a row.
+#[processor]
+struct Numbered {
+    #[store]
+    versions: KeyValueStore<String, u64>,
+}
+
+impl ValueTransformer<String, String> for Numbered {
+    type Value = String;
+    fn transform(
+        &mut self,
+        key: &String,
+        value: Option<String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult<Option<String>> {
+        let version = self.versions.get(key, cx)?.unwrap_or(0) + 1;
+        self.versions.put(key, &version, cx)?;
+        Ok(value.map(|value| format!("{value} v{version}")))
+    }
+}
+
+#[topology(application_id = "shared")]
+struct Shared {
+    #[source(topic = "left", partitions = 2)]
+    left: KStream<String, String>,
+    #[source(topic = "right", partitions = 2)]
+    right: KStream<String, String>,
+    #[source(topic = "people", partitions = 2)]
+    people: KTable<String, String>,
+    #[source(topic = "towns")]
+    places: GlobalKTable<String, String>,
+    #[store]
+    seen: KeyValueStore<String, u64>,
+    #[from(left.process(CountAll::new(), stores(seen)))]
+    #[sink(topic = "counted-left")]
+    counted_left: KStream<String, u64>,
+    #[from(right.process(CountAll::new(), stores(seen)))]
+    #[sink(topic = "counted-right")]
+    counted_right: KStream<String, u64>,
+    #[from(left.process_values(Describe::new(), stores(people, towns = places)))]
+    #[sink(topic = "described")]
+    described: KStream<String, String>,
+    #[from(people.transform_values(Numbered::new()))]
+    #[sink(topic = "numbered")]
+    numbered: KTable<String, String>,
+}
+
+fn text(s: &str) -> String {
+    s.to_owned()
+}
+
+#[test]
+fn stores_are_shared_and_tables_read() -> kstreams::Result {
+    let t = Shared::builder().test_driver()?;
+    t.left.send(text("a"), text("x"));
+    t.right.send(text("a"), text("y"));
+    t.left.send(text("b"), text("z"));
+    let left: Vec<_> = t
+        .counted_left
+        .read()
+        .into_iter()
+        .map(|r| (r.key, r.value))
+        .collect();
+    assert_eq!(left, [(text("a"), 1), (text("b"), 1)]);
+    let right: Vec<_> = t
+        .counted_right
+        .read()
+        .into_iter()
+        .map(|r| (r.key, r.value))
+        .collect();
+    assert_eq!(right, [(text("a"), 2)], "both count in one store");
+    t.described.read();
+
+    t.people.send(text("a"), Some(text("Ann")));
+    t.places.send(text("x"), Some(text("Oslo")));
+    t.left.send(text("a"), text("x"));
+    let described: Vec<_> = t.described.read().into_iter().map(|r| r.value).collect();
+    assert_eq!(described, ["Ann of Oslo"]);
+
+    t.people.send(text("a"), Some(text("Anna")));
+    t.crash()?;
+    t.people.send(text("a"), None);
+    t.people.send(text("a"), Some(text("Anne")));
+    let numbered: Vec<_> = t.numbered.read().into_iter().map(|r| r.value).collect();
+    let expected = [
+        Some(text("Ann v1")),
+        Some(text("Anna v2")),
+        None,
+        Some(text("Anne v4")),
+    ];
+    assert_eq!(numbered, expected);
+    Ok(())
+}
