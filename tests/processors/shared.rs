@@ -115,16 +115,17 @@ fn stores_are_shared_and_tables_read() -> kstreams::Result {
     assert_eq!(right, [(text("a"), 2)], "both count in one store");
     t.described.read();
 
-    t.people.send(text("a"), Some(text("Ann")));
-    t.places.send(text("x"), Some(text("Oslo")));
+    t.people.send(text("a"), text("Ann"));
+    t.places.send(text("x"), text("Oslo"));
     t.left.send(text("a"), text("x"));
     let described: Vec<_> = t.described.read().into_iter().map(|r| r.value).collect();
     assert_eq!(described, ["Ann of Oslo"]);
 
-    t.people.send(text("a"), Some(text("Anna")));
+    t.people.send(text("a"), text("Anna"));
+    t.commit()?;
     t.crash()?;
-    t.people.send(text("a"), None);
-    t.people.send(text("a"), Some(text("Anne")));
+    t.people.delete(text("a"));
+    t.people.send(text("a"), text("Anne"));
     let numbered: Vec<_> = t.numbered.read().into_iter().map(|r| r.value).collect();
     let expected = [
         Some(text("Ann v1")),

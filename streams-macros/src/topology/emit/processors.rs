@@ -154,7 +154,11 @@ impl Method<'_> {
         let field = Ident::new(&processor.field, Span::mixed_site());
         let (t, cx) = (self.task(), self.context());
         let next = self.steps(rest, flow, false);
-        mixed!(let r = #function(#t, |t| &mut t.#field, r, #old, #cx)?; #next)
+        let exit = flow.exit();
+        mixed! {
+            let __s::Some(r) = #function(#t, |t| &mut t.#field, r, #old, #cx)? else { #exit };
+            #next
+        }
     }
 
     /// What a processor with several outputs forwards: to those who read the output.
