@@ -325,6 +325,9 @@ fn as_shown(kind: StoreKind, key: Value, value: Value, timestamp: Option<i64>) -
         (StoreKind::Window { .. }, _) => {
             json!({ "key": key["key"], "start": key["start"], "value": value })
         }
+        (StoreKind::Session { .. }, _) => {
+            json!({ "key": key["key"], "start": key["start"], "end": key["end"], "value": value })
+        }
         (_, Some(ts)) => json!({ "key": key, "value": value, "ts": ts }),
         (_, None) => json!({ "key": key, "value": value }),
     };

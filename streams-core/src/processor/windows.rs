@@ -10,7 +10,7 @@ use crate::context::{Access, Put, TaskContext, WindowEntries, serialize};
 use crate::error::{RecordPart, TaskResult};
 use crate::query::{Keys, QueryRegistry, Scan};
 use crate::record::{Headers, Timestamp, VersionedRecord};
-use crate::serde::Serde;
+use crate::serde::{Serde, SerdeError};
 use crate::store::{Placed, SEGMENT};
 
 handle! {
@@ -39,6 +39,56 @@ pub struct WindowEntry<K, V> {
     pub end: Timestamp,
     /// The value.
     pub value: V,
+}
+
+/// A session store's key, as a person reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInSession<K> {
+    /// The key.
+    pub key: K,
+    /// The session's end.
+    pub end: Timestamp,
+    /// The session's start.
+    pub start: Timestamp,
+}
+
+impl<K: Serde> Serde for KeyInSession<K> {
+    fn serialize(&self, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        self.key.serialize(out)?;
+        out.extend_from_slice(&self.end.to_be_bytes());
+        out.extend_from_slice(&self.start.to_be_bytes());
+        Ok(())
+    }
+
+    fn deserialize(bytes: &[u8]) -> Result<Self, SerdeError> {
+        let times = |bytes: &[u8]| -> Option<(Timestamp, Timestamp)> {
+            let (end, start) = bytes.split_first_chunk::<8>()?;
+            let start = start.try_into().ok()?;
+            Some((
+                Timestamp::from_be_bytes(*end),
+                Timestamp::from_be_bytes(start),
+            ))
+        };
+        let parts = bytes
+            .split_last_chunk::<16>()
+            .and_then(|(key, bytes)| Some((key, times(bytes)?)));
+        let Some((key, (end, start))) = parts else {
+            return Err(SerdeError::Length {
+                type_name: "a key with its session",
+                expected: 16,
+                actual: bytes.len(),
+            });
+        };
+        Ok(KeyInSession {
+            key: K::deserialize(key)?,
+            end,
+            start,
+        })
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "key": self.key.to_json(), "start": self.start, "end": self.end })
+    }
 }
 
 /// The order of what is found.

@@ -154,7 +154,17 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
         let text = type_text(ty);
         mixed!(__s::TypeDescriptor::of::<#ty>(#text))
     };
-    let (key, value) = (described(&store.key), described(&store.value));
+    let of_key = |name: &str| {
+        let (ty, name) = (&store.key, Ident::new(name, Span::mixed_site()));
+        let text = type_text(&store.key);
+        mixed!(__s::TypeDescriptor::of::<__s::#name<#ty>>(#text))
+    };
+    let key = match store.kind {
+        Kind::Window => of_key("KeyAtTime"),
+        Kind::Session => of_key("KeyInSession"),
+        _ => described(&store.key),
+    };
+    let value = described(&store.value);
     mixed! {
         __s::ProcessorStore {
             field: #field,
