@@ -22,6 +22,7 @@ pub use streams_core::store::Placed;
 pub use streams_core::test_driver::{
     self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
 };
+pub use streams_core::windowed::{SessionWindow, TimeWindow, Windowed};
 pub use streams_macros::{Json, processor, topology};
 
 mod progress;
@@ -45,8 +46,9 @@ pub mod prelude {
         Context, FixedKeyProcessor, FixedKeyRecord, GlobalKTable, Headers, InitContext, Json,
         KStream, KTable, KeyValueStore, ProcessingError, ProcessingGuarantee, ProcessingResult,
         Processor, ProcessorTest, Punctuation, Punctuator, ReadOnlyKeyValueStore, Record, Serde,
-        SessionStore, StreamsConfig, Timestamp, TimestampedKeyValueStore, ValueAndTimestamp,
-        ValueTransformer, VersionedStore, WindowStore, processor, topology,
+        SessionStore, SessionWindow, StreamsConfig, TimeWindow, Timestamp,
+        TimestampedKeyValueStore, ValueAndTimestamp, ValueTransformer, VersionedStore, WindowStore,
+        Windowed, processor, topology,
     };
 }
 

@@ -61,3 +61,8 @@ pub use crate::topology::{
     SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
     Undescribed,
 };
+pub use crate::window::{
+    SessionAggregate, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows,
+    WindowedAggregate, WindowedTable, ms, retention_fits, window_size_fits,
+};
+pub use crate::windowed::{SessionWindow, TimeWindow, Windowed};

@@ -167,7 +167,8 @@ pub struct StreamsConfig {
     pub(crate) replication_factor: i32,
     pub(crate) repartition_purge_interval: Duration,
     pub(crate) window_changelog_additional_retention: Duration,
-    pub(crate) window_emit_interval: Duration,
+    /// Unless set, a second; for a test driver that is like Kafka Streams', none.
+    pub(crate) window_emit_interval: Option<Duration>,
     pub(crate) log_summary_interval: Duration,
     /// Keys of Kafka's clients, with a client's prefix or, where they are for all, without; as given.
     pub(crate) clients: BTreeMap<String, String>,
@@ -213,7 +214,7 @@ impl Default for StreamsConfig {
             replication_factor: -1,
             repartition_purge_interval: Duration::from_millis(30_000),
             window_changelog_additional_retention: Duration::from_secs(24 * 60 * 60),
-            window_emit_interval: Duration::from_millis(1_000),
+            window_emit_interval: None,
             log_summary_interval: Duration::from_millis(120_000),
             clients: BTreeMap::new(),
             topic_config: BTreeMap::new(),
@@ -224,6 +225,12 @@ impl Default for StreamsConfig {
 }
 
 impl StreamsConfig {
+    /// How often windows that have closed are looked for.
+    pub(crate) fn window_emit_interval(&self) -> Duration {
+        let default = Duration::from_millis(1_000);
+        self.window_emit_interval.unwrap_or(default)
+    }
+
     /// All defaults, and no log yet.
     #[must_use]
     pub fn new() -> Self {

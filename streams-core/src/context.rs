@@ -243,6 +243,10 @@ impl TaskContext {
         }
     }
 
+    pub(crate) fn count_drop(&mut self) {
+        self.dropped_records += 1;
+    }
+
     /// Counts a dropped record and says why.
     #[cold]
     pub fn drop_record(&mut self, reason: &str) {
@@ -521,7 +525,9 @@ impl TaskContext {
             headers.clone(),
             |out| serialize(key, out).map_err(|e| (RecordPart::Key, e)),
             |key| match key.or(null_key) {
-                Some(key) if partitions > 0 => Some(partition_for_key(key, partitions)),
+                Some(key) if partitions > 0 => {
+                    Some(partition_for_key(K::partition_bytes(key), partitions))
+                }
                 _ => None,
             },
             |out| serialize(value, out).map_err(|e| (RecordPart::Value, e)),

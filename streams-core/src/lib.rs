@@ -36,6 +36,8 @@ pub mod timestamps;
 pub mod topics;
 pub mod topology;
 pub mod transport;
+pub mod window;
+pub mod windowed;
 
 #[doc(hidden)]
 pub mod __private;

@@ -125,6 +125,12 @@ pub trait Serde: Sized + Send + 'static {
         Self::deserialize(text.as_bytes())
     }
 
+    /// The part of a key's bytes that decides its partition: all of them, unless overridden.
+    #[must_use]
+    fn partition_bytes(bytes: &[u8]) -> &[u8] {
+        bytes
+    }
+
     /// Reads bytes that may be null.
     ///
     /// # Errors
@@ -265,5 +271,8 @@ impl<T: Serde> Serde for Option<T> {
     }
     fn from_text(text: &str) -> Result<Self, SerdeError> {
         T::from_text(text).map(Some)
+    }
+    fn partition_bytes(bytes: &[u8]) -> &[u8] {
+        T::partition_bytes(bytes)
     }
 }

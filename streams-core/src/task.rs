@@ -153,7 +153,7 @@ impl Task {
             stores: opened,
             cache_max_bytes: parts.cache_max_bytes,
             clock: parts.clock,
-            emit_interval_ms: i64::try_from(config.window_emit_interval.as_millis())
+            emit_interval_ms: i64::try_from(config.window_emit_interval().as_millis())
                 .unwrap_or(i64::MAX),
         })?;
         for (name, time) in &stream_times {
@@ -596,6 +596,14 @@ impl Task {
             let visible_from = segments.visible_from(self.bytes().observed(store));
             let time = |key: &[u8]| segments.time(key.get(SEGMENT..).unwrap_or_default());
             all.retain(|key, _| time(key) >= visible_from);
+            // What has expired and still lies in the record cache can be read, as in Kafka Streams.
+            let cache = self.cx.cache_mut();
+            let everything = (Bound::Unbounded, Bound::Unbounded);
+            cache.range(store, everything.0, everything.1, &mut |key, value| {
+                if let Some(value) = value {
+                    all.insert(key.to_vec(), value.to_vec());
+                }
+            });
         }
         Ok(all)
     }

@@ -83,12 +83,11 @@ impl TestDriverOptions {
     /// of internal topics next, lowest timestamp first.
     #[must_use]
     pub fn like_topology_test_driver() -> Self {
-        let mut options = TestDriverOptions {
+        TestDriverOptions {
             schedule: Schedule::CommitEachRecord,
             ..Self::default()
-        };
-        options.config.window_emit_interval = Duration::ZERO;
-        options.partitions_of_all(1)
+        }
+        .partitions_of_all(1)
     }
 
     /// Process only when [`TestDriver::run`] is called, in batches.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::loader::{ExpectedError, Scenario, SideEffect, StoreContent, Written};
 use crate::names::Names;
 use crate::serdes::show;
+use crate::topologies::Entry;
 
 /// What a run gave.
 #[derive(Debug, Default)]
@@ -200,6 +201,32 @@ fn line(record: Option<&Written>) -> String {
         record.timestamp,
         headers.join(", ")
     )
+}
+
+/// Leaves out of both sides' window stores what has expired. While it still lies in the record cache it can be read; a kill takes the
+/// cache away.
+pub(crate) fn forget_expired(scenario: &mut Scenario, entry: &Entry, actual: &mut Actual) {
+    for store in entry.topology.stores.iter().filter(|s| s.cache) {
+        let Some(retention) = store.kind.retention_ms() else {
+            continue;
+        };
+        let time = |entry: &Value| entry.get("end").unwrap_or(&entry["start"]).as_i64();
+        let (theirs, ours) = (&mut scenario.stores, &mut actual.stores);
+        let theirs = theirs
+            .iter_mut()
+            .filter(|(name, _)| entry.names.ours(name) == store.name);
+        let contents: Vec<&mut StoreContent> = theirs
+            .map(|(_, content)| content)
+            .chain(ours.get_mut(store.name))
+            .collect();
+        let entries = contents.iter().flat_map(|c| &c.entries);
+        let latest = entries.filter_map(time).max().unwrap_or_default();
+        for content in contents {
+            content
+                .entries
+                .retain(|e| time(e).is_some_and(|time| time > latest.saturating_sub(retention)));
+        }
+    }
 }
 
 /// The first difference of the stores alone.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::serdes;
 
 /// One scenario file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
     pub(crate) description: String,
@@ -26,14 +26,14 @@ pub(crate) struct Scenario {
 }
 
 /// What the driver is told to do.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Step {
     Pipe(Input),
     AdvanceWallClock(i64),
 }
 
 /// A record to pipe in, as bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Input {
     pub(crate) topic: String,
     pub(crate) key: Option<Vec<u8>>,

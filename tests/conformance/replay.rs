@@ -68,6 +68,11 @@ impl Schedule {
             ..self
         }
     }
+
+    /// Whether the topology is killed on the way.
+    pub(crate) fn kills(self) -> bool {
+        self.kill_after_every.is_some()
+    }
 }
 
 impl fmt::Display for Schedule {
@@ -324,6 +329,9 @@ fn as_shown(kind: StoreKind, key: Value, value: Value, timestamp: Option<i64>) -
     let one = |value: Value| match (kind, timestamp) {
         (StoreKind::Window { .. }, _) => {
             json!({ "key": key["key"], "start": key["start"], "value": value })
+        }
+        (StoreKind::TimestampedWindow { .. }, ts) => {
+            json!({ "key": key["key"], "start": key["start"], "value": value, "ts": ts })
         }
         (StoreKind::Session { .. }, _) => {
             json!({ "key": key["key"], "start": key["start"], "end": key["end"], "value": value })

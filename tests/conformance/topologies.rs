@@ -14,6 +14,7 @@ mod stream_join;
 mod suppress;
 mod table;
 mod versioned;
+mod windows;
 
 use kstreams::descriptor::{Changelog, TopologyDescriptor};
 use kstreams::test_driver::{TestDriver, TestDriverOptions};
@@ -91,6 +92,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         errors::entries(),
         versioned::entries(),
         suppress::entries(),
+        windows::entries(),
     ]
     .into_iter()
     .flatten()

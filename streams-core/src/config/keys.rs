@@ -290,8 +290,8 @@ const KEYS: &[Key] = &[
         name: "__emit.interval.ms.kstreams.windowed.aggregation__",
         default: "1000",
         help: "how often, by the wall clock, windows that have closed are looked for (Kafka Streams' own, internal name)",
-        set: |c, v| Ok(c.window_emit_interval = millis(v)?),
-        get: |c| ms(c.window_emit_interval),
+        set: |c, v| Ok(c.window_emit_interval = Some(millis(v)?)),
+        get: |c| ms(c.window_emit_interval()),
     },
     Key {
         name: "log.summary.interval.ms",

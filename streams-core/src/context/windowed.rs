@@ -8,6 +8,7 @@ use crate::error::TaskResult;
 use crate::generated::unknown_store;
 use crate::lmdb::Direction;
 use crate::query::Scan;
+use crate::record::{RecordMetadata, Timestamp};
 use crate::store::SEGMENT;
 
 /// Entries that were read, in buffers that are used again.
@@ -52,6 +53,13 @@ impl Found {
             let key = self.bytes.get(entry.key.start + SEGMENT..entry.key.end)?;
             Some((key, self.bytes.get(entry.value.clone()?)?))
         })
+    }
+
+    /// Store key and value of an entry.
+    pub(crate) fn get(&self, at: usize) -> Option<(&[u8], &[u8])> {
+        let entry = self.entries.get(at)?;
+        let key = self.bytes.get(entry.key.start + SEGMENT..entry.key.end)?;
+        Some((key, self.bytes.get(entry.value.clone()?)?))
     }
 
     /// How many there are.
@@ -140,7 +148,7 @@ impl TaskContext {
         let Some(segments) = slot.segments else {
             return Err(unknown_store(store));
         };
-        let cached = slot.cached && self.state.cache.is_dirty(store);
+        let cached = slot.cached && self.state.cache.holds(store);
         // What the cache has lies anywhere between.
         let limit = if cached { usize::MAX } else { limit };
         let mut take = |store_key: &[u8], value: &[u8]| {
@@ -169,6 +177,27 @@ impl TaskContext {
             found.merge(stored, scan.direction);
         }
         Ok(())
+    }
+
+    /// Drops a record, counted (`dropped-records`) and logged, as a window that it belongs to has closed.
+    #[cold]
+    pub(crate) fn drop_late(
+        &mut self,
+        timestamp: Timestamp,
+        close: Timestamp,
+        observed: Timestamp,
+    ) {
+        let (
+            task,
+            RecordMetadata {
+                partition, offset, ..
+            },
+        ) = (self.task(), self.metadata());
+        tracing::warn!(
+            %task, partition, offset, timestamp, closed_until = close, stream_time = observed,
+            "record dropped: its window has closed"
+        );
+        self.count_drop();
     }
 
     /// Whether closed windows of a store are to be looked for now: not more often than the interval says.

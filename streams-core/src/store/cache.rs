@@ -123,6 +123,12 @@ impl RecordCache {
         self.len() == 0
     }
 
+    /// Whether a store has entries here, flushed or not.
+    #[must_use]
+    pub fn holds(&self, store: usize) -> bool {
+        self.stores.get(store).is_some_and(|named| named.len() > 0)
+    }
+
     /// Whether a store has entries that were not flushed.
     #[must_use]
     pub fn is_dirty(&self, store: usize) -> bool {

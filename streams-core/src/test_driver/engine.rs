@@ -224,6 +224,9 @@ impl Engine {
     fn config(&self) -> StreamsConfig {
         // Kafka's own test driver takes whatever topic a sink chooses.
         let mut config = self.options.config.clone().create_topics(true);
+        if self.options.schedule == Schedule::CommitEachRecord {
+            config.window_emit_interval.get_or_insert(Duration::ZERO);
+        }
         if !self.options.purge {
             config.repartition_purge_interval = Duration::MAX;
         }

@@ -12,6 +12,7 @@ mod stores;
 mod stream_joins;
 mod suppression;
 mod versioned;
+mod windows;
 
 #[cfg(test)]
 mod documented;
@@ -73,6 +74,14 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
     versioned::versioned_stores_can_be(cx, topology);
     versioned::grace_needs_a_versioned_table(cx, topology);
     suppression::suppressions_fit_their_tables(cx, topology);
+
+    windows::windows_have_a_size(cx, topology);
+    windows::windows_advance_by_less_than_their_size(cx, topology);
+    windows::grace_is_not_negative(cx, topology);
+    windows::windows_are_kept_long_enough(cx, topology);
+    windows::windows_that_close_are_emitted(cx, topology);
+    windows::sessions_are_merged(cx, topology);
+    windows::windowed_tables_are_not_looked_up(cx, topology);
 
     names::names_are_legal(cx, topology);
     names::names_are_short_enough(cx, topology);

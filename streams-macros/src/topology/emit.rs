@@ -18,6 +18,7 @@ mod steps;
 pub(super) mod stream_join;
 mod task;
 mod waiting;
+pub(super) mod windows;
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident};
@@ -89,7 +90,7 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
             #[allow(unused_imports)]
             use __s::{
                 Aggregate as _, AggregateRows as _, NotNullKey as _, NotNullValue as _, PresentRows as _,
-                ToStream as _, Undescribed as _,
+                SessionAggregate as _, ToStream as _, Undescribed as _, WindowedAggregate as _,
             };
             #descriptor
             #markers

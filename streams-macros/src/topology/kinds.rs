@@ -300,7 +300,7 @@ const AGGREGATION: Operator = Operator {
 };
 const WINDOWED: Operator = Operator {
     on: Shape::WindowedStream,
-    status: Status::Later,
+    nulls: Nulls::DropsKeys,
     ..AGGREGATION
 };
 const COGROUPED: Operator = Operator {
@@ -514,13 +514,13 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "count", losing: Losing::Never, doc: "How many records each key has had: `KTable<K, i64>`.", ..AGGREGATION },
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key combined into one of their type; `None` removes the key.", ..AGGREGATION },
     Operator { name: "aggregate", params: &[INITIAL, ADDER], losing: Losing::IfOption, doc: "The values of each key gathered into a value of another type; `None` removes the key.", ..AGGREGATION },
-    Operator { name: "windowed_by", on: Shape::GroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
+    Operator { name: "windowed_by", on: Shape::GroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window: `tumbling`, `hopping`, `sliding`, `session`, `unlimited`; an aggregation follows.", ..STATELESS },
     Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, nulls: Nulls::DropsKeysAndValues, doc: "Begins an aggregation of several streams: this one's records go into the aggregate by this aggregator.", ..STATELESS },
     // Windowed and cogrouped streams.
-    Operator { name: "emit", on: Shape::WindowedStream, params: &[Param::Value], yields: Shape::WindowedStream, doc: "When results are sent: `on_window_update` or `on_window_close`.", ..LATER },
-    Operator { name: "count", losing: Losing::Always, doc: "How many records each key has had in each window.", ..WINDOWED },
-    Operator { name: "reduce", params: &[REDUCER], losing: Losing::Always, doc: "The values of each key and window combined into one of their type.", ..WINDOWED },
-    Operator { name: "aggregate", params: &[INITIAL, ADDER, MERGE_SESSIONS], optional: 1, losing: Losing::Always, doc: "The values of each key and window gathered into a value of another type.", ..WINDOWED },
+    Operator { name: "emit", on: Shape::WindowedStream, params: &[Param::Value], yields: Shape::WindowedStream, doc: "When results are sent: `on_window_update` or `on_window_close`.", ..STATELESS },
+    Operator { name: "count", losing: Losing::Never, doc: "How many records each key has had in each window: `KTable<Windowed<K>, i64>`.", ..WINDOWED },
+    Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key and window combined into one of their type.", ..WINDOWED },
+    Operator { name: "aggregate", params: &[INITIAL, ADDER, MERGE_SESSIONS], optional: 1, losing: Losing::IfOption, doc: "The values of each key and window gathered into a value of another type; of sessions with a third function that merges two.", ..WINDOWED },
     Operator { name: "cogroup", on: Shape::CogroupedStream, with: Some(Shape::Stream), params: &[Param::Node, ADDER], options: &["name"], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, sides: Sides::Two, nulls: Nulls::DropsKeysAndValues, doc: "Another stream, grouped by its key, whose records go into the same aggregate.", ..STATELESS },
     Operator { name: "windowed_by", on: Shape::CogroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
     Operator { name: "aggregate", params: &[INITIAL], losing: Losing::IfOption, doc: "Ends a cogroup with the initial value.", ..COGROUPED },
@@ -628,7 +628,7 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("store", "cache", Status::Built, "Whether the record cache lies before the store: `true` (default) or `false`."),
     option("store", "changelog", Status::Built, "Whether changes are logged: `true` (default) or `false`."),
     option("store", "name", Status::Built, "The store's name, where it is not the field's."),
-    option("store", "retention", Status::Later, "How long a window store keeps entries."),
+    option("store", "retention", Status::Built, "How long a window store keeps entries."),
     option("store", "versioned", Status::Built, "Keeps the past of every key for that long: joins and queries as of a time."),
     option("store", "changelog_config", Status::Built, "Settings of the changelog's topic, as `changelog_config(\"min.insync.replicas\" = \"2\")`."),
 ];

@@ -52,6 +52,7 @@ pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
     for node in &topology.nodes {
         out.extend(join_windows(node));
     }
+    out.extend(super::emit::windows::obligations(emit));
     out
 }
 

@@ -141,6 +141,8 @@ pub(crate) struct StoreOptions {
     pub(crate) changelog: Option<LitBool>,
     /// Settings of the changelog's topic, by name.
     pub(crate) changelog_config: Vec<(LitStr, LitStr)>,
+    /// How long windows are kept.
+    pub(crate) retention: Option<Time>,
     pub(crate) name: Option<LitStr>,
     /// How long the past is kept, and where that is said.
     pub(crate) versioned: Option<(Time, Ident)>,
@@ -510,6 +512,7 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
         cache: None,
         changelog: None,
         changelog_config: Vec::new(),
+        retention: None,
         name: None,
         versioned: None,
     };
@@ -523,6 +526,9 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
             "versioned" => {
                 let history = expression(cx, &opt).and_then(|expr| windows::time(cx, &expr));
                 out.versioned = history.map(|history| (history, opt.name.clone()));
+            }
+            "retention" => {
+                out.retention = expression(cx, &opt).and_then(|expr| windows::time(cx, &expr));
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use proc_macro2::Ident;
 use quote::ToTokens;
 use syn::{Expr, Lit, UnOp};
 
-use super::model::{Chain, Op};
+use super::model::{Chain, Node, Op};
 use super::parse::{Opt, OptValue, list, nearest, ungrouped};
 use crate::ctxt::Ctxt;
 
@@ -314,6 +314,39 @@ pub(crate) fn emits(cx: &Ctxt, expr: &Expr) -> Option<Emits> {
 /// The windows that an aggregation of this chain aggregates by.
 pub(crate) fn of_chain(chain: &Chain) -> Option<&Windows> {
     chain.ops.iter().find_map(|op| op.windows.as_ref())
+}
+
+/// The windows that a node's own store is aggregated by.
+pub(crate) fn of_node(node: &Node) -> Option<&Windows> {
+    let chain = node.chain()?;
+    chain.stateful()?;
+    of_chain(chain)
+}
+
+impl Windows {
+    fn times(&self) -> impl Iterator<Item = &Time> {
+        let all = [&self.size, &self.advance, &self.grace, &self.start];
+        all.into_iter().flatten()
+    }
+
+    /// Whether rustc has to look at a time of theirs.
+    pub(crate) fn has_const(&self) -> bool {
+        self.times().any(|time| time.ms().is_none())
+    }
+
+    /// How long windows have to be kept, where the macro knows it.
+    pub(crate) fn needed_ms(&self) -> Option<i64> {
+        if self.has_const() {
+            return None;
+        }
+        let ms = |time: &Option<Time>| time.as_ref().and_then(Time::ms).unwrap_or(0);
+        let (size, grace) = (ms(&self.size), ms(&self.grace));
+        Some(match self.kind {
+            WindowsKind::Unlimited => i64::MAX,
+            WindowsKind::Sliding => size.saturating_mul(2).saturating_add(grace),
+            _ => size.saturating_add(grace),
+        })
+    }
 }
 
 /// Whether the chain's windowed aggregation sends only windows that are closed.

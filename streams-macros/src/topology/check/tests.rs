@@ -495,7 +495,7 @@ fn the_example_of_the_design_lacks_only_what_comes_later() {
         #[sink(topic = |_, alert| alert.kind.topic(), topics("fraud", "review"))]
         alerts: KStream<CustomerId, Alert>,
         "#,
-        &["KS0190 @ windowed_by"],
+        &[],
     );
 }
 

@@ -8,7 +8,7 @@ use super::super::plan::{
     Changelog, DescribedKind, DescribedNode, Entry, Kind, Store, Topic, TopicRole, facts,
 };
 use super::task::type_descriptor;
-use super::{Emit, milliseconds, number, numbers, processors, stream_join};
+use super::{Emit, milliseconds, number, numbers, processors, stream_join, windows};
 
 /// Expands to `static TOPOLOGY: __s::TopologyDescriptor = …;`.
 pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
@@ -16,7 +16,7 @@ pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
     let (name, id) = (facts::plain(emit.app), &plan.application_id);
     let topics = plan.topics.iter().map(topic);
     let topics = mixed!(#(#topics),*);
-    let stores = plan.stores.iter().map(store);
+    let stores = plan.stores.iter().map(|of| store(emit, of));
     let stores = mixed!(#(#stores),*);
     let subs = (0..plan.subtopologies.len()).map(|sub| subtopology(emit, sub));
     let globals = plan.globals.iter().map(|global| {
@@ -73,7 +73,7 @@ fn topic(topic: &Topic<'_>) -> TokenStream {
     }
 }
 
-fn store(store: &Store<'_>) -> TokenStream {
+fn store(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
     let (name, node, cache) = (&store.name, facts::plain(&store.field.name), store.cache);
     let backend = match store.backend {
         StoreKind::Lmdb => mixed!(Lmdb),
@@ -100,7 +100,10 @@ fn store(store: &Store<'_>) -> TokenStream {
         {
             mixed!(KeyValue)
         }
-        Kind::Table => mixed!(TimestampedKeyValue),
+        Kind::Table => match windows::of_store(store) {
+            Some(of) => windows::kind(emit, store.field, of),
+            None => mixed!(TimestampedKeyValue),
+        },
         Kind::Versioned(history) => {
             let retention = milliseconds(history);
             mixed!(Versioned { retention: #retention })

@@ -8,10 +8,10 @@ use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
-use super::super::model::{Node, NodeId, Origin};
+use super::super::model::{Node, NodeId, Op, Origin};
 use super::super::plan::{Arm, Segment, Start, Step, facts, old_values};
 use super::steps::{Flow, Method, edge, own_self};
-use super::{Emit, ident_at, meetings, mixed_ident, number, processors};
+use super::{Emit, ident_at, meetings, mixed_ident, number, processors, windows};
 
 /// Expands to:
 /// ```text
@@ -395,8 +395,16 @@ fn loops(method: &Method<'_>, steps: &[Step]) -> bool {
             .node
             .chain()
             .and_then(|chain| chain.ops.get(*position));
-        op.is_some_and(|op| op.base_name().starts_with("flat_map") || facts::waits(op))
+        op.is_some_and(|op| {
+            op.base_name().starts_with("flat_map") || facts::waits(op) || updates_windows(op)
+        })
     })
+}
+
+/// Whether an operator may make several updates of one record: an aggregation by windows.
+fn updates_windows(op: &Op) -> bool {
+    op.known()
+        .is_some_and(|row| row.on == Shape::WindowedStream && row.yields == Shape::Table)
 }
 
 /// `__s::TableStore::new(0)`; a count's values are known.
@@ -406,7 +414,6 @@ fn inferred_store(method: &Method<'_>) -> TokenStream {
         .node(method.node.id)
         .store
         .and_then(|store| plan.local_store(store));
-    let local = number(store.map_or(0, |(_, local)| local));
     let counts = method
         .node
         .chain()
@@ -416,6 +423,17 @@ fn inferred_store(method: &Method<'_>) -> TokenStream {
     } else {
         TokenStream::new()
     };
+    if let Some(of) = super::super::windows::of_node(method.node) {
+        let local = store.map_or(0, |(_, local)| local);
+        let value = if counts.is_some_and(|op| op.is("count")) {
+            mixed!(i64)
+        } else {
+            mixed!(_)
+        };
+        let types = windows::inferred_types(of, &value);
+        return windows::handle(method.emit, method.node, of, local, &types);
+    }
+    let local = number(store.map_or(0, |(_, local)| local));
     if counts.is_some_and(|op| op.is("count")) {
         mixed!(__s::TableStore::<_, i64>::new(#local)#old)
     } else {

@@ -13,6 +13,7 @@ use super::super::plan::{
     Child, Segment, SinkPlan, Start, Step, facts, old_values, processors, versioned,
 };
 use super::super::stream_join::joins_streams;
+use super::super::windows::{self, WindowsKind};
 use super::{Emit, at, ident_at, meetings, number, numbers};
 
 /// The method being written.
@@ -420,6 +421,9 @@ impl<'e> Method<'e> {
                 mixed!(#keys #values #before #rest)
             }
             (Shape::Table, "suppress") => self.suppress(op, position, rest, flow),
+            (Shape::WindowedStream, "count" | "reduce" | "aggregate") => {
+                self.windowed(op, rest, flow, fresh)
+            }
             (Shape::Table, "filter" | "filter_not") => {
                 let f = ident_at(&format!("table_{name}"), span);
                 let next = next(true);
@@ -568,6 +572,66 @@ impl<'e> Method<'e> {
                 TokenStream::new(),
                 mixed!(#store.#grouped(r).#f::<#marker>(#cx)?),
             ),
+        }
+    }
+
+    /// An aggregation by windows: each window that the record updates goes on by a closure.
+    fn windowed(&self, op: &'e Op, rest: &[Step], flow: Flow, fresh: bool) -> TokenStream {
+        let windows = windows::of_node(self.node);
+        let kind = windows.map(|of| of.kind);
+        let keys = self.not_null_keys(fresh, flow);
+        let values = if kind == Some(WindowsKind::Sliding) {
+            self.not_null_values(flow)
+        } else {
+            TokenStream::new()
+        };
+        let inferred = rest.contains(&Step::Update);
+        let next = match rest {
+            [] => mixed!(|_, _| __s::Ok(())),
+            _ if inferred => mixed!(|r, _| {
+                updates.push(r);
+                __s::Ok(())
+            }),
+            rest => {
+                let rest = self.steps(rest, Flow::STRAIGHT, false);
+                mixed!(|r, cx: &mut __s::TaskContext| { #rest })
+            }
+        };
+        let session = kind == Some(WindowsKind::Session) && op.is("aggregate");
+        let f = if session {
+            "aggregate_sessions"
+        } else {
+            &op.name.to_string()
+        };
+        let f = ident_at(f, op.name.span());
+        let (cx, marker) = (self.context(), self.emit.marker(self.node));
+        let done = flow.done();
+        if !inferred {
+            let (t, store, args) = (self.task(), &self.node.name, &op.args);
+            let call = flow.call(&mixed!(store.windowed(r).#f::<#marker>(#(#args,)* #cx, #next)));
+            return mixed!(#keys #values let store = #t.#store; #call);
+        }
+        let store = mixed!(store.with_keys_of(&r));
+        match op.args.split_first() {
+            Some((initializer, rest)) if op.is("aggregate") => mixed! {
+                #keys
+                #values
+                let initial = #initializer;
+                #store.with_values_of(&initial).windowed(r).#f::<#marker>(initial, #(#rest,)* #cx, #next)?;
+                #done
+            },
+            Some((reducer, _)) => mixed! {
+                #keys
+                #values
+                #store.with_values_like(&r).windowed(r).#f::<#marker>(#reducer, #cx, #next)?;
+                #done
+            },
+            None => mixed! {
+                #keys
+                #values
+                #store.windowed(r).#f::<#marker>(#cx, #next)?;
+                #done
+            },
         }
     }
 

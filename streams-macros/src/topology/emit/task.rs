@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
 use super::super::plan::{Arm, Entry, Kind, Role, Store, facts, old_values};
-use super::{Emit, ident_at, methods, number, processors};
+use super::{Emit, ident_at, methods, number, processors, windows};
 
 /// Expands to:
 /// ```text
@@ -26,6 +26,10 @@ pub(super) fn task(emit: &Emit<'_>, sub: usize) -> TokenStream {
             return None;
         }
         let (field, (key, value)) = (handle(store), store.types.as_ref()?);
+        if let Some(of) = windows::of_store(store) {
+            let of = windows::type_of(of);
+            return Some(mixed!(#field: __s::WindowedTable<#key, #value, #of>,));
+        }
         Some(mixed!(#field: __s::TableStore<#key, #value>,))
     });
     let globals = described.globals.iter().map(|id| {
@@ -238,6 +242,10 @@ fn new_task(emit: &Emit<'_>, sub: usize) -> TokenStream {
         .map(|(local, store)| {
             let node = plan.topology.node(plan.stores[*store].node);
             let field = handle(&plan.stores[*store]);
+            if let Some(of) = windows::of_store(&plan.stores[*store]) {
+                let handle = windows::handle(emit, node, of, local, &TokenStream::new());
+                return mixed!(#field: #handle,);
+            }
             let old = if old_values::is_asked(plan.topology, node) {
                 mixed!(.sending_old_values())
             } else {

@@ -56,7 +56,10 @@ fn row_of(row: &Operator) -> Row {
 /// The plain model has no time, and no structs: what waits, and processors, are tested elsewhere (`tests/semantics`,
 /// `tests/processors`).
 fn is_drawn(row: &Operator) -> bool {
-    row.is_built() && row.name != "suppress" && !row.params.contains(&Param::Processor)
+    // The model keeps no time: windows have models of their own (`tests/windows.rs`).
+    let windows = row.on == Shape::WindowedStream || row.yields == Shape::WindowedStream;
+    let is_built = row.is_built() && !row.params.contains(&Param::Processor);
+    !windows && is_built && row.name != "suppress"
 }
 
 /// What the topologies together should use.

@@ -783,6 +783,62 @@ pub(crate) const MISTAKES: &[Mistake] = &[
     mistake!("KS0442", "a table joined within a time", |_, topology| {
         Some(with_stream_join(topology, "table", ", within(\"5m\")"))
     }),
+    mistake!("KS0410", "a duration without a unit", |_, topology| {
+        windowed(
+            topology,
+            r#".windowed_by(tumbling("ten")).count())] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    }),
+    mistake!(
+        "KS0411",
+        "hopping windows that do not advance",
+        |_, topology| windowed(
+            topology,
+            r#".windowed_by(hopping("10m")).count())] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    ),
+    mistake!("KS0412", "windows of no size", |_, topology| windowed(
+        topology,
+        r#".windowed_by(tumbling("0s")).count())] w: KTable<Windowed<KEY>, i64>,"#,
+    )),
+    mistake!("KS0413", "windows with gaps between them", |_, topology| {
+        windowed(
+            topology,
+            r#".windowed_by(hopping("1s").advance_by("2s")).count())] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    }),
+    mistake!("KS0414", "negative grace", |_, topology| windowed(
+        topology,
+        r#".windowed_by(tumbling("1s").grace("-1s")).count())] w: KTable<Windowed<KEY>, i64>,"#,
+    )),
+    mistake!("KS0415", "a store that forgets too early", |_, topology| {
+        windowed(
+            topology,
+            r#".windowed_by(tumbling("1m").grace("1m")).count())] #[store(retention = "1m")] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    }),
+    mistake!(
+        "KS0416",
+        "windows that never close",
+        |_, topology| windowed(
+            topology,
+            r#".windowed_by(unlimited()).emit(on_window_close).count())] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    ),
+    mistake!("KS0417", "sessions that cannot be merged", |_, topology| {
+        windowed(
+            topology,
+            r#".windowed_by(session("1m")).aggregate(|| 0, |_, _, n| n + 1))] w: KTable<Windowed<KEY, SessionWindow>, i64>,"#,
+        )
+    }),
+    mistake!(
+        "KS0418",
+        "an unknown emit strategy",
+        |_, topology| windowed(
+            topology,
+            r#".windowed_by(tumbling("1m")).emit(at_the_end).count())] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    ),
     mistake!("KS0501", "a topic has a blank", |random, topology| {
         change(random, topology, source, |node| {
             source_option(node, "topic = \"", "topic = \"new ")
@@ -855,4 +911,13 @@ fn with_store(topology: &Topology, options: &str) -> Option<Topology> {
 /// The type of the first source, which is always a stream.
 fn stream_like(topology: &Topology) -> String {
     topology.nodes[0].ty()
+}
+
+/// An aggregation of the first source by windows, written so far and no further.
+fn windowed(topology: &Topology, rest: &str) -> Option<Topology> {
+    let mut broken = topology.clone();
+    let key = topology.nodes[0].key.rust();
+    let rest = rest.replace("KEY", &key.to_string());
+    broken.extra.push(format!("#[from(n0.group_by_key(){rest}"));
+    Some(broken)
 }

@@ -514,7 +514,11 @@ fn chain_link(graph: &mut Graph, ends: &mut Ends, index: usize) {
 /// in Kafka Streams either: `group_by_key` and `repartition`.
 pub(crate) fn operator_names(node: &Node, chain: &Chain) -> Vec<Option<String>> {
     let field = facts::plain(&node.name);
-    let silent = |op: &Op| op.is("group_by_key") || op.is("repartition");
+    let silent = |op: &Op| {
+        ["group_by_key", "repartition", "windowed_by", "emit"]
+            .iter()
+            .any(|name| op.is(name))
+    };
     let last = chain.ops.iter().rposition(|op| !silent(op));
     let mut used: BTreeMap<String, usize> = BTreeMap::new();
     chain

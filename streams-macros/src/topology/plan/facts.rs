@@ -11,6 +11,7 @@ use super::super::kinds::{
 use super::super::model::{Chain, Edge, Node, NodeId, Op, Reads, Topology};
 use super::super::parse::ungrouped;
 use super::super::stream_join::{self, joins_streams};
+use super::super::windows;
 use super::{Internal, old_values};
 
 /// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
@@ -207,8 +208,11 @@ pub(crate) fn repartition_name(node: &Node, chain: &Chain, position: usize) -> S
     if op.known().is_some_and(Operator::has_two_sides) {
         return format!("{}-left", operator_name(node, op));
     }
+    let says_windows = |op: &&Op| op.is("windowed_by") || op.is("emit");
     let grouping = chain.ops[..position]
-        .last()
+        .iter()
+        .rev()
+        .find(|op| !says_windows(op))
         .filter(|op| op.is("group_by") || op.is("group_by_key"));
     if let Some(given) = grouping
         .and_then(Op::given_name)
@@ -265,6 +269,14 @@ pub(crate) fn loses_before(
         Some(Losing::Never | Losing::NoTable) => false,
         Some(Losing::Always) | None => true,
         Some(Losing::AsInput) => loses_before(topology, node, chain, last),
+        // A session that grows is another one; the one before is deleted.
+        Some(_)
+            if windows::of_chain(chain).is_some_and(|of| of.kind.is_session())
+                && chain.stateful() == Some(last) =>
+        {
+            !windows::emits_on_close(chain)
+                || store_types(node).is_some_and(|(_, value)| option_of(&value).is_some())
+        }
         Some(Losing::IfOption) if chain.ops[last].is("to_table") => {
             // The value that the table takes is the input's, unless something on the way may have made it another.
             let changed = chain.ops[..last].iter().any(changes_value);

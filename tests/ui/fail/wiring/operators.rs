@@ -18,8 +18,6 @@ struct App {
     #[from(orders.transmogrify())]
     #[sink(topic = "c")]
     c: KStream<String, u64>,
-    #[from(orders.group_by_key().windowed_by(tumbling("10m")).count())]
-    d: KTable<Windowed<String>, i64>,
     #[from(orders.join(payments, |o, p| o + p, within("5m")))]
     #[sink(topic = "e")]
     e: KStream<String, u64>,
