@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kafka_broker::{Case, Client, Cluster, Options, unique};
@@ -29,6 +31,10 @@ fn main() -> ExitCode {
         Case::new("a_member_is_fenced_by_its_successor", fenced_member),
         Case::new("a_member_that_leaves_is_gone_at_once", left),
         Case::new("a_member_that_does_not_poll_loses_its_tasks", not_polling),
+        Case::new(
+            "a_member_that_lost_its_tasks_can_leave",
+            leaving_after_a_loss,
+        ),
         Case::new("a_record_too_large_is_named", too_large),
         Case::new(
             "a_record_that_only_the_broker_finds_too_large",
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
         Case::new("a_deleted_topic_is_named", deleted_topic),
         Case::new("a_timestamp_of_zero_stays_next_to_zero", timestamp_zero),
         Case::own("brokers_that_are_away_come_back", away),
+        Case::own("no_call_waits_for_a_broker_that_died", each_broker_dies),
         Case::own("wrong_credentials_are_told_at_once", wrong_credentials),
     ])
 }
@@ -455,6 +462,39 @@ fn not_polling(cluster: &Cluster) {
     member.commit(&offset(&name, 1)).unwrap();
 }
 
+/// A member that is to end just when it was told that its tasks are lost. It answered that twice, the second time to a group
+/// that had ended already, and waited for the answer to the answer for ever. A matter of microseconds, so there are many.
+fn leaving_after_a_loss(cluster: &Cluster) {
+    let (client, transport) = (
+        client(cluster),
+        with(cluster, &[("consumer.max.poll.interval.ms", "6000")]),
+    );
+    let name = topic(&client, "lost", 1);
+    let members: Vec<(String, Box<dyn Membership>)> = (0..12)
+        .map(|_| {
+            let group = unique("lost");
+            let member = joined(&transport, &spec(&group, "m0", &[&name]));
+            (group, member)
+        })
+        .collect();
+    for (group, _) in &members {
+        until("the group has given it up", || {
+            let group = client.group(group).unwrap();
+            group.is_none_or(|g| g.members.is_empty())
+        });
+    }
+    let leaving: Vec<JoinHandle<()>> = members
+        .into_iter()
+        .map(|(_, mut member)| thread::spawn(move || member.leave().unwrap()))
+        .collect();
+    until("each has left", || {
+        leaving.iter().all(JoinHandle::is_finished)
+    });
+    for member in leaving {
+        member.join().unwrap();
+    }
+}
+
 fn too_large(cluster: &Cluster) {
     let (client, transport) = (client(cluster), transport(cluster));
     let name = unique("limited");
@@ -664,6 +704,71 @@ fn away() {
         matches!(aborted, Ok(()) | Err(TransportError::Retriable(_))),
         "{aborted:?}"
     );
+}
+
+/// Whichever broker dies, and with it coordinators of groups and of transactions: no call waits for it without end. librdkafka
+/// forgets who waits for a coordinator that its other brokers do not know any more; a stream thread stood still for minutes, and
+/// its group with it.
+fn each_broker_dies() {
+    let cluster = Options::brokers(3).start().unwrap();
+    let name = topic(&client(&cluster), "dying", 1);
+    let stop = Arc::new(AtomicBool::new(false));
+    // Enough groups and transactional ids that each broker coordinates some.
+    let threads: Vec<JoinHandle<()>> = (0..6)
+        .map(|_| {
+            let (transport, name, stop) = (transport(&cluster), name.clone(), stop.clone());
+            thread::spawn(move || commit_until(&stop, &transport, &name))
+        })
+        .collect();
+    for broker in 0..3 {
+        thread::sleep(Duration::from_secs(2));
+        cluster.kill(broker).unwrap();
+        // Until the others have given it up.
+        thread::sleep(Duration::from_secs(6));
+        cluster.restart(broker).unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    until("each call has returned", || {
+        threads.iter().all(JoinHandle::is_finished)
+    });
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// Commits one transaction after the other, as an application would that goes on whatever happens.
+fn commit_until(stop: &AtomicBool, transport: &KafkaTransport, topic: &Arc<str>) {
+    let id = unique("dying");
+    let group = GroupMetadata {
+        group: id.clone(),
+        member: String::new(),
+        generation: -1,
+        instance: None,
+    };
+    let spec = ProducerSpec {
+        client_id: "test".to_owned(),
+        transactional_id: Some(id),
+    };
+    let mut committed = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut producer = transport.producer(&spec).unwrap();
+        let mut one = |next| {
+            producer.init()?;
+            producer.begin()?;
+            producer.send_offsets(&group, &offset(topic, next))?;
+            producer.commit()
+        };
+        let ended = loop {
+            match one(committed + 1) {
+                Ok(_) if stop.load(Ordering::Relaxed) => return,
+                Ok(_) => committed += 1,
+                Err(e) => break e,
+            }
+        };
+        let class = transport_class(&ended);
+        assert!(class != ErrorClass::Fatal, "{ended:?}");
+    }
+    assert!(committed > 0, "nothing was committed at all");
 }
 
 fn wrong_credentials() {

@@ -19,6 +19,7 @@ use super::{
 use crate::config::StreamsConfig;
 
 mod admin;
+mod aside;
 mod consumer;
 mod errors;
 mod handle;

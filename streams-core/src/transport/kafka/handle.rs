@@ -12,6 +12,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use rdkafka::bindings as sys;
 use rdkafka::{ClientConfig, TopicPartitionList};
@@ -274,6 +275,25 @@ impl Drop for Handle {
         // SAFETY: the last use. Without closing the consumer: a member that is dropped is one that vanished, and nobody would
         // answer its rebalances.
         unsafe { sys::rd_kafka_destroy_flags(self.rk(), sys::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE) }
+    }
+}
+
+/// A client that a call elsewhere holds too, so that it stays until both have let go of it.
+#[derive(Debug)]
+pub(super) struct Lent(Arc<Handle>);
+
+// SAFETY: librdkafka's clients may be used from any thread at once. `Noted`, which may not, is only touched by the callbacks and
+// the methods of the one who lends, and freed by whoever is the last.
+unsafe impl Send for Lent {}
+
+impl Lent {
+    pub(super) fn of(handle: &Arc<Handle>) -> Self {
+        Lent(Arc::clone(handle))
+    }
+
+    /// For calls that run no callbacks.
+    pub(super) fn rk(&self) -> *mut sys::rd_kafka_t {
+        self.0.rk()
     }
 }
 

@@ -4,6 +4,7 @@
     reason = "librdkafka is a C library; what is unsafe about it stays in these helper files"
 )]
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::marker::PhantomData;
 
@@ -45,8 +46,15 @@ pub(super) struct Identity {
 }
 
 /// A member's client.
+///
+/// What it asks of librdkafka's group is done by a thread of that, without a time-out, and is never answered when the group ends
+/// just then. So nothing is asked that need not be: while an answer is owed the group cannot end.
 #[derive(Debug)]
-pub(super) struct Joiner(Handle);
+pub(super) struct Joiner {
+    handle: Handle,
+    /// Whether the group waits for the answer to what it told.
+    owes: Cell<bool>,
+}
 
 impl Joiner {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, TransportError> {
@@ -55,11 +63,14 @@ impl Joiner {
         checked(unsafe { sys::rd_kafka_poll_set_consumer(handle.rk()) } as i32).map_err(|e| {
             TransportError::Fatal(format!("Kafka client for the group: {}", e.text))
         })?;
-        Ok(Joiner(handle))
+        Ok(Joiner {
+            handle,
+            owes: Cell::new(false),
+        })
     }
 
     pub(super) fn handle(&self) -> &Handle {
-        &self.0
+        &self.handle
     }
 
     /// Begins to join.
@@ -69,20 +80,20 @@ impl Joiner {
             list.add_partition(topic, -1);
         }
         // SAFETY: client and list live; the list is copied.
-        checked(unsafe { sys::rd_kafka_subscribe(self.0.rk(), list.ptr()) } as i32)
+        checked(unsafe { sys::rd_kafka_subscribe(self.handle.rk(), list.ptr()) } as i32)
     }
 
     /// Begins to leave, static member or not: goes on when what it has is given back.
     pub(super) fn unsubscribe(&self) -> Result<(), Failure> {
         // SAFETY: the client lives.
-        checked(unsafe { sys::rd_kafka_unsubscribe(self.0.rk()) } as i32)
+        checked(unsafe { sys::rd_kafka_unsubscribe(self.handle.rk()) } as i32)
     }
 
     /// The next thing that the group told, waiting up to that long. Each call also tells the group that the member is alive.
     pub(super) fn next(&self, ms: i32) -> Option<Told> {
         // SAFETY: the client lives as long as the queue.
         let queue = Queue(
-            unsafe { sys::rd_kafka_queue_get_consumer(self.0.rk()) },
+            unsafe { sys::rd_kafka_queue_get_consumer(self.handle.rk()) },
             PhantomData,
         );
         loop {
@@ -90,6 +101,7 @@ impl Joiner {
             match event.kind() {
                 sys::RD_KAFKA_EVENT_REBALANCE => {
                     let failure = event.failure()?;
+                    self.owes.set(true);
                     return Some(if failure.is(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
                         Told::Assigned(event.partitions())
                     } else {
@@ -113,27 +125,38 @@ impl Joiner {
 
     fn is_lost(&self) -> bool {
         // SAFETY: the client lives.
-        unsafe { sys::rd_kafka_assignment_lost(self.0.rk()) != 0 }
+        unsafe { sys::rd_kafka_assignment_lost(self.handle.rk()) != 0 }
     }
 
     /// Answers an assignment. Nothing is fetched here: the data has a consumer of its own.
     pub(super) fn accept(&self) -> Result<(), Failure> {
         let nothing = TopicPartitionList::new();
-        // SAFETY: client and list live.
-        checked(unsafe { sys::rd_kafka_assign(self.0.rk(), nothing.ptr()) } as i32)
+        self.answer(nothing.ptr())
     }
 
-    /// Answers a revocation; the group goes on.
+    /// Answers a revocation, or declines an assignment; the group goes on.
     pub(super) fn give_back(&self) -> Result<(), Failure> {
-        // SAFETY: the client lives; null is "unassign".
-        checked(unsafe { sys::rd_kafka_assign(self.0.rk(), std::ptr::null()) } as i32)
+        // Null is "unassign".
+        self.answer(std::ptr::null())
+    }
+
+    /// Answers what was told, once.
+    fn answer(
+        &self,
+        partitions: *const sys::rd_kafka_topic_partition_list_t,
+    ) -> Result<(), Failure> {
+        if !self.owes.replace(false) {
+            return Ok(());
+        }
+        // SAFETY: the client lives; so does the list of the caller, if there is one.
+        checked(unsafe { sys::rd_kafka_assign(self.handle.rk(), partitions) } as i32)
     }
 
     /// As whom it may commit now.
     pub(super) fn identity(&self) -> Identity {
         // SAFETY: the client lives; what is told lives until it is destroyed here.
         unsafe {
-            let metadata = sys::rd_kafka_consumer_group_metadata(self.0.rk());
+            let metadata = sys::rd_kafka_consumer_group_metadata(self.handle.rk());
             if metadata.is_null() {
                 return Identity {
                     member: String::new(),
@@ -161,10 +184,16 @@ impl Joiner {
         ms: i32,
     ) -> Result<Result<(), Failure>, TransportError> {
         let list = offsets_list(offsets)?;
-        let queue = self.0.queue();
+        let queue = self.handle.queue();
         // SAFETY: client, list and queue live; without a callback the answer is an event of the queue.
         let asked = checked(unsafe {
-            sys::rd_kafka_commit_queue(self.0.rk(), list.ptr(), queue.0, None, std::ptr::null_mut())
+            sys::rd_kafka_commit_queue(
+                self.handle.rk(),
+                list.ptr(),
+                queue.0,
+                None,
+                std::ptr::null_mut(),
+            )
         } as i32);
         if asked.is_err() {
             return Ok(asked);
@@ -179,15 +208,21 @@ impl Joiner {
     pub(super) fn begin_closing(&self) {
         // SAFETY: the client lives, and so does its own queue; the error is taken over.
         unsafe {
-            let queue = Queue(sys::rd_kafka_queue_get_consumer(self.0.rk()), PhantomData);
-            let _ = Failure::take(sys::rd_kafka_consumer_close_queue(self.0.rk(), queue.0));
+            let queue = Queue(
+                sys::rd_kafka_queue_get_consumer(self.handle.rk()),
+                PhantomData,
+            );
+            let _ = Failure::take(sys::rd_kafka_consumer_close_queue(
+                self.handle.rk(),
+                queue.0,
+            ));
         }
     }
 
     /// Whether it has closed, and what it had sent is answered.
     pub(super) fn is_closed(&self) -> bool {
         // SAFETY: the client lives.
-        unsafe { sys::rd_kafka_consumer_closed(self.0.rk()) != 0 }
+        unsafe { sys::rd_kafka_consumer_closed(self.handle.rk()) != 0 }
     }
 
     /// How many partitions a topic has, asked of a broker.
@@ -198,12 +233,15 @@ impl Joiner {
         // SAFETY: the client lives; the topic lives until it is destroyed here. What is told lives until it is destroyed; of it,
         // `topic_cnt` topics are read, and a topic's code as a number.
         unsafe {
-            let rkt = sys::rd_kafka_topic_new(self.0.rk(), name.as_ptr(), std::ptr::null_mut());
+            let rkt =
+                sys::rd_kafka_topic_new(self.handle.rk(), name.as_ptr(), std::ptr::null_mut());
             if rkt.is_null() {
                 return Err(unknown());
             }
             let asked =
-                checked(sys::rd_kafka_metadata(self.0.rk(), 0, rkt, &raw mut metadata, ms) as i32);
+                checked(
+                    sys::rd_kafka_metadata(self.handle.rk(), 0, rkt, &raw mut metadata, ms) as i32,
+                );
             sys::rd_kafka_topic_destroy(rkt);
             asked?;
             let found = if (*metadata).topic_cnt > 0 {

@@ -384,8 +384,8 @@ impl Membership for KafkaMembership {
         self.joiner
             .unsubscribe()
             .map_err(|e| self.failed("leaving", &e))?;
-        // Whatever is unanswered is given back; then the request to leave goes out, which takes the member's id away; closing
-        // waits for its answer. Closing alone would leave a static member in the group.
+        // What is unanswered is given back, here and while waiting; then the request to leave goes out, which takes the member's
+        // id away; closing waits for its answer. Closing alone would leave a static member in the group.
         drop(self.joiner.give_back());
         let sent = self.wait_until(|j| j.identity().member.is_empty());
         self.joiner.begin_closing();

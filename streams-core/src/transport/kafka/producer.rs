@@ -560,9 +560,23 @@ impl Producer for KafkaProducer {
         if let Some(why) = &self.doomed {
             return Err(TransportError::Abortable(why.clone()));
         }
-        self.sender
-            .send_offsets(group, offsets, millis(PATIENCE))?
-            .map_err(|e| self.failed("send_offsets_to_transaction", e))
+        // A little more than its own time-out, which it keeps when all is well.
+        let sent = self
+            .sender
+            .send_offsets(group, offsets, millis(PATIENCE), 2 * PATIENCE)?;
+        match sent {
+            Some(sent) => sent.map_err(|e| self.failed("send_offsets_to_transaction", e)),
+            None => {
+                let why = format!(
+                    "send_offsets_to_transaction has not returned within {:?}: the coordinator of group `{}` has died, or is \
+                     out of reach",
+                    2 * PATIENCE,
+                    group.group
+                );
+                self.state = State::Unusable(why.clone());
+                Err(TransportError::Unusable(why))
+            }
+        }
     }
 
     fn commit(&mut self) -> Result<Vec<(TopicPartition, i64)>> {

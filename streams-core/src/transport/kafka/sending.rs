@@ -6,11 +6,13 @@
 
 use std::ffi::{c_int, c_void};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::bindings as sys;
 
-use super::handle::{Code, Failure, Handle, Kind, c_string, checked, offsets_list};
+use super::aside::Aside;
+use super::handle::{Code, Failure, Handle, Kind, Lent, c_string, checked, offsets_list};
 use crate::record::{Headers, TopicPartition};
 use crate::transport::{CommittedOffset, GroupMetadata, TransportError};
 
@@ -107,20 +109,28 @@ impl Reports {
 /// A producer's client and the topics it writes.
 #[derive(Debug)]
 pub(super) struct Sender {
-    handle: Handle,
+    handle: Arc<Handle>,
+    /// Where offsets are sent to a transaction, once some are.
+    aside: Option<Aside<Result<Result<(), Failure>, TransportError>>>,
     /// By the index that is their opaque value.
     topics: Vec<(Arc<str>, *mut sys::rd_kafka_topic_t)>,
     /// Bytes of the records queued.
     queued: usize,
 }
 
-// SAFETY: topics, too, may be used from any thread; they are freed with the client.
+// SAFETY: topics, too, may be used from any thread; they are freed with the client. Who else holds the client is a `Lent`.
 unsafe impl Send for Sender {}
 
 impl Sender {
     pub(super) fn new(config: &ClientConfig) -> Result<Self, TransportError> {
+        let handle = Handle::new(Kind::Producer, config)?;
         Ok(Sender {
-            handle: Handle::new(Kind::Producer, config)?,
+            #[expect(
+                clippy::arc_with_non_send_sync,
+                reason = "it is lent as `Lent`, which says why it may be"
+            )]
+            handle: Arc::new(handle),
+            aside: None,
             topics: Vec::new(),
             queued: 0,
         })
@@ -439,42 +449,63 @@ impl Sender {
         unsafe { Failure::take(sys::rd_kafka_abort_transaction(self.handle.rk(), ms)) }
     }
 
+    /// Sends offsets to the transaction, in `ms` if it goes as it should. `None`: the call does not return, and this client, which
+    /// it keeps, is of no more use.
     pub(super) fn send_offsets(
-        &self,
+        &mut self,
         group: &GroupMetadata,
         offsets: &[(TopicPartition, CommittedOffset)],
         ms: i32,
-    ) -> Result<Result<(), Failure>, TransportError> {
-        let list = offsets_list(offsets)?;
-        let id = c_string(&group.group)?;
-        // The broker takes offsets from a committer without generation *and* without name whether or not the group has members.
-        // With a name it looks it up, unless the group is empty.
-        let member = if group.member.is_empty() {
-            "outside"
-        } else {
-            &group.member
+        patience: Duration,
+    ) -> Result<Option<Result<(), Failure>>, TransportError> {
+        let aside = match self.aside.take() {
+            Some(aside) => aside,
+            None => Aside::start("kafka-offsets")?,
         };
-        let member = c_string(member)?;
-        let instance = group.instance.as_deref().map(c_string).transpose()?;
-        let generation = i32::try_from(group.generation).unwrap_or(-1);
-        // SAFETY: the client lives; everything given is copied; the metadata is freed here, the error is taken over.
-        Ok(unsafe {
-            let metadata = sys::rd_kafka_consumer_group_metadata_new_with_genid(
-                id.as_ptr(),
-                generation,
-                member.as_ptr(),
-                instance.as_ref().map_or(std::ptr::null(), |i| i.as_ptr()),
-            );
-            let error = sys::rd_kafka_send_offsets_to_transaction(
-                self.handle.rk(),
-                list.ptr(),
-                metadata,
-                ms,
-            );
-            sys::rd_kafka_consumer_group_metadata_destroy(metadata);
-            Failure::take(error)
-        })
+        let lent = Lent::of(&self.handle);
+        let (group, offsets) = (group.clone(), offsets.to_vec());
+        let Some((aside, sent)) =
+            aside.call(move || send_offsets(&lent, &group, &offsets, ms), patience)
+        else {
+            return Ok(None);
+        };
+        self.aside = Some(aside);
+        sent.map(Some)
     }
+}
+
+fn send_offsets(
+    client: &Lent,
+    group: &GroupMetadata,
+    offsets: &[(TopicPartition, CommittedOffset)],
+    ms: i32,
+) -> Result<Result<(), Failure>, TransportError> {
+    let list = offsets_list(offsets)?;
+    let id = c_string(&group.group)?;
+    // The broker takes offsets from a committer without generation *and* without name whether or not the group has members.
+    // With a name it looks it up, unless the group is empty.
+    let member = if group.member.is_empty() {
+        "outside"
+    } else {
+        &group.member
+    };
+    let member = c_string(member)?;
+    let instance = group.instance.as_deref().map(c_string).transpose()?;
+    let generation = i32::try_from(group.generation).unwrap_or(-1);
+    // SAFETY: the client lives, and the call runs no callbacks; everything given is copied; the metadata is freed here, the error
+    // is taken over.
+    Ok(unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata_new_with_genid(
+            id.as_ptr(),
+            generation,
+            member.as_ptr(),
+            instance.as_ref().map_or(std::ptr::null(), |i| i.as_ptr()),
+        );
+        let error =
+            sys::rd_kafka_send_offsets_to_transaction(client.rk(), list.ptr(), metadata, ms);
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        Failure::take(error)
+    })
 }
 
 impl Drop for Sender {
