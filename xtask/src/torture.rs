@@ -35,14 +35,17 @@ const TICK: Duration = Duration::from_millis(50);
 const DRAIN: Duration = Duration::from_secs(180);
 /// A slow machine may take long until the first update.
 const BEGIN: Duration = Duration::from_secs(120);
-/// What the markers of transactions are delayed by: longer than it takes from a commit to the next owner of a task.
-const LATE: Duration = Duration::from_millis(700);
-/// Markers are late so long at most.
+/// What the markers of transactions are delayed by: longer than it takes from a process's last commit to the restore of its tasks
+/// by one that starts.
+const LATE: Duration = Duration::from_millis(2_500);
+/// After that delay has begun, until the hand-over: time for a commit.
+const UNTIL_HAND_OVER: Duration = Duration::from_millis(500);
+/// A step of the hand-over takes so long at most; it is gone on with then.
 const HAND_OVER: Duration = Duration::from_secs(15);
-/// After that delay has begun, until the hand-over.
-const UNTIL_HAND_OVER: Duration = Duration::from_millis(300);
 /// A process that has just been started has a transaction open after a while.
 const OPENS: Duration = Duration::from_secs(5);
+/// Somebody whose place is taken notices with the next call.
+const NOTICES: Duration = Duration::from_secs(3);
 const OUTSIDE: Duration = Duration::from_secs(10);
 
 /// How to torture.
@@ -90,7 +93,6 @@ struct Torture {
     apps: Vec<Instance>,
     /// What is to be undone, and when.
     pending: Vec<(Instant, Undo)>,
-    late_since: Instant,
     report: Report,
     _dir: Option<tempfile::TempDir>,
 }
@@ -102,15 +104,13 @@ enum Undo {
     ResumeApp(usize),
     StartBroker(usize),
     ResumeBroker(usize),
-    HandOver(usize),
-    MarkersInTime,
 }
 
 impl Undo {
     fn of_app(self) -> Option<usize> {
         match self {
-            Undo::StartApp(app) | Undo::ResumeApp(app) | Undo::HandOver(app) => Some(app),
-            _ => None,
+            Undo::StartApp(app) | Undo::ResumeApp(app) => Some(app),
+            Undo::StartBroker(_) | Undo::ResumeBroker(_) => None,
         }
     }
 
@@ -151,7 +151,6 @@ impl Torture {
             starting: None,
             apps,
             pending: Vec::new(),
-            late_since: began,
             report: Report {
                 seed: options.seed,
                 ..Report::default()
@@ -206,12 +205,8 @@ impl Torture {
         match fault.kind {
             Kind::KillApp | Kind::KillAppForLong => {
                 // Half of the kills wait for a transaction to be open, the others come when they come.
-                let deadline = Instant::now() + OPENS;
-                while fault.kind == Kind::KillApp
-                    && !self.is_in_transaction(target)
-                    && Instant::now() < deadline
-                {
-                    self.tick()?;
+                if fault.kind == Kind::KillApp {
+                    self.wait_for(OPENS, |t| t.is_in_transaction(target))?;
                 }
                 self.kill_app(target)?;
                 self.later(fault.lasts, Undo::StartApp(target));
@@ -233,12 +228,7 @@ impl Torture {
                 self.cluster.pause(target)?;
                 self.later(fault.lasts, Undo::ResumeBroker(target));
             }
-            Kind::LateMarkers => {
-                self.delay_markers(LATE)?;
-                self.late_since = Instant::now();
-                self.later(UNTIL_HAND_OVER, Undo::HandOver(target));
-                self.later(fault.lasts, Undo::MarkersInTime);
-            }
+            Kind::LateMarkers => self.hand_over_late(target)?,
         }
         Ok(())
     }
@@ -255,18 +245,6 @@ impl Torture {
                 self.starting = Some(thread::spawn(move || cluster.restart(broker)));
             }
             Undo::ResumeBroker(broker) => self.cluster.resume(broker)?,
-            Undo::HandOver(app) => {
-                self.apps[app].end()?;
-                self.later(Duration::ZERO, Undo::StartApp(app));
-            }
-            // Until the hand-over is over: each commit on the way waits for the markers of the one before it.
-            Undo::MarkersInTime
-                if self.late_since.elapsed() < HAND_OVER
-                    && !self.apps.iter().all(Instance::is_running) =>
-            {
-                self.later(TICK, undo);
-            }
-            Undo::MarkersInTime => self.delay_markers(Duration::ZERO)?,
         }
         Ok(())
     }
@@ -280,7 +258,7 @@ impl Torture {
     fn wait_until_free(&mut self, fault: Fault) -> Result<(), Failure> {
         let busy = |undo: Undo| match fault.kind {
             kind if kind.of_broker() => undo.of_broker(),
-            Kind::LateMarkers => undo == Undo::MarkersInTime || undo.of_app() == Some(fault.target),
+            Kind::LateMarkers => undo.of_app().is_some(),
             _ => undo.of_app() == Some(fault.target),
         };
         loop {
@@ -298,6 +276,22 @@ impl Torture {
             self.tick()?;
         }
         Ok(())
+    }
+
+    /// Waits until something holds, so long at most; tells whether it does.
+    fn wait_for(
+        &mut self,
+        at_most: Duration,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<bool, Failure> {
+        let deadline = Instant::now() + at_most;
+        while !holds(self) {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            self.tick()?;
+        }
+        Ok(true)
     }
 
     /// Ends the faults whose time has come, and looks whether something went wrong.
@@ -361,25 +355,57 @@ impl Torture {
             .any(|(name, state)| name.contains(&id) && state == "Ongoing")
     }
 
-    /// Takes the place of the producer of one of a process's threads, as its successor would.
+    /// Takes the place of the producer of one of a process's threads, as its successor would, until the process has noticed.
     fn fence(&mut self, app: usize) -> Result<(), Failure> {
-        let Some(id) = self.apps[app].process_id() else {
-            return Ok(());
-        };
-        let transactions = self.cluster.transactions();
-        let Some((name, _)) = transactions.iter().find(|(name, _)| name.contains(&id)) else {
-            return Ok(());
-        };
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", self.cluster.bootstrap())
-            .set("transactional.id", name)
-            .create()
-            .map_err(Failure::doing("there is no client"))?;
-        if let Err(error) = producer.init_transactions(OUTSIDE) {
-            // A broker that is away; its transaction may have been aborted all the same.
-            self.say(format_args!("could not fence: {error}"));
+        let before = self.apps[app].counts().get("fenced");
+        for _ in 0..5 {
+            if let Some(name) = self.open_transaction(app)? {
+                let producer: BaseProducer = ClientConfig::new()
+                    .set("bootstrap.servers", self.cluster.bootstrap())
+                    .set("transactional.id", name)
+                    .create()
+                    .map_err(Failure::doing("there is no client"))?;
+                if let Err(error) = producer.init_transactions(OUTSIDE) {
+                    // A broker that is away; its transaction may have been aborted all the same.
+                    self.say(format_args!("could not fence: {error}"));
+                }
+            }
+            let noticed = |t: &Self| t.apps[app].counts().get("fenced") > before;
+            if self.wait_for(NOTICES, noticed)? {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// A transactional id of one of a process's threads, with an open transaction if that comes soon.
+    fn open_transaction(&mut self, app: usize) -> Result<Option<String>, Failure> {
+        self.wait_for(OPENS, |t| t.is_in_transaction(app))?;
+        let Some(id) = self.apps[app].process_id() else {
+            return Ok(None);
+        };
+        let mut own = self.cluster.transactions();
+        own.retain(|(name, _)| name.contains(&id));
+        let open = own.iter().find(|(_, state)| state == "Ongoing");
+        Ok(open.or(own.first()).map(|(name, _)| name.clone()))
+    }
+
+    /// One process ends in order, then the other, and the first one has the tasks while the markers of the last commit are on
+    /// their way: it must not begin before it has read what they commit.
+    fn hand_over_late(&mut self, from: usize) -> Result<(), Failure> {
+        let to = (from + 1) % APPS;
+        self.apps[to].end()?;
+        self.wait_for(HAND_OVER, |t| !t.apps[to].is_there())?;
+        self.wait_for(HAND_OVER, |t| t.apps[from].is_running())?;
+        self.delay_markers(LATE)?;
+        self.wait(UNTIL_HAND_OVER)?;
+        self.apps[from].end()?;
+        self.wait_for(HAND_OVER, |t| !t.apps[from].is_there())?;
+        // One that is still ending is started when it has.
+        self.undo(Undo::StartApp(to))?;
+        self.wait_for(HAND_OVER, |t| t.apps[to].is_running())?;
+        self.delay_markers(Duration::ZERO)?;
+        self.undo(Undo::StartApp(from))
     }
 
     fn delay_markers(&self, delay: Duration) -> Result<(), Failure> {

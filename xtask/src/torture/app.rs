@@ -99,6 +99,12 @@ fn run(args: &Args) -> Result<(), Failure> {
     ] {
         config.set(key, value).map_err(Failure::app)?;
     }
+    // What librdkafka is to tell about members and readers: `cgrp`, say.
+    if let Ok(debug) = std::env::var("KSTREAMS_DEBUG") {
+        config
+            .set("main.consumer.debug", &debug)
+            .map_err(Failure::app)?;
+    }
     let app = Torture::builder().start(config).map_err(Failure::app)?;
     let app = Arc::new(app);
     let listening = Arc::clone(&app);

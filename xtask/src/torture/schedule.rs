@@ -49,7 +49,7 @@ pub enum Kind {
     KillBroker,
     /// A broker is stopped (`SIGSTOP`) for a while.
     PauseBroker,
-    /// The markers of transactions come late, and meanwhile a process ends in order and is started again.
+    /// The markers of transactions come late, and meanwhile a process ends in order and another takes its tasks.
     LateMarkers,
 }
 
@@ -79,10 +79,9 @@ impl Kind {
             Kind::KillAppForLong => random.between(2_500, 4_000),
             Kind::PauseApp => random.between(2_500, 7_000),
             Kind::RestartApp => random.between(0, 1_500),
-            Kind::Fence => Duration::ZERO,
+            Kind::Fence | Kind::LateMarkers => Duration::ZERO,
             Kind::KillBroker => random.between(200, 3_000),
             Kind::PauseBroker => random.between(300, 4_000),
-            Kind::LateMarkers => random.between(3_000, 5_000),
         }
     }
 }
