@@ -28,11 +28,11 @@ use crate::restore::{Restores, Teller};
 use crate::state_dir::StateDirectory;
 use crate::task::{StateLocation, SubTopologies};
 use crate::time::{Clock, SystemClock};
-use crate::topics;
+use crate::topics::{self, ResolvedTopology};
 use crate::topology::TopologyDescriptor;
-use crate::transport::Transport;
 use crate::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use crate::transport::kafka::KafkaTransport;
+use crate::transport::{Transport, TransportError};
 
 pub use crate::restore::RestoreProgress;
 pub(crate) use application::Application;
@@ -42,6 +42,9 @@ pub(crate) use statistics::Counters;
 pub use statistics::Statistics;
 use threads::Threads;
 pub(crate) use worker::Worker;
+
+/// How long a start waits for a log that does not answer; requests have their own time-outs, and the last one may go beyond it.
+const START_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Starts an application on the log that its configuration names.
 ///
@@ -165,6 +168,30 @@ impl<A> Running<A> {
     }
 }
 
+/// The topology on the log. A broker that just died, a new controller, an overloaded machine: they are waited for a little.
+fn resolve(
+    descriptor: &'static TopologyDescriptor,
+    config: &StreamsConfig,
+    transport: &dyn Transport,
+    clock: &dyn Clock,
+) -> Result<ResolvedTopology> {
+    let since = clock.elapsed();
+    loop {
+        let admin = transport.admin();
+        let resolved = admin.map_err(Error::from).and_then(|mut admin| {
+            topics::resolve(descriptor, config, &BTreeMap::new(), &mut *admin)
+        });
+        let waited = clock.elapsed().saturating_sub(since);
+        match resolved {
+            Err(Error::Transport(TransportError::Retriable(why))) if waited < START_PATIENCE => {
+                tracing::warn!("the log cannot be reached yet: {why}");
+                clock.sleep(retry::BACKOFF);
+            }
+            other => return other.map_err(topics::unreachable),
+        }
+    }
+}
+
 /// The global tables, complete: they are before the first record is processed. Brokers that are away are waited for.
 fn bootstrap(
     open: impl Fn() -> TaskResult<Option<GlobalTables>>,
@@ -223,12 +250,7 @@ impl KafkaStreams {
             }
         }
         let process_id = directory.process_id().to_string();
-        let topology = topics::resolve(
-            descriptor,
-            &config,
-            &BTreeMap::new(),
-            &mut *transport.admin()?,
-        )?;
+        let topology = resolve(descriptor, &config, &*transport, &*clock)?;
         let state = StateLocation::Directory(Arc::new(directory));
         let client_id = format!("{}-{process_id}", descriptor.application_id);
         let statistics = Arc::new(Counters::default());

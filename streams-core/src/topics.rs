@@ -131,16 +131,7 @@ pub(crate) fn resolve(
     {
         return Err(TopologyError::Empty.into());
     }
-    let unreachable = |error: TransportError| match error {
-        TransportError::Retriable(reason) | TransportError::Unauthenticated(reason) => {
-            TopologyError::Unreachable { reason }.into()
-        }
-        other => Error::from(other),
-    };
-    let checked = match check::check(descriptor, config, overrides, admin) {
-        Err(Error::Transport(error)) => return Err(unreachable(error)),
-        other => other?,
-    };
+    let checked = check::check(descriptor, config, overrides, admin)?;
     let mut problems: Vec<TopologyError> = checked
         .problems()
         .filter(|p| !(config.create_topics && p.is_missing_topic()))
@@ -156,9 +147,7 @@ pub(crate) fn resolve(
         if let (None, Some(wanted)) = (&topic.found, topic.wanted()) {
             let (topic, partitions) = (&wanted.name, wanted.partitions);
             tracing::info!(topic, partitions, "creating a topic");
-            admin
-                .create_replicated(&wanted, config.replication())
-                .map_err(unreachable)?;
+            admin.create_replicated(&wanted, config.replication())?;
         }
     }
     Ok(ResolvedTopology {
@@ -170,6 +159,16 @@ pub(crate) fn resolve(
             .collect(),
         partitions: checked.topics.iter().map(TopicCheck::count).collect(),
     })
+}
+
+/// What a start is told of a log that could not be asked.
+pub(crate) fn unreachable(error: Error) -> Error {
+    match error {
+        Error::Transport(
+            TransportError::Retriable(reason) | TransportError::Unauthenticated(reason),
+        ) => TopologyError::Unreachable { reason }.into(),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ macro_rules! held_up {
 held_up!(Outlasted, "outlasted", "outlasted-in", "outlasted-out");
 held_up!(Evicted, "evicted", "evicted-in", "evicted-out");
 counting!(Robbed, "robbed", "robbed-in", "robbed-out");
+counting!(Succeeded, "succeeded", "succeeded-in", "succeeded-out");
 
 /// A join, whose two topics must stay together, and behind a repartition a count.
 #[topology(application_id = "scale")]

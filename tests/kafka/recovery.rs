@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use kafka_broker::{Client, Cluster, temp_dir, unique};
 use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, Producer as _};
 
-use crate::apps::{Evicted, Outlasted, Robbed};
+use crate::apps::{Evicted, Outlasted, Robbed, Succeeded};
 use crate::instances::{SOON, eventually, here, wait_until_running};
 use crate::records::{Feed, counted_exactly_once, fresh, wait_for_records};
 use crate::{Cases, shared};
@@ -20,6 +21,7 @@ pub(crate) fn cases() -> Cases {
         a_transaction_that_expires_is_done_again,
         a_member_that_takes_too_long_begins_anew,
         a_producer_that_is_fenced_begins_anew,
+        a_member_that_is_fenced_begins_anew,
     ]
     .into()
 }
@@ -106,6 +108,31 @@ fn a_producer_that_is_fenced_begins_anew(cluster: &Cluster) {
                 .create()
                 .expect("a producer");
             thief.init_transactions(SOON).expect("it takes the name");
+        }
+    );
+    assert!(did.fenced > 0, "{did:?}");
+}
+
+fn a_member_that_is_fenced_begins_anew(cluster: &Cluster) {
+    let bootstrap = cluster.bootstrap();
+    let did = disturbed!(
+        cluster,
+        Succeeded,
+        "succeeded",
+        &[],
+        |_: &Client, state: &Path| {
+            let thief: BaseConsumer = ClientConfig::new()
+                .set("bootstrap.servers", &bootstrap)
+                .set("group.id", "succeeded")
+                .set("group.instance.id", member(state, "succeeded"))
+                .set("partition.assignment.strategy", "range")
+                .create()
+                .expect("a consumer");
+            thief.subscribe(&["succeeded-in"]).expect("it joins");
+            eventually("it has the place", || {
+                let _ = thief.poll(Duration::from_millis(50));
+                thief.assignment().is_ok_and(|a| a.count() > 0)
+            });
         }
     );
     assert!(did.fenced > 0, "{did:?}");

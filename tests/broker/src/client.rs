@@ -514,6 +514,8 @@ fn is_passing(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::Resolve
+                // It was there when the reader began; not every broker may have heard of it.
+                | RDKafkaErrorCode::UnknownTopicOrPartition
         )
     )
 }
