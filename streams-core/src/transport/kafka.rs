@@ -21,6 +21,7 @@ use crate::config::StreamsConfig;
 mod admin;
 mod aside;
 mod consumer;
+mod counts;
 mod errors;
 mod handle;
 mod joining;

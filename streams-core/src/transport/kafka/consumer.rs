@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 
+use super::counts;
 use super::errors::{self, Told};
+use super::handle::millis;
 use super::partition_queue::{Bell, PartitionQueue};
 use super::settings::{Context, Role, Settings};
 use crate::record::TopicPartition;
@@ -244,35 +246,35 @@ fn lasts(code: RDKafkaErrorCode) -> bool {
 }
 
 /// How many partitions a topic has, asked of a broker.
+#[expect(unsafe_code, reason = "asks with the client's pointer; see SAFETY")]
 fn partition_count(client: &BaseConsumer<Context>, topic: &str, timeout: Duration) -> Result<i32> {
     let context = client.context();
     context.forget_error();
     let mut left = timeout;
-    let metadata = loop {
+    loop {
         // In pieces: a client that is not let in hears of it between them only.
         let piece = left.min(PIECE);
         left = left.saturating_sub(piece);
-        let error = match client.fetch_metadata(Some(topic), piece) {
-            Ok(metadata) => break metadata,
-            Err(error) => error,
+        // SAFETY: the client lives.
+        let asked =
+            unsafe { counts::partitions(client.client().native_ptr(), topic, millis(piece)) };
+        let failure = match asked {
+            Ok(count) => return Ok(count),
+            Err(failure) if failure.is_unknown_topic() => {
+                return Err(TransportError::UnknownTopic(topic.to_owned()));
+            }
+            Err(failure) => failure,
         };
         while client.poll(Duration::ZERO).is_some() {}
         let told = context.last_error();
         if left.is_zero() || told.as_ref().is_some_and(Told::is_final) {
-            let failed = match &error {
-                KafkaError::MetadataFetch(code) => errors::of_topic("looking up", topic, *code),
-                other => errors::client("looking up a topic", other),
-            };
-            return Err(errors::because(failed, told));
+            let what = format!(
+                "looking up topic `{topic}`: {} ({})",
+                failure.text,
+                failure.name()
+            );
+            return Err(errors::because(failure.class(what), told));
         }
-    };
-    let found = metadata.topics().iter().find(|t| t.name() == topic);
-    let Some(found) = found else {
-        return Err(TransportError::UnknownTopic(topic.to_owned()));
-    };
-    match found.error() {
-        Some(code) => Err(errors::of_topic("looking up", topic, code.into())),
-        None => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
     }
 }
 

@@ -5,12 +5,13 @@
 )]
 
 use std::cell::Cell;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::marker::PhantomData;
 
 use rdkafka::bindings as sys;
 use rdkafka::{ClientConfig, TopicPartitionList};
 
+use super::counts;
 use super::handle::{Code, Failure, Handle, Kind, Queue, checked, offsets_list};
 use crate::record::TopicPartition;
 use crate::transport::{CommittedOffset, TransportError};
@@ -227,36 +228,7 @@ impl Joiner {
 
     /// How many partitions a topic has, asked of a broker.
     pub(super) fn partitions(&self, topic: &str, ms: i32) -> Result<i32, Failure> {
-        let unknown = || Failure::of(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32);
-        let name = CString::new(topic).map_err(|_| unknown())?;
-        let mut metadata = std::ptr::null();
-        // SAFETY: the client lives; the topic lives until it is destroyed here. What is told lives until it is destroyed; of it,
-        // `topic_cnt` topics are read, and a topic's code as a number.
-        unsafe {
-            let rkt =
-                sys::rd_kafka_topic_new(self.handle.rk(), name.as_ptr(), std::ptr::null_mut());
-            if rkt.is_null() {
-                return Err(unknown());
-            }
-            let asked =
-                checked(
-                    sys::rd_kafka_metadata(self.handle.rk(), 0, rkt, &raw mut metadata, ms) as i32,
-                );
-            sys::rd_kafka_topic_destroy(rkt);
-            asked?;
-            let found = if (*metadata).topic_cnt > 0 {
-                let topic = (*metadata).topics;
-                let code = (&raw const (*topic).err).cast::<i32>().read();
-                (code, (*topic).partition_cnt)
-            } else {
-                (Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32, 0)
-            };
-            sys::rd_kafka_metadata_destroy(metadata);
-            match found {
-                (_, partitions) if partitions > 0 => Ok(partitions),
-                (0, _) => Err(unknown()),
-                (code, _) => Err(Failure::of(code)),
-            }
-        }
+        // SAFETY: the client lives.
+        unsafe { counts::partitions(self.handle.rk(), topic, ms) }
     }
 }

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::bindings as sys;
 
 use super::aside::Aside;
+use super::counts;
 use super::handle::{Code, Failure, Handle, Kind, Lent, c_string, checked, offsets_list};
 use crate::record::{Headers, TopicPartition};
 use crate::transport::{CommittedOffset, GroupMetadata, TransportError};
@@ -27,19 +28,15 @@ mod codes {
     unsafe extern "C" {
         pub(super) fn rd_kafka_producev(rk: *mut sys::rd_kafka_t, ...) -> c_int;
         pub(super) fn rd_kafka_flush(rk: *mut sys::rd_kafka_t, ms: c_int) -> c_int;
-        pub(super) fn rd_kafka_metadata(
-            rk: *mut sys::rd_kafka_t,
-            all: c_int,
-            topic: *mut sys::rd_kafka_topic_t,
-            metadata: *mut *const sys::rd_kafka_metadata,
-            ms: c_int,
-        ) -> c_int;
         pub(super) fn rd_kafka_last_error() -> c_int;
         pub(super) fn rd_kafka_ConfigResource_error(
             resource: *const sys::rd_kafka_ConfigResource_t,
         ) -> c_int;
     }
 }
+
+/// So often a producer that ends looks for the answers to what it has sent: a second at most, as a broker may be away.
+const LAST_ANSWERS: usize = 100;
 
 /// What became of the records since it was last asked.
 #[derive(Debug, Default)]
@@ -170,44 +167,15 @@ impl Sender {
         self.topics.get(topic).map(|(name, _)| name)
     }
 
-    /// How many partitions a topic has, asked of a broker.
+    /// How many partitions a topic has, asked of a broker; makes room for what becomes of its records.
     pub(super) fn partitions(&self, topic: usize, ms: i32) -> Result<u32, Failure> {
-        let unknown = || Failure::of(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32);
-        let Some((_, rkt)) = self.topics.get(topic) else {
-            return Err(unknown());
-        };
-        let mut metadata = std::ptr::null();
-        // SAFETY: client and topic live. What is told lives until it is destroyed here; of it, `topic_cnt` topics are read, and
-        // a topic's code as a number.
-        let (code, partitions) = unsafe {
-            checked(codes::rd_kafka_metadata(
-                self.handle.rk(),
-                0,
-                *rkt,
-                &raw mut metadata,
-                ms,
-            ))?;
-            let found = if (*metadata).topic_cnt > 0 {
-                let topic = (*metadata).topics;
-                let code = (&raw const (*topic).err).cast::<i32>().read();
-                (code, (*topic).partition_cnt)
-            } else {
-                (Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32, 0)
-            };
-            sys::rd_kafka_metadata_destroy(metadata);
-            found
-        };
-        match (code, u32::try_from(partitions)) {
-            // A partition without a leader is a partition all the same.
-            (_, Ok(partitions)) if partitions > 0 => {
-                if let Ok(mut reports) = self.handle.noted().reports.try_borrow_mut() {
-                    reports.make_room_for(topic, usize::try_from(partitions).unwrap_or_default());
-                }
-                Ok(partitions)
-            }
-            (0, _) => Err(unknown()),
-            (code, _) => Err(Failure::of(code)),
+        let name = self.name(topic).map_or("", |name| name);
+        // SAFETY: the client lives.
+        let count = unsafe { counts::partitions(self.handle.rk(), name, ms) }?;
+        if let Ok(mut reports) = self.handle.noted().reports.try_borrow_mut() {
+            reports.make_room_for(topic, usize::try_from(count).unwrap_or_default());
         }
+        Ok(u32::try_from(count).unwrap_or_default())
     }
 
     /// A setting of a topic, asked of a broker. Unlike asking for partitions, this never makes a broker create the topic.
@@ -392,14 +360,21 @@ impl Sender {
         checked(unsafe { codes::rd_kafka_flush(self.handle.rk(), ms) })
     }
 
-    /// Forgets everything that is queued, without a wait.
-    pub(super) fn purge(&self) {
-        let what = sys::RD_KAFKA_PURGE_F_QUEUE
-            | sys::RD_KAFKA_PURGE_F_INFLIGHT
-            | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
+    /// Forgets what is queued, and waits a moment for the answers to what was sent.
+    ///
+    /// librdkafka 2.12 frees the text of a transaction's error when it begins to end, and once more when a broker then answers
+    /// that the producer is fenced: the process ended by that.
+    fn settle(&self) {
+        let what = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_NON_BLOCKING;
         // SAFETY: the client lives.
         unsafe {
             sys::rd_kafka_purge(self.handle.rk(), what);
+        }
+        for _ in 0..LAST_ANSWERS {
+            if self.in_flight() == 0 {
+                break;
+            }
+            self.poll(10);
         }
     }
 
@@ -510,7 +485,7 @@ fn send_offsets(
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.purge();
+        self.settle();
         for (_, topic) in &self.topics {
             // SAFETY: the last use of the topic, before its client goes.
             unsafe { sys::rd_kafka_topic_destroy(*topic) }
