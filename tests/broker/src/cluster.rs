@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::class_path::ClassPath;
 use crate::error::{Error, tail};
 use crate::markers::MarkerProxy;
@@ -44,6 +45,7 @@ pub struct Options {
     pub(crate) host: String,
     pub(crate) users: Vec<(String, String)>,
     pub(crate) properties: Vec<(String, String)>,
+    encrypted: bool,
     slow_markers: bool,
     version: Option<String>,
 }
@@ -63,6 +65,7 @@ impl Options {
             host: "127.0.0.1".to_owned(),
             users: Vec::new(),
             properties: Vec::new(),
+            encrypted: false,
             slow_markers: false,
             version: std::env::var("KAFKA_VERSION").ok(),
         }
@@ -75,10 +78,18 @@ impl Options {
         self
     }
 
-    /// One more listener, by SASL/PLAIN without encryption, and a user of it. See [`Cluster::sasl_bootstrap`].
+    /// One more listener, by SASL/PLAIN without encryption unless it is [`encrypted`](Self::encrypted), and a user of it. See
+    /// [`Cluster::sasl_bootstrap`].
     #[must_use]
     pub fn user(mut self, name: &str, password: &str) -> Self {
         self.users.push((name.to_owned(), password.to_owned()));
+        self
+    }
+
+    /// Encrypts the listener for users by TLS, with certificates of an authority of its own: [`Cluster::authority`].
+    #[must_use]
+    pub fn encrypted(mut self) -> Self {
+        self.encrypted = true;
         self
     }
 
@@ -145,6 +156,7 @@ enum Kind {
 struct Own {
     brokers: Vec<Broker>,
     class_path: ClassPath,
+    certificates: Option<Certificates>,
     dir: TempDir,
 }
 
@@ -231,6 +243,12 @@ impl Cluster {
             }
             Kind::Other { .. } => None,
         }
+    }
+
+    /// The file with the certificate of the authority that signed the brokers', if they encrypt.
+    pub fn authority(&self) -> Option<PathBuf> {
+        let certificates = self.own().ok()?.certificates.as_ref()?;
+        Some(certificates.authority.clone())
     }
 
     /// How many brokers of this test it has: none, if it is the one of `KAFKA_BOOTSTRAP`.
@@ -436,10 +454,15 @@ impl Own {
             ports.proxy = proxy.as_ref().map(MarkerProxy::port);
             proxies.push(proxy);
         }
+        let certificates = options
+            .encrypted
+            .then(|| Certificates::make(dir.path(), &options.host))
+            .transpose()?;
         let mut brokers = Vec::new();
         let mut formats = Vec::new();
         for (index, proxy) in proxies.into_iter().enumerate() {
-            let mut broker = Broker::prepare(options, index, &ports, dir.path())?;
+            let certificates = certificates.as_ref();
+            let mut broker = Broker::prepare(options, index, &ports, dir.path(), certificates)?;
             broker.markers = proxy;
             formats.push(
                 broker
@@ -460,6 +483,7 @@ impl Own {
         let own = Own {
             brokers,
             class_path: class_path.clone(),
+            certificates,
             dir,
         };
         for broker in &own.brokers {
@@ -506,6 +530,7 @@ impl Broker {
         index: usize,
         ports: &[Ports],
         cluster: &Path,
+        certificates: Option<&Certificates>,
     ) -> Result<Self, Error> {
         let dir = cluster.join(format!("broker-{index}"));
         let data = dir.join("data");
@@ -518,7 +543,7 @@ impl Broker {
             .map_err(Error::io(format!("{} cannot be made", data.display())))?;
         write(
             "server.properties",
-            &properties::of(options, index, ports, &data),
+            &properties::of(options, index, ports, &data, certificates),
         )?;
         write("log4j2.properties", LOG4J)?;
         let address = |port: u16| format!("{}:{port}", options.host);

@@ -4,6 +4,7 @@
 //! reported as ignored, with the reason. `KAFKA_BOOTSTRAP` names a cluster to use instead of an own broker,
 //! `KAFKA_VERSION` another version than that of `pom.xml`, `KAFKA_LOGS` a directory in which to keep the brokers' logs.
 
+mod certificates;
 mod class_path;
 mod client;
 mod cluster;

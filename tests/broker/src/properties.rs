@@ -3,13 +3,20 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::certificates::Certificates;
 use crate::cluster::{Options, Ports};
 
 /// The listener without and the one with authentication, and the controllers' own.
 pub(crate) const CONTROLLER: &str = "CONTROLLER";
 
 /// The text of a broker's `server.properties`.
-pub(crate) fn of(options: &Options, index: usize, ports: &[Ports], data: &Path) -> String {
+pub(crate) fn of(
+    options: &Options,
+    index: usize,
+    ports: &[Ports],
+    data: &Path,
+    certificates: Option<&Certificates>,
+) -> String {
     let brokers = ports.len();
     let host = &options.host;
     let own = &ports[index];
@@ -46,10 +53,18 @@ pub(crate) fn of(options: &Options, index: usize, ports: &[Ports], data: &Path) 
         &format!("{listeners},{CONTROLLER}://{host}:{}", own.controller),
     );
     set("advertised.listeners", &advertised);
+    let users = certificates.map_or("SASL_PLAINTEXT", |_| "SASL_SSL");
     set(
         "listener.security.protocol.map",
-        &"PLAINTEXT:PLAINTEXT,SASL:SASL_PLAINTEXT,BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        &format!("PLAINTEXT:PLAINTEXT,SASL:{users},BROKERS:PLAINTEXT,CONTROLLER:PLAINTEXT"),
     );
+    if let Some(certificates) = certificates {
+        set("listener.name.sasl.ssl.keystore.type", &"PEM");
+        set(
+            "listener.name.sasl.ssl.keystore.location",
+            &certificates.broker.display(),
+        );
+    }
     let between = own.proxy.map_or("PLAINTEXT", |_| "BROKERS");
     set("inter.broker.listener.name", &between);
     if sasl {

@@ -472,10 +472,14 @@ impl Admin for KafkaAdmin {
             .iter()
             .zip(starts.into_iter().zip(ends))
             .map(|(partition, range)| match range {
-                (Some(start), Some(end)) => Ok(OffsetRange {
-                    start: start.offset,
-                    end: end.offset,
-                }),
+                // Where a leader did not answer, librdkafka may tell no error, and no offset either: taken for one it would have a
+                // store thrown away whose changelog seems to end before it.
+                (Some(start), Some(end)) if start.offset >= 0 && end.offset >= 0 => {
+                    Ok(OffsetRange {
+                        start: start.offset,
+                        end: end.offset,
+                    })
+                }
                 _ => Err(TransportError::Retriable(format!(
                     "the brokers told no offsets of {partition}"
                 ))),
