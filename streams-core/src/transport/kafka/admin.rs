@@ -351,6 +351,16 @@ fn in_order(
         .collect()
 }
 
+/// Where a partition's records begin and end, if both were told. Where a leader did not answer, librdkafka may tell no error, and
+/// no offset either: taken for one, a store would be thrown away whose changelog seems to end before it.
+fn range(start: Option<PartitionAnswer>, end: Option<PartitionAnswer>) -> Option<OffsetRange> {
+    let known = |answer: Option<PartitionAnswer>| Some(answer?.offset).filter(|o| *o >= 0);
+    Some(OffsetRange {
+        start: known(start)?,
+        end: known(end)?,
+    })
+}
+
 impl Admin for KafkaAdmin {
     fn describe_topics(&mut self, names: &[&str]) -> Result<Vec<Option<TopicInfo>>> {
         if names.is_empty() {
@@ -468,21 +478,14 @@ impl Admin for KafkaAdmin {
             Ok(in_order(partitions, answers))
         };
         let (starts, ends) = (ask(End::First)?, ask(End::Last)?);
+        let ranges = starts.into_iter().zip(ends).map(|(s, e)| range(s, e));
         partitions
             .iter()
-            .zip(starts.into_iter().zip(ends))
-            .map(|(partition, range)| match range {
-                // Where a leader did not answer, librdkafka may tell no error, and no offset either: taken for one it would have a
-                // store thrown away whose changelog seems to end before it.
-                (Some(start), Some(end)) if start.offset >= 0 && end.offset >= 0 => {
-                    Ok(OffsetRange {
-                        start: start.offset,
-                        end: end.offset,
-                    })
-                }
-                _ => Err(TransportError::Retriable(format!(
-                    "the brokers told no offsets of {partition}"
-                ))),
+            .zip(ranges)
+            .map(|(partition, range)| {
+                range.ok_or_else(|| {
+                    TransportError::Retriable(format!("the brokers told no offsets of {partition}"))
+                })
             })
             .collect()
     }
@@ -598,7 +601,7 @@ impl Admin for KafkaAdmin {
                     | RDKafkaErrorCode::ClusterAuthorizationFailed => Ok(Some(BTreeSet::new())),
                     _ => Err(self.refused(&what, &e)),
                 };
-                match resource {
+                self.patiently(|| match resource {
                     Resource::Topic(topic) => match self.requests().topics(&[topic]) {
                         Ok(mut answers) => match answers.pop() {
                             Some(answer) => answer.map(|t| t.allowed).or_else(refused),
@@ -616,7 +619,7 @@ impl Admin for KafkaAdmin {
                         .cluster()
                         .map(|a| a.allowed)
                         .or_else(refused),
-                }
+                })
             })
             .collect()
     }
@@ -665,5 +668,35 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The torture's long run had a store wiped by it, and then a start at offset -1001.
+    #[test]
+    fn an_offset_that_nobody_told_is_none() {
+        let told = |offset| {
+            Some(PartitionAnswer {
+                topic: "t".to_owned(),
+                partition: 0,
+                offset,
+                metadata: String::new(),
+                error: None,
+            })
+        };
+        assert_eq!(
+            range(told(0), told(5)),
+            Some(OffsetRange { start: 0, end: 5 })
+        );
+        for (start, end) in [
+            (told(-1001), told(-1001)),
+            (told(0), told(-1)),
+            (told(0), None),
+        ] {
+            assert_eq!(range(start, end), None);
+        }
     }
 }
