@@ -720,7 +720,8 @@ fn each_broker_dies() {
             thread::spawn(move || commit_until(&stop, &transport, &name))
         })
         .collect();
-    for broker in 0..3 {
+    // Groups have two coordinators, so one of them at least is among these.
+    for broker in 0..2 {
         thread::sleep(Duration::from_secs(2));
         cluster.kill(broker).unwrap();
         // Until the others have given it up.
