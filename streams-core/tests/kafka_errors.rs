@@ -31,10 +31,6 @@ fn main() -> ExitCode {
         Case::new("a_member_is_fenced_by_its_successor", fenced_member),
         Case::new("a_member_that_leaves_is_gone_at_once", left),
         Case::new("a_member_that_does_not_poll_loses_its_tasks", not_polling),
-        Case::new(
-            "a_member_that_lost_its_tasks_can_leave",
-            leaving_after_a_loss,
-        ),
         Case::new("a_record_too_large_is_named", too_large),
         Case::new(
             "a_record_that_only_the_broker_finds_too_large",
@@ -460,39 +456,6 @@ fn not_polling(cluster: &Cluster) {
         "{events:?}"
     );
     member.commit(&offset(&name, 1)).unwrap();
-}
-
-/// A member that is to end just when it was told that its tasks are lost. It answered that twice, the second time to a group
-/// that had ended already, and waited for the answer to the answer for ever. A matter of microseconds, so there are many.
-fn leaving_after_a_loss(cluster: &Cluster) {
-    let (client, transport) = (
-        client(cluster),
-        with(cluster, &[("consumer.max.poll.interval.ms", "6000")]),
-    );
-    let name = topic(&client, "lost", 1);
-    let members: Vec<(String, Box<dyn Membership>)> = (0..12)
-        .map(|_| {
-            let group = unique("lost");
-            let member = joined(&transport, &spec(&group, "m0", &[&name]));
-            (group, member)
-        })
-        .collect();
-    for (group, _) in &members {
-        until("the group has given it up", || {
-            let group = client.group(group).unwrap();
-            group.is_none_or(|g| g.members.is_empty())
-        });
-    }
-    let leaving: Vec<JoinHandle<()>> = members
-        .into_iter()
-        .map(|(_, mut member)| thread::spawn(move || member.leave().unwrap()))
-        .collect();
-    until("each has left", || {
-        leaving.iter().all(JoinHandle::is_finished)
-    });
-    for member in leaving {
-        member.join().unwrap();
-    }
 }
 
 fn too_large(cluster: &Cluster) {

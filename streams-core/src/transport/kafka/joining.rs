@@ -232,3 +232,42 @@ impl Joiner {
         unsafe { counts::partitions(self.handle.rk(), topic, ms) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// A member that lost its tasks just when it was to end answered twice, the second time to a group that was ending, and waited
+    /// for ever. Whether librdkafka forgets the question is a matter of microseconds, so there are many, and no broker.
+    #[test]
+    fn an_ending_group_is_not_asked_what_it_need_not_answer() {
+        const MEMBERS: usize = 200;
+        let (ended, ends) = mpsc::channel();
+        for n in 0..MEMBERS {
+            let ended = ended.clone();
+            thread::spawn(move || {
+                let mut config = ClientConfig::new();
+                config
+                    .set("bootstrap.servers", "127.0.0.1:9")
+                    .set("group.id", "ending")
+                    .set("group.instance.id", n.to_string());
+                let member = Joiner::new(&config).unwrap();
+                member.subscribe(&["any"]).unwrap();
+                member.begin_closing();
+                while !member.is_closed() {
+                    // Refused or not: what matters is that it comes back.
+                    let _ = member.give_back();
+                }
+                ended.send(()).unwrap();
+            });
+        }
+        for _ in 0..MEMBERS {
+            let came = ends.recv_timeout(Duration::from_secs(60));
+            came.expect("every answer comes back");
+        }
+    }
+}
