@@ -80,4 +80,6 @@ mod documents {
     struct Kafka;
     #[doc = include_str!("../docs/error_handling.md")]
     struct ErrorHandling;
+    #[doc = include_str!("../docs/tables.md")]
+    struct Tables;
 }

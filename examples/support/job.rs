@@ -331,7 +331,7 @@ fn all_partitions(
 }
 
 /// An error of reading or writing `what`.
-fn io(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error {
+pub(crate) fn io(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error {
     move |source| Error::Io {
         what: what.to_string(),
         source,

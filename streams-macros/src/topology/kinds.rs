@@ -607,7 +607,7 @@ const fn option(
 #[rustfmt::skip]
 pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("topology", "application_id", Status::Built, "Kafka's `application.id`: the group, and the prefix of internal topics."),
-    option("topology", "optimization", Status::Built, "`\"none\"` or `\"all\"`: whether source topics serve as changelogs."),
+    option("topology", "optimization", Status::Built, "`\"none\"` or `\"all\"`: whether source topics serve as changelogs, and readers of a re-keyed stream share a repartition topic."),
     option("topology", "crate", Status::Built, "The path of the `kstreams` crate, where it is renamed."),
     option("topology", "lock", Status::Later, "The topology lock file."),
     option("topology", "store_format", Status::Later, "`\"default\"` or `\"headers\"`."),

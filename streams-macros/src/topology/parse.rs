@@ -241,16 +241,17 @@ fn optimization(cx: &Ctxt, opt: &Opt) -> Option<LitStr> {
     let value = text(cx, opt)?;
     for word in value.value().split(',').map(str::trim) {
         match word {
-            "none" | "all" | "reuse.ktable.source.topics" | "single.store.self.join" => {}
-            "merge.repartition.topics" => {
-                cx.error("KS0190", &value, format!("`{word}` is known but not built yet"));
-            }
+            "none"
+            | "all"
+            | "reuse.ktable.source.topics"
+            | "merge.repartition.topics"
+            | "single.store.self.join" => {}
             _ => cx.error(
                 "KS0113",
                 &value,
                 format!(
-                    "`{word}` is no optimization; there are `none`, `all`, `reuse.ktable.source.topics` and \
-                     `single.store.self.join`"
+                    "`{word}` is no optimization; there are `none`, `all`, `reuse.ktable.source.topics`, \
+                     `merge.repartition.topics` and `single.store.self.join`"
                 ),
             ),
         }

@@ -14,7 +14,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("agg-groupby-repartition", GroupByRepartition),
         entry!("agg-logging-disabled", LoggingDisabled),
         entry!("agg-map-then-group", MapThenGroup),
+        entry!("agg-merged-repartition-optimized", MergedRepartition),
         entry!("agg-reduce", Reduce),
+        entry!("agg-two-stage", TwoStage),
         entry!("err-null-key-groupbykey", Reduce),
     ]
 }
@@ -119,5 +121,34 @@ struct Reduce {
     #[from(input.group_by_key().reduce(|agg, v| agg + "+" + &v))]
     #[store(name = "r")]
     #[sink(topic = "out")]
+    sums: KTable<String, String>,
+}
+
+#[topology(application_id = "vec")]
+struct TwoStage {
+    #[source(topic = "in")]
+    input: KStream<Option<String>, Option<String>>,
+    #[from(input.group_by_key().count())]
+    #[store(name = "c1")]
+    counts: KTable<String, i64>,
+    #[from(counts.group_by(|_, n| (format!("n{n}"), *n)).count())]
+    #[store(name = "c2")]
+    #[sink(topic = "out")]
+    histogram: KTable<String, i64>,
+}
+
+#[topology(application_id = "vec", optimization = "all")]
+struct MergedRepartition {
+    #[source(topic = "in")]
+    input: KStream<Option<String>, Option<String>>,
+    #[from(input.select_key(|_, v| v.clone()))]
+    by_value: KStream<Option<String>, Option<String>>,
+    #[from(by_value.group_by_key(name = "one").count())]
+    #[store(name = "c1")]
+    #[sink(topic = "c")]
+    counts: KTable<String, i64>,
+    #[from(by_value.group_by_key(name = "two").reduce(|a, b| a + "+" + &b))]
+    #[store(name = "r1")]
+    #[sink(topic = "r")]
     sums: KTable<String, String>,
 }

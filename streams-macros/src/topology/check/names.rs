@@ -141,8 +141,9 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
         let Some(chain) = node.chain().filter(|chain| super::is_clear(chain)) else {
             continue;
         };
-        for (position, op) in chain.ops.iter().enumerate() {
-            if facts::joins_foreign(op) {
+        for position in 0..=chain.ops.len() {
+            let op = chain.ops.get(position);
+            if let Some(op) = op.filter(|op| facts::joins_foreign(op)) {
                 topics.extend(facts::foreign_topics(node, op).map(|name| Internal {
                     name,
                     node,
@@ -154,13 +155,14 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
                 topics.push(Internal {
                     name: format!(
                         "{}-repartition",
-                        facts::repartition_name(node, chain, position)
+                        facts::repartition_name(topology, node, chain, position)
                     ),
                     node,
-                    place: at(&op.name),
+                    place: op.map_or_else(|| at(&node.name), |op| at(&op.name)),
                     what: "repartition topic",
                 });
             }
+            let Some(op) = op else { continue };
             if facts::repartitions_other(topology, node.id, position) {
                 topics.push(Internal {
                     name: format!("{}-repartition", facts::other_repartition_name(node, op)),

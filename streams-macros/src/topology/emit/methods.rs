@@ -254,7 +254,9 @@ fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arms<'s>> {
                 entered,
                 steps: &steps[begin..=index],
             });
-            entered = Some((*number, method.made_before(*before), !keeps_null_keys));
+            let merged = facts::merges_at(method.emit.plan.topology, method.node.id, *before);
+            let fresh = !keeps_null_keys && !merged;
+            entered = Some((*number, method.made_before(*before), fresh));
             begin = index + 1;
         }
     }

@@ -135,6 +135,10 @@ impl<'e> Method<'e> {
                     return send;
                 }
                 let exit = flow.exit();
+                // The key's type stays: all readers see it as it is declared.
+                if facts::merges_at(self.emit.plan.topology, self.node.id, *before) {
+                    return mixed!(if __s::Serde::is_null(&r.key) { #exit } #send);
+                }
                 let not_null = ident_at("not_null_key", self.node.name.span());
                 mixed!(let __s::Some(r) = __s::Keyed(r).#not_null() else { #exit }; #send)
             }

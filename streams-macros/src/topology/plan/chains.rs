@@ -15,16 +15,23 @@ use crate::topology::parse::{Partitions, SinkTopic};
 pub(super) fn repartition_topics<'a>(plan: &mut Plan<'a>, node: &'a Node, internal: &mut Internal) {
     foreign::topics(plan, node, internal);
     let Some(chain) = node.chain() else { return };
-    for (position, op) in chain.ops.iter().enumerate() {
+    for position in 0..=chain.ops.len() {
         let place = (node.id, position);
+        let op = chain.ops.get(position);
         if facts::repartitions_before(plan.topology, node.id, position) {
-            let name = facts::repartition_name(node, chain, position);
-            let last = position + 1 == chain.ops.len() && op.is("repartition");
+            let name = facts::repartition_name(plan.topology, node, chain, position);
+            let last = match op {
+                Some(op) => position + 1 == chain.ops.len() && op.is("repartition"),
+                None => true,
+            };
             let types = if last { node.types.clone() } else { None };
-            let topic = repartition_topic(plan, &name, op.partitions.as_ref(), types);
+            let partitions = op.and_then(|op| op.partitions.as_ref());
+            let topic = repartition_topic(plan, &name, partitions, types);
             internal.chains.insert(place, topic);
         }
-        if facts::repartitions_other(plan.topology, node.id, position) {
+        if let Some(op) = op
+            && facts::repartitions_other(plan.topology, node.id, position)
+        {
             let name = facts::other_repartition_name(node, op);
             let other = op.other.as_ref().and_then(|(_, id)| *id);
             let types = other.and_then(|id| plan.topology.node(id).types.clone());
@@ -186,6 +193,9 @@ fn derived(
                     op.known().is_some_and(|row| row.on != Shape::GroupedTable)
                         && facts::left_join_after(plan.topology, node.id, position)
                 }
+                _ if facts::merges_at(plan.topology, node.id, position) => {
+                    facts::left_join_after(plan.topology, node.id, position - 1)
+                }
                 _ => false,
             };
             cut.repartition(*topic, position, keeps_null_keys);
@@ -239,6 +249,10 @@ fn derived(
         } else {
             cut.step(Step::Operator(position));
         }
+    }
+    if let Some(topic) = internal.chains.get(&(node.id, chain.ops.len())) {
+        let keeps = facts::left_join_after(plan.topology, node.id, last);
+        cut.repartition(*topic, chain.ops.len(), keeps);
     }
     if chain.yields != Some(Shape::Nothing) {
         if !matches!(cut.now.start, Start::Merged { ends: true, .. }) {

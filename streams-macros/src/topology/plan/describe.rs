@@ -370,11 +370,12 @@ fn chain_ends(
     };
     let mut part = 0;
     let names = operator_names(node, chain);
-    for (position, op) in chain.ops.iter().enumerate() {
+    for position in 0..=chain.ops.len() {
         if let Some(topic) = internal.chains.get(&(node.id, position)) {
             let (from, to) = (describing.sub(part), describing.sub(part + 1));
             // What a table's `group_by` sends has a key already.
-            let keyed = op.known().is_some_and(|row| row.on == Shape::GroupedTable);
+            let op = chain.ops.get(position).and_then(Op::known);
+            let keyed = op.is_some_and(|row| row.on == Shape::GroupedTable);
             let (first, source) = if keyed {
                 describing.topic(*topic, from, to)
             } else {
@@ -384,7 +385,7 @@ fn chain_ends(
             part += 1;
             describing.ends.exit = Some(source);
         }
-        let Some(name) = &names[position] else {
+        let (Some(op), Some(Some(name))) = (chain.ops.get(position), names.get(position)) else {
             continue;
         };
         let sub = describing.sub(part);

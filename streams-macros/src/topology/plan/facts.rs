@@ -28,6 +28,56 @@ pub(crate) fn optimizes(topology: &Topology, name: &str) -> bool {
     })
 }
 
+/// Behind which change of the key a node's stream goes through one repartition topic for all its readers, where each would have
+/// one of its own with the same records, and that topic's name.
+pub(crate) fn merged_repartition(topology: &Topology, id: NodeId) -> Option<(usize, String)> {
+    let node = topology.node(id);
+    let chain = node.chain()?;
+    if !optimizes(topology, "merge.repartition.topics")
+        || node.shape != Shape::Stream
+        || !node.sinks.is_empty()
+    {
+        return None;
+    }
+    let changed = chain
+        .ops
+        .iter()
+        .rposition(|op| op.known().is_some_and(|row| row.key == Key::Changes))?;
+    let rest = chain.ops.get(changed + 1..)?;
+    if !rest.iter().all(passes_records) {
+        return None;
+    }
+    let readers: Vec<_> = topology.readers(id).collect();
+    let mut names = readers.iter().map(|edge| {
+        let reader = topology.node(edge.to);
+        let chain = reader.chain().filter(|_| edge.op.is_none())?;
+        let needs = chain.ops.iter().position(|op| !passes_records(op))?;
+        let by_key = chain.ops[needs].known().is_some_and(|row| {
+            matches!(
+                row.partitioning,
+                Partitioning::ByKey | Partitioning::ByKeyOrNull
+            )
+        });
+        by_key.then(|| named_repartition(reader, chain, needs))
+    });
+    let first = names.next()??;
+    (readers.len() > 1 && names.all(|name| name.is_some())).then_some((changed + 1, first))
+}
+
+/// Whether an operator takes records one by one and leaves them in their partition.
+fn passes_records(op: &Op) -> bool {
+    op.known().is_some_and(|row| {
+        let free = row.partitioning == Partitioning::Free && row.key == Key::Keeps;
+        let plain = row.with.is_none() && !op.is("branch") && !op.is("otherwise");
+        free && plain && row.yields != Shape::Nothing
+    })
+}
+
+/// Whether that repartition topic comes before the operator at `position`, or behind the last one.
+pub(crate) fn merges_at(topology: &Topology, id: NodeId, position: usize) -> bool {
+    merged_repartition(topology, id).is_some_and(|(at, _)| at == position)
+}
+
 /// The store's name: the field's, or the one given.
 pub(crate) fn store_name(node: &Node) -> String {
     node.store
@@ -92,7 +142,11 @@ fn rekeyed_before(
     let mut now = chain
         .input
         .is_some_and(|input| rekeyed(topology, input, seen));
-    for op in &chain.ops[..position.min(chain.ops.len())] {
+    let merged = merged_repartition(topology, id).map(|(at, _)| at);
+    for (index, op) in chain.ops[..position.min(chain.ops.len())]
+        .iter()
+        .enumerate()
+    {
         let Some(row) = op.known() else { continue };
         match row.partitioning {
             Partitioning::Topic | Partitioning::ByKey | Partitioning::ByKeyOrNull => now = false,
@@ -106,6 +160,9 @@ fn rekeyed_before(
         {
             now |= rekeyed(topology, other, seen);
         }
+        if merged == Some(index + 1) {
+            now = false;
+        }
     }
     seen.remove(&id);
     now
@@ -113,6 +170,9 @@ fn rekeyed_before(
 
 /// Whether a repartition topic comes before the operator at `position` (or is the operator itself).
 pub(crate) fn repartitions_before(topology: &Topology, id: NodeId, position: usize) -> bool {
+    if merges_at(topology, id, position) {
+        return true;
+    }
     let Some(op) = topology
         .node(id)
         .chain()
@@ -203,7 +263,19 @@ pub(crate) fn left_join_after(topology: &Topology, id: NodeId, position: usize) 
 }
 
 /// The name of the repartition topic before an operator, without `-repartition`.
-pub(crate) fn repartition_name(node: &Node, chain: &Chain, position: usize) -> String {
+pub(crate) fn repartition_name(
+    topology: &Topology,
+    node: &Node,
+    chain: &Chain,
+    position: usize,
+) -> String {
+    match merged_repartition(topology, node.id) {
+        Some((at, name)) if at == position => name,
+        _ => named_repartition(node, chain, position),
+    }
+}
+
+fn named_repartition(node: &Node, chain: &Chain, position: usize) -> String {
     let op = &chain.ops[position];
     if op.known().is_some_and(Operator::has_two_sides) {
         return format!("{}-left", operator_name(node, op));
@@ -685,6 +757,10 @@ fn gather(
         }
         return;
     };
+    if position > chain.ops.len() && merges_at(topology, id, chain.ops.len()) {
+        out.insert(Origin::Repartition(id, chain.ops.len()));
+        return;
+    }
     for before in (0..position.min(chain.ops.len())).rev() {
         if repartitions_before(topology, id, before) {
             out.insert(Origin::Repartition(id, before));
@@ -745,8 +821,8 @@ pub(crate) fn copartition_groups(
 pub(crate) fn internal(topology: &Topology) -> Internal {
     let mut internal = Internal::default();
     for node in &topology.nodes {
-        let ops = node.chain().map_or(0, |chain| chain.ops.len());
-        for position in 0..ops {
+        let Some(chain) = node.chain() else { continue };
+        for position in 0..=chain.ops.len() {
             if repartitions_before(topology, node.id, position) {
                 internal.chains.insert((node.id, position), 0);
             }
