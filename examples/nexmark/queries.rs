@@ -12,17 +12,17 @@ use crate::events::Bid;
 pub struct Nexmark {
     /// All offers.
     #[source(topic = "bids", partitions = 4)]
-    bids: KStream<u64, Bid>,
+    pub bids: KStream<u64, Bid>,
 
     /// Query 0, pass through: what it costs to read and write a record.
     #[from(bids)]
     #[sink(topic = "q0", partitions = 4)]
-    q0: KStream<u64, Bid>,
+    pub q0: KStream<u64, Bid>,
 
     /// Query 1, currency conversion: what was offered, in euros.
     #[from(bids.map_values(in_euros))]
     #[sink(topic = "q1", partitions = 4)]
-    q1: KStream<u64, Bid>,
+    pub q1: KStream<u64, Bid>,
 
     /// Query 2, selection: the offers for some auctions.
     #[from(bids.filter(|auction, _| auction % 123 == 0).map_values(|bid| Offer {
@@ -30,7 +30,7 @@ pub struct Nexmark {
         price: bid.price,
     }))]
     #[sink(topic = "q2", partitions = 4)]
-    q2: KStream<u64, Offer>,
+    pub q2: KStream<u64, Offer>,
 }
 
 /// A row of query 2.
