@@ -3,8 +3,12 @@
 
 use kstreams::Json;
 use nexmark::EventGenerator;
+use nexmark::config::NexmarkConfig;
 use nexmark::event::Event;
 use serde::{Deserialize, Serialize};
+
+/// When the first event happens, in milliseconds.
+const FIRST: u64 = 1_700_000_000_000;
 
 /// Somebody who registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Json)]
@@ -64,8 +68,12 @@ impl Events {
     /// That many events of all kinds.
     #[must_use]
     pub fn generate(count: usize) -> Events {
+        let config = NexmarkConfig {
+            base_time: FIRST,
+            ..NexmarkConfig::default()
+        };
         let mut events = Events::default();
-        for event in EventGenerator::default().take(count) {
+        for event in EventGenerator::new(config).take(count) {
             match event {
                 Event::Person(person) => events.people.push(Person {
                     id: person.id as u64,
