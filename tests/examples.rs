@@ -132,6 +132,20 @@ fn ad_clicks_joins_impressions_with_the_clicks_of_ten_minutes() {
     let ended = run(&example("ad_clicks"), &["--data", text(dir.path())]);
     assert!(ended.stderr.contains("`no click`"), "{ended:#?}");
     assert_eq!(ended.stdout(), "a\t1 shown\t1 clicked\n");
+fn currency_orders_follows_its_rates() {
+    let stdout = run(&example("currency_orders"), &[]).stdout();
+    assert_eq!(
+        stdout,
+        "o1\t100.00 USD\t95.00 EUR\n\
+         o2\t30000.00 JPY\t180.00 EUR\n\
+         o3\t50.50 USD\t47.97 EUR\n\
+         o4\t800.00 CHF\t840.00 EUR\n\
+         o5\t9900.00 JPY\t59.40 EUR\n\
+         total\tCHF\t840.00 EUR\n\
+         total\tGBP\t0.00 EUR\n\
+         total\tJPY\t239.40 EUR\n\
+         total\tUSD\t142.97 EUR\n"
+    );
 }
 
 #[test]

@@ -211,6 +211,7 @@ fn method(
         );
     }
     let (task, record) = (emit.head_task(node.id, index), record(emit, node, segment));
+    let initializer = method.initializer();
     let body = method.steps(&segment.steps, Flow::STRAIGHT, false);
     let signature = |t: &Ident, cx: &Ident| {
         mixed! {
@@ -227,7 +228,7 @@ fn method(
     let defined = signature(&t, &cx);
     (
         mixed!(#declared;),
-        mixed!(#[doc = #doc] #defined { #in_node #body }),
+        mixed!(#[doc = #doc] #defined { #in_node #initializer #body }),
     )
 }
 
@@ -278,6 +279,8 @@ fn arms(method: &Method<'_>) -> TokenStream {
     let (mut before, mut arms, mut after) =
         (TokenStream::new(), TokenStream::new(), TokenStream::new());
     let mut many = false;
+    // Parts behind the one in which the arms come together: rustc has to see first what is sent there.
+    let (mut together, mut later) = (false, Vec::new());
     for Arms { entered, steps } in &parts {
         if let Some((number, place, _)) = entered {
             let (edge, made) = (
@@ -316,6 +319,7 @@ fn arms(method: &Method<'_>) -> TokenStream {
                     arms.extend(flushed_arm(method, &at, looped));
                 }
                 method.uses_task.set(task);
+                together = true;
                 many |= looped;
                 if looped {
                     mixed!(let mut updates = __s::Vec::new(); #body)
@@ -325,6 +329,18 @@ fn arms(method: &Method<'_>) -> TokenStream {
             }
             None => {
                 let body = method.steps(steps, Flow::STRAIGHT, fresh);
+                if let (true, Some((number, place, _))) = (together, entered) {
+                    let t = mixed_ident(if method.uses_task.get() { "t" } else { "_t" });
+                    let (variant, edge) = (repartitioned(*number), edge(*number));
+                    let receive = ident_at("receive", *place);
+                    let label = syn::Lifetime::new(&format!("'later{number}"), Span::mixed_site());
+                    arms.extend(mixed!(#at::#variant(t, raw) => break #label (t, raw),));
+                    later.push((label, t, mixed! {
+                        let __s::Some(r) = #edge.#receive(raw, cx)? else { return __s::Ok(()); };
+                        #body
+                    }));
+                    continue;
+                }
                 if joining {
                     mixed!(return { #body };)
                 } else {
@@ -358,11 +374,20 @@ fn arms(method: &Method<'_>) -> TokenStream {
     let store = store.map(|store| mixed!(let store = #store;));
     let crossed = method.crossed(many);
     let t = mixed_ident(if uses_task(&after) { "t" } else { "_t" });
+    let mut body = mixed! {
+        let (#t #crossed) = match at { #arms };
+        #after
+    };
+    for (label, t, rest) in later {
+        body = mixed! {
+            let (#t, raw) = #label: { return { #body }; };
+            #rest
+        };
+    }
     mixed! {
         #store
         #before
-        let (#t #crossed) = match at { #arms };
-        #after
+        #body
     }
 }
 
