@@ -82,4 +82,6 @@ mod documents {
     struct ErrorHandling;
     #[doc = include_str!("../docs/tables.md")]
     struct Tables;
+    #[doc = include_str!("../docs/foreign_key_joins.md")]
+    struct ForeignKeyJoins;
 }
