@@ -142,7 +142,6 @@ fn currency_orders_follows_its_rates() {
          o4\t800.00 CHF\t840.00 EUR\n\
          o5\t9900.00 JPY\t59.40 EUR\n\
          total\tCHF\t840.00 EUR\n\
-         total\tGBP\t0.00 EUR\n\
          total\tJPY\t239.40 EUR\n\
          total\tUSD\t142.97 EUR\n"
     );

@@ -142,7 +142,7 @@ impl<T, Node, Table> GlobalKey<T, Node, Table> for Option<T> {
 
 /// What the extractor of a foreign-key join returns, against the right table's key.
 #[diagnostic::on_unimplemented(
-    message = "in `{Node}`, the foreign key is a `{Self}`, but `{Table}` is keyed by `{TableKey}` [KS0208]",
+    message = "in `{Node}`, the foreign key is a `{Self}`, but `{Table}` is keyed by `{TableKey}`",
     label = "this extractor yields `{Self}`; `{Table}` is keyed by `{TableKey}`",
     note = "return `{TableKey}`, or `Option<{TableKey}>` where a row may have no foreign key"
 )]

@@ -23,12 +23,6 @@ const fn mistake(code: &'static str, what: &'static str, fields: &'static str) -
 /// What can be wrong with types.
 pub(crate) const MISTAKES: &[Mistake] = &[
     mistake(
-        "KS0208",
-        "a foreign key",
-        r#"#[from(orders.to_table())] t: KTable<String, u64>,
-        #[from(t.join_on(t, |_, o| *o, |a, b| a + b))] a: KTable<String, u64>,"#,
-    ),
-    mistake(
         "KS0201",
         "an aggregate of grouped rows",
         r#"#[from(orders.to_table())] t: KTable<String, u64>,
