@@ -65,4 +65,5 @@ pub use crate::window::{
     SessionAggregate, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows,
     WindowedAggregate, WindowedTable, ms, retention_fits, window_size_fits,
 };
+pub use crate::windowed::WindowedKey;
 pub use crate::windowed::{SessionWindow, TimeWindow, Windowed};

@@ -379,12 +379,16 @@ pub enum TaskFailure {
     },
     /// A suppression holds back more than it may, and was told not to send anything early.
     #[error(
-        "the suppression of `{node}` holds back more than it may: {records} of {max_records} records, {bytes} of {max_bytes} bytes; \
+        "the suppression of `{node}` holds back more than it may, with offset {offset} of {partition}: {records} of {max_records} records, {bytes} of {max_bytes} bytes; \
          allow for more with `max_records(…)` or `max_bytes(…)`, or let it send early with `emit_early_when_full()`"
     )]
     SuppressBufferFull {
         /// The node.
         node: &'static str,
+        /// Where the record came from that was one too many.
+        partition: TopicPartition,
+        /// Its offset.
+        offset: i64,
         /// How many keys wait.
         records: u64,
         /// How many may.

@@ -254,6 +254,17 @@ fn task_failure(error: &TaskError) -> (ErrorKind, Option<At>) {
             };
             (ErrorKind::Processing, Some(at))
         }
+        TaskFailure::SuppressBufferFull {
+            partition, offset, ..
+        } => {
+            let at = At {
+                node: None,
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                offset: *offset,
+            };
+            (ErrorKind::Processing, Some(at))
+        }
         TaskFailure::NegativeTimestamp {
             partition, offset, ..
         } => {

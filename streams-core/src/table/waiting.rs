@@ -8,6 +8,7 @@ use crate::context::{Leaving, Limits, TaskContext, serialize};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::record::{Change, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
+use crate::windowed::WindowedKey;
 
 /// The buffer of a join with a grace: its index in the sub-topology, and that of its time.
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +150,24 @@ impl Suppress {
     pub const fn final_results(mut self) -> Self {
         self.drops_tombstones = true;
         self
+    }
+
+    /// A record of a windowed table, whose window gets its end back: a buffer's bytes do not have it.
+    #[inline(always)]
+    #[must_use]
+    pub fn sized<K: WindowedKey, V>(record: Record<K, V>, size: i64) -> Record<K, V> {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = record;
+        Record {
+            key: key.sized(size),
+            value,
+            timestamp,
+            headers,
+        }
     }
 
     /// The longest of some times.

@@ -8,7 +8,7 @@ use crate::context::TaskContext;
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
-use crate::record::{Header, Headers, RecordMetadata, Timestamp};
+use crate::record::{Header, Headers, RecordMetadata, Timestamp, TopicPartition};
 use crate::store::{
     BufferValue, Buffered, BufferedContext, JoinBuffer, StoreError, SuppressBuffer, Totals,
     logged_key,
@@ -238,7 +238,10 @@ impl TaskContext {
             let totals = buffer.totals(stores, store).map_err(|e| failed(name, e))?;
             let full = totals.records > limits.max_records || totals.bytes > limits.max_bytes;
             if totals.first > limits.until && full && limits.strict {
-                return Err(overfull(node, totals, limits));
+                let record = self.metadata;
+                let topic = topic_name(&self.topics, &self.dynamic_topics, record.topic);
+                let partition = TopicPartition::new(topic, record.partition);
+                return Err(overfull(node, totals, limits, partition, record.offset));
             }
             if totals.records == 0 || totals.first > limits.until && !full {
                 return Ok(None);
@@ -381,9 +384,17 @@ fn no_buffer(store: &str) -> TaskError {
 }
 
 #[cold]
-fn overfull(node: &'static str, totals: Totals, limits: Limits) -> TaskError {
+fn overfull(
+    node: &'static str,
+    totals: Totals,
+    limits: Limits,
+    partition: TopicPartition,
+    offset: i64,
+) -> TaskError {
     TaskFailure::SuppressBufferFull {
         node,
+        partition,
+        offset,
         records: totals.records,
         max_records: limits.max_records,
         bytes: totals.bytes,
