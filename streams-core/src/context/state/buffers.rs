@@ -261,25 +261,6 @@ impl TaskContext {
         }
     }
 
-    /// The value that a key had before the update of it that waits in a suppression's buffer; the outer `None` if none waits. The key
-    /// is in `scratch.key`.
-    pub(crate) fn suppress_prior(&mut self, store: usize) -> TaskResult<Option<Option<&[u8]>>> {
-        let State { slots, stores, .. } = &mut self.state;
-        let Some(slot) = slots.get_mut(store) else {
-            return Err(unknown_store(store));
-        };
-        let name = slot.name;
-        match slot.buffer.as_deref_mut() {
-            Some(Slot {
-                rows: Rows::Suppress(buffer),
-                ..
-            }) => buffer
-                .prior(stores, store, &self.scratch.key)
-                .map_err(|e| failed(name, e)),
-            _ => Err(no_buffer(name)),
-        }
-    }
-
     /// Before a commit: each key that a suppression touched since the last one is logged, once, as it is now.
     pub(super) fn log_buffers(&mut self) -> TaskResult {
         let State { slots, stores, .. } = &self.state;
