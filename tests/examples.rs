@@ -132,6 +132,9 @@ fn ad_clicks_joins_impressions_with_the_clicks_of_ten_minutes() {
     let ended = run(&example("ad_clicks"), &["--data", text(dir.path())]);
     assert!(ended.stderr.contains("`no click`"), "{ended:#?}");
     assert_eq!(ended.stdout(), "a\t1 shown\t1 clicked\n");
+}
+
+#[test]
 fn currency_orders_follows_its_rates() {
     let stdout = run(&example("currency_orders"), &[]).stdout();
     assert_eq!(

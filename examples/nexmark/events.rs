@@ -12,7 +12,7 @@ const FIRST: u64 = 1_700_000_000_000;
 
 /// Somebody who registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Json)]
-pub struct Person {
+pub(crate) struct Person {
     /// Who it is.
     pub id: u64,
     /// The person's name.
@@ -27,7 +27,7 @@ pub struct Person {
 
 /// Something that is sold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Json)]
-pub struct Auction {
+pub(crate) struct Auction {
     /// Which auction it is.
     pub id: u64,
     /// What is sold.
@@ -42,7 +42,7 @@ pub struct Auction {
 
 /// An offer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Json)]
-pub struct Bid {
+pub(crate) struct Bid {
     /// For which auction.
     pub auction: u64,
     /// Whose offer: a person's id.
@@ -55,7 +55,7 @@ pub struct Bid {
 
 /// The first events of the generator, by kind, each in the order of time.
 #[derive(Debug, Default, Clone)]
-pub struct Events {
+pub(crate) struct Events {
     /// People.
     pub people: Vec<Person>,
     /// Auctions.
@@ -67,7 +67,7 @@ pub struct Events {
 impl Events {
     /// That many events of all kinds.
     #[must_use]
-    pub fn generate(count: usize) -> Events {
+    pub(crate) fn generate(count: usize) -> Events {
         let config = NexmarkConfig {
             base_time: FIRST,
             ..NexmarkConfig::default()

@@ -9,7 +9,7 @@ use crate::events::Bid;
 /// The topology. Bids are keyed by their auction.
 #[topology(application_id = "nexmark")]
 #[derive(Debug)]
-pub struct Nexmark {
+pub(crate) struct Nexmark {
     /// All offers.
     #[source(topic = "bids", partitions = 4)]
     pub bids: KStream<u64, Bid>,
@@ -35,7 +35,7 @@ pub struct Nexmark {
 
 /// A row of query 2.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Json)]
-pub struct Offer {
+pub(crate) struct Offer {
     /// For which auction.
     pub auction: u64,
     /// How much, in cents.
@@ -44,7 +44,7 @@ pub struct Offer {
 
 /// A bid at Nexmark's rate, 0.908 euros for a dollar.
 #[must_use]
-pub fn in_euros(bid: Bid) -> Bid {
+pub(crate) fn in_euros(bid: Bid) -> Bid {
     Bid {
         price: bid.price * 908 / 1_000,
         ..bid

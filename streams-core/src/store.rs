@@ -40,7 +40,7 @@ use checkpoint::Mark;
 use memory::MemoryMaps;
 
 pub use buffer_value::{BufferValue, BufferedContext};
-pub use cache::{CacheContext, CacheEntry, RecordCache};
+pub use cache::{CacheContext, CacheEntry, RecordCache, VisitCached};
 pub use checkpoint::Checkpoint;
 pub use error::StoreError;
 pub use external::ExternalStore;

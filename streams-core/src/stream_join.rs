@@ -70,8 +70,11 @@ pub struct JoinParts {
 /// key pass.
 pub struct StreamJoin<KO, K, V, OV> {
     parts: &'static JoinParts,
-    types: PhantomData<fn() -> (KO, K, V, OV)>,
+    types: PhantomData<Types<KO, K, V, OV>>,
 }
+
+/// Makes all of them, so that a handle is `Send` and `Sync` whatever they are.
+type Types<KO, K, V, OV> = fn() -> (KO, K, V, OV);
 
 impl<KO, K, V, OV> Clone for StreamJoin<KO, K, V, OV> {
     fn clone(&self) -> Self {

@@ -10,7 +10,7 @@ use crate::exceptions::{
     ProcessingException, ProductionException, Response, panic_text,
 };
 use crate::outbox::Outgoing;
-use crate::record::{Headers, RawRecord, RecordMetadata, Timestamp, TopicPartition};
+use crate::record::{Headers, RawRecord, RecordMetadata, TopicPartition};
 use crate::serde::SerdeError;
 use crate::timestamps::TimestampExtractor;
 use crate::topology::SourceTimestamps;

@@ -68,6 +68,9 @@ impl fmt::Debug for CacheEntry {
     }
 }
 
+/// Is shown a cached entry's key and value; `None` is a deletion.
+pub type VisitCached<'a> = &'a mut dyn FnMut(&[u8], Option<&[u8]>);
+
 /// The cached entries of a task's stores.
 #[derive(Debug)]
 pub struct RecordCache {
@@ -191,7 +194,7 @@ impl RecordCache {
         store: usize,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
+        visit: VisitCached<'_>,
     ) {
         if let Some(named) = self.stores.get_mut(store) {
             named.range(from, to, visit);

@@ -101,7 +101,10 @@ fn sequence(store_key: &[u8]) -> i32 {
 
 /// A changelog's records by local keys.
 #[derive(Debug, Default)]
-pub(super) struct LocalEntries(Vec<(Box<[u8]>, Option<Box<[u8]>>)>);
+pub(super) struct LocalEntries(Vec<LocalEntry>);
+
+/// A key and its value; `None` deletes it.
+type LocalEntry = (Box<[u8]>, Option<Box<[u8]>>);
 
 impl LocalEntries {
     pub(super) fn entries(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
@@ -243,6 +246,7 @@ impl TaskStores {
         segments.scan(scan, visible_from, &mut self.reading(store), visit)
     }
 
+    #[expect(clippy::type_complexity, reason = "a closure's type, named once")]
     fn reading(
         &mut self,
         store: usize,

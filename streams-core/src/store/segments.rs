@@ -8,6 +8,7 @@
 use std::ops::{Bound, ControlFlow};
 
 use super::StoreError;
+use super::cache::VisitCached;
 use crate::lmdb::Direction;
 use crate::query::{Keys, Scan, Visit};
 use crate::record::Timestamp;
@@ -211,8 +212,8 @@ impl Segments {
     pub(crate) fn scan_cached(
         &self,
         scan: &Scan<'_>,
-        range: impl FnOnce(Bound<&[u8]>, Bound<&[u8]>, &mut dyn FnMut(&[u8], Option<&[u8]>)),
-        take: &mut dyn FnMut(&[u8], Option<&[u8]>),
+        range: impl FnOnce(Bound<&[u8]>, Bound<&[u8]>, VisitCached<'_>),
+        take: VisitCached<'_>,
     ) {
         let (low, high) = (
             self.first_of(scan.from.max(0) / self.layout),

@@ -29,8 +29,8 @@ impl History {
     pub const fn segment_interval(self) -> i64 {
         let (parts, least) = match self.retention {
             ..=60_000 => (3, 2_000),
-            ..=300_000 => (5, 20_000),
-            ..=3_600_000 => (12, 60_000),
+            60_001..=300_000 => (5, 20_000),
+            300_001..=3_600_000 => (12, 60_000),
             _ => (24, 300_000),
         };
         let interval = self.retention / parts;

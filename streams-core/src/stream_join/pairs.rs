@@ -70,10 +70,6 @@ where
     /// # Errors
     /// When a store fails, or has bytes that are none of the join's types.
     #[inline]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "it lends from itself, takes the context, and may fail"
-    )]
     pub fn next(&mut self, cx: &mut TaskContext) -> TaskResult<Option<Pair<'_, KO, V, OV>>> {
         let parts = self.join.parts;
         let Some(Meeting {

@@ -178,7 +178,7 @@ enum Side<V> {
 
 impl<V> Side<V> {
     #[inline(always)]
-    fn new(&self) -> Option<&V> {
+    fn newest(&self) -> Option<&V> {
         match self {
             Side::Update(change) => change.new.as_ref(),
             Side::Row(value) => value.as_ref(),
@@ -269,7 +269,7 @@ impl<K, V, OV> Met<K, V, OV> {
     #[must_use]
     pub fn as_row(mut self) -> Self {
         if let Updated::Left(timestamp, other) = self.updated {
-            let timestamp = known(timestamp, self.left.new());
+            let timestamp = known(timestamp, self.left.newest());
             self.updated = Updated::Neither(timestamp, other);
         }
         self
@@ -293,8 +293,8 @@ impl<K, V, OV> Met<K, V, OV> {
     #[inline]
     pub fn join_with_key<O>(self, mut joiner: impl FnMut(&K, &V, &OV) -> O) -> Joined<K, O> {
         let goes_on = match self.updated {
-            Updated::Left(..) => self.right.new().is_some(),
-            Updated::Right(..) => self.left.new().is_some(),
+            Updated::Left(..) => self.right.newest().is_some(),
+            Updated::Right(..) => self.left.newest().is_some(),
             Updated::Neither(..) => true,
         };
         self.result(goes_on, |key, left, right| Some(joiner(key, left?, right?)))
@@ -314,9 +314,11 @@ impl<K, V, OV> Met<K, V, OV> {
     ) -> Joined<K, O> {
         let goes_on = match self.updated {
             Updated::Left(..) => {
-                self.right.new().is_some() || self.left.new().is_some() || self.left.old().is_some()
+                self.right.newest().is_some()
+                    || self.left.newest().is_some()
+                    || self.left.old().is_some()
             }
-            Updated::Right(..) => self.left.new().is_some(),
+            Updated::Right(..) => self.left.newest().is_some(),
             Updated::Neither(..) => true,
         };
         self.result(goes_on, |key, left, right| Some(joiner(key, left?, right)))
@@ -339,8 +341,8 @@ impl<K, V, OV> Met<K, V, OV> {
     ) -> Joined<K, O> {
         let (left, right) = (&self.left, &self.right);
         let goes_on = matches!(self.updated, Updated::Neither(..))
-            || left.new().or(left.old()).is_some()
-            || right.new().or(right.old()).is_some();
+            || left.newest().or(left.old()).is_some()
+            || right.newest().or(right.old()).is_some();
         self.result(goes_on, |key, left, right| {
             (left.is_some() || right.is_some()).then(|| joiner(key, left, right))
         })
@@ -355,7 +357,7 @@ impl<K, V, OV> Met<K, V, OV> {
         if !goes_on {
             return None;
         }
-        let new = value(&self.key, self.left.new(), self.right.new());
+        let new = value(&self.key, self.left.newest(), self.right.newest());
         let old = if self.sends_old {
             value(&self.key, self.left.old(), self.right.old())
         } else {

@@ -230,6 +230,10 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         Ok(())
     }
 
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "parts of one step, each borrowed from another place"
+    )]
     fn update_found<Node, CV: Clone, A: Serde, N: Next<K, V>>(
         &self,
         window: Seen,
@@ -248,6 +252,10 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
     }
 
     /// Adds the record to a window, unless that has closed.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "parts of one step, each borrowed from another place"
+    )]
     fn add<Node, CV: Clone, A: Serde, N: Next<K, V>>(
         &self,
         start: Timestamp,

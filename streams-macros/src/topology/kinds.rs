@@ -285,10 +285,6 @@ const ON_TABLE: Operator = Operator {
     losing: Losing::AsInput,
     ..STATELESS
 };
-const TABLE_LATER: Operator = Operator {
-    status: Status::Later,
-    ..ON_TABLE
-};
 const AGGREGATION: Operator = Operator {
     on: Shape::GroupedStream,
     options: &["name"],

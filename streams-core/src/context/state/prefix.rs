@@ -24,7 +24,7 @@ impl TaskContext {
         let entries = stores.prefix(store, prefix, Direction::Forward);
         for entry in entries.map_err(|e| failed(e.into()))? {
             let (key, value) = entry.map_err(|e| failed(e.into()))?;
-            each(&key, &value, &mut self.outbox).map_err(|e| failed(e.into()))?;
+            each(key, value, &mut self.outbox).map_err(|e| failed(e.into()))?;
         }
         Ok(())
     }

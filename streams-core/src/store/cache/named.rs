@@ -6,7 +6,7 @@ use std::ops::Bound;
 use hashbrown::HashTable;
 
 use super::list::List;
-use super::{CacheContext, CacheEntry, ENTRY_OVERHEAD};
+use super::{CacheContext, CacheEntry, ENTRY_OVERHEAD, VisitCached};
 use crate::store::buffer::{hash, is_empty};
 use crate::store::short_bytes::ShortBytes;
 
@@ -153,12 +153,7 @@ impl NamedCache {
     }
 
     /// Shows the entries between two keys in the order of the keys.
-    pub(super) fn range(
-        &mut self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-        visit: &mut dyn FnMut(&[u8], Option<&[u8]>),
-    ) {
+    pub(super) fn range(&mut self, from: Bound<&[u8]>, to: Bound<&[u8]>, visit: VisitCached<'_>) {
         if is_empty(from, to) {
             return;
         }

@@ -147,10 +147,7 @@ fn looked_up_in_passing<'t>(
     node: &'t Node,
     chain: &'t Chain,
 ) -> Option<(usize, &'t proc_macro2::Ident)> {
-    let table = chain
-        .ops
-        .iter()
-        .rposition(|op| old_values::begins_table(op))?;
+    let table = chain.ops.iter().rposition(old_values::begins_table)?;
     let behind = chain.ops.get(table + 1..)?;
     let join = behind.iter().find(|op| facts::joins_tables(op));
     if let Some((name, _)) = join.and_then(|op| op.other.as_ref()) {

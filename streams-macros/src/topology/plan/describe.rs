@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::kinds::{Shape, State};
 use super::super::model::{Chain, Node, NodeId, Op, Origin};
-use super::super::stream_join::{self, joins_streams};
+use super::super::stream_join::joins_streams;
 use super::{Internal, Plan, SinkPlan, facts};
 use crate::topology::parse::SinkTopic;
 

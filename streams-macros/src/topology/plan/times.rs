@@ -97,8 +97,8 @@ fn name(topology: &Topology, node: &Node, role: TimeRole) -> String {
         TimeRole::Emitted => facts::store_name(node),
         TimeRole::Waiting(position) => {
             let inner = facts::inner_stores(topology, node).into_iter();
-            let store = inner.filter(|inner| inner.op == position).map(|i| i.name);
-            format!("{}:stream-time", store.last().unwrap_or_default())
+            let mut store = inner.filter(|inner| inner.op == position).map(|i| i.name);
+            format!("{}:stream-time", store.next_back().unwrap_or_default())
         }
         TimeRole::NextSearch => format!("{}:next-search", facts::plain(&node.name)),
         TimeRole::Least => format!("{}:least-unmatched", facts::plain(&node.name)),
