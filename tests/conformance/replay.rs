@@ -68,11 +68,6 @@ impl Schedule {
             ..self
         }
     }
-
-    /// Whether the topology is killed on the way.
-    pub(crate) fn kills(self) -> bool {
-        self.kill_after_every.is_some()
-    }
 }
 
 impl fmt::Display for Schedule {

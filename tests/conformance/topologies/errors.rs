@@ -1,6 +1,7 @@
 //! `err-*`: what cannot be read or processed.
 
 use kstreams::prelude::*;
+use serde_json::Value;
 
 use super::{Entry, entry};
 use crate::effects;
@@ -11,6 +12,8 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("err-deserialization-fail", DeserializationFail),
         entry!("err-deserialization-dlq", DeserializationFail),
         entry!("err-negative-timestamp-fail", PassThrough),
+        entry!("err-negative-timestamp-skip", CountByTenMs),
+        entry!("err-payload-timestamp", PayloadTimestamp),
         entry!("err-processing-continue", ProcessingContinue),
         entry!("err-processing-fail", ProcessingFail),
     ]
@@ -65,4 +68,33 @@ struct ProcessingFail {
     #[from(input.try_map_values(|v| if v == "boom" { Err(v) } else { Ok(v) }))]
     #[sink(topic = "out")]
     out: KStream<Option<String>, String>,
+}
+
+/// Its timestamps come from where the configuration says.
+#[topology(application_id = "vec")]
+struct CountByTenMs {
+    #[source(topic = "in")]
+    input: KStream<String, String>,
+    #[from(input.group_by_key().windowed_by(tumbling("10ms").grace("100ms")).count())]
+    #[store(name = "w")]
+    #[sink(topic = "out")]
+    counts: KTable<Windowed<String>, i64>,
+}
+
+/// The field `t` of the value, or the highest timestamp so far.
+#[topology(application_id = "vec")]
+struct PayloadTimestamp {
+    #[source(
+        topic = "in",
+        timestamp = |record: &Record<String, Option<Json<Value>>>, partition_time| {
+            let value = record.value.as_ref().and_then(|value| value.get("t")?.as_i64());
+            value.unwrap_or(partition_time)
+        }
+    )]
+    #[sink(topic = "out")]
+    input: KStream<String, Option<Json<Value>>>,
+    #[from(input.group_by_key().windowed_by(tumbling("100ms").grace("0ms")).count())]
+    #[store(name = "w")]
+    #[sink(topic = "counts")]
+    counts: KTable<Windowed<String>, i64>,
 }
