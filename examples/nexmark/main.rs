@@ -10,7 +10,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use kstreams::prelude::*;
 use kstreams::program::Command;
 use serde::Serialize;
 

@@ -132,6 +132,7 @@ pub(super) fn builder(emit: &Emit<'_>) -> (TokenStream, TokenStream) {
         #build
         #driver
         #[automatically_derived]
+        #[allow(dead_code)]
         impl<#(#slots),*> #builder<#(#slots),*> {
             /// Starts the application.
             ///

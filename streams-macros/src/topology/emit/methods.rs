@@ -380,7 +380,10 @@ fn arms(method: &Method<'_>) -> TokenStream {
     };
     for (label, t, rest) in later {
         body = mixed! {
-            let (#t, raw) = #label: { return { #body }; };
+            let (#t, raw) = #label: {
+                let done: __s::TaskResult = { #body };
+                return done;
+            };
             #rest
         };
     }

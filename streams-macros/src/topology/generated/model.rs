@@ -802,7 +802,7 @@ fn foreign_key(op: &Op, row: &Val) -> Option<Val> {
         return None;
     };
     let v = row.number();
-    (v % 4 != 0).then(|| Val::of(foreign, v.wrapping_add(add) % 3))
+    (!v.is_multiple_of(4)).then(|| Val::of(foreign, v.wrapping_add(add) % 3))
 }
 
 /// A joined row, or none.

@@ -917,7 +917,7 @@ fn stream_like(topology: &Topology) -> String {
 fn windowed(topology: &Topology, rest: &str) -> Option<Topology> {
     let mut broken = topology.clone();
     let key = topology.nodes[0].key.rust();
-    let rest = rest.replace("KEY", &key.to_string());
+    let rest = rest.replace("KEY", key);
     broken.extra.push(format!("#[from(n0.group_by_key(){rest}"));
     Some(broken)
 }
