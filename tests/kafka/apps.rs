@@ -1,10 +1,5 @@
 //! The applications of these tests. Each case has its own, as names of topics and groups are the topology's.
 
-#![expect(
-    dead_code,
-    reason = "what a topology is given beyond `start` is for other tests"
-)]
-
 use kstreams::prelude::*;
 
 /// Counts per key; every update is written when nothing is cached.

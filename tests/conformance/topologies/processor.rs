@@ -146,9 +146,9 @@ impl Processor<Text, Text> for KvCommands {
 struct ChainDepthFirst {
     #[source(topic = "in")]
     input: KStream<Text, String>,
-    #[from(input.process(Twice::new("1", true)))]
+    #[from(input.process(Twice::new("1")))]
     p1: KStream<Text, String>,
-    #[from(p1.process(Twice::new("2", false)))]
+    #[from(p1.process(Twice::new("2")))]
     #[sink(topic = "out")]
     p2: KStream<Text, String>,
     #[from(p1.process(Third::new()))]
@@ -159,7 +159,6 @@ struct ChainDepthFirst {
 #[processor(out = (Text, String))]
 struct Twice {
     name: &'static str,
-    first: bool,
 }
 
 impl Processor<Text, String> for Twice {
