@@ -235,21 +235,17 @@ impl Joiner {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-    use std::thread;
     use std::time::Duration;
 
+    use super::super::aside::Aside;
     use super::*;
 
     /// A member that lost its tasks just when it was to end answered twice, the second time to a group that was ending, and waited
     /// for ever. Whether librdkafka forgets the question is a matter of microseconds, so there are many, and no broker.
     #[test]
     fn an_ending_group_is_not_asked_what_it_need_not_answer() {
-        const MEMBERS: usize = 200;
-        let (ended, ends) = mpsc::channel();
-        for n in 0..MEMBERS {
-            let ended = ended.clone();
-            thread::spawn(move || {
+        for n in 0..400 {
+            let member = move || {
                 let mut config = ClientConfig::new();
                 config
                     .set("bootstrap.servers", "127.0.0.1:9")
@@ -262,12 +258,11 @@ mod tests {
                     // Refused or not: what matters is that it comes back.
                     let _ = member.give_back();
                 }
-                ended.send(()).unwrap();
-            });
-        }
-        for _ in 0..MEMBERS {
-            let came = ends.recv_timeout(Duration::from_secs(60));
-            came.expect("every answer comes back");
+            };
+            let ended = Aside::start("member")
+                .unwrap()
+                .call(member, Duration::from_secs(60));
+            assert!(ended.is_some(), "an answer does not come back");
         }
     }
 }
