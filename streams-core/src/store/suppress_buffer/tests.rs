@@ -170,7 +170,8 @@ fn earlier_formats_are_restored() {
         &time,
     ]
     .concat();
-    let cases: [(Option<&[u8]>, &[u8], i64, &[u8]); 5] = [
+    type Case<'a> = (Option<&'a [u8]>, &'a [u8], i64, &'a [u8]);
+    let cases: [Case<'_>; 5] = [
         (None, &first, 3, b"old"),
         (Some(&[1]), &second, 9, b"old"),
         (Some(&[2]), &third, 9, b"prior"),
