@@ -256,3 +256,50 @@ fn the_other_sides_repartition_topic_is_named_by_the_store_and_the_input() {
         .collect();
     assert!(topics.contains(&"all-by_name-repartition"), "{topics:?}");
 }
+
+/// Joins and cogroups in the middle of chains that go on through repartition topics: rustc infers the types on both sides.
+#[topology(application_id = "middles")]
+struct Middles {
+    #[source(topic = "prices", partitions = 3)]
+    prices: KTable<String, i64>,
+    #[source(topic = "stock", partitions = 3)]
+    stock: KTable<String, i64>,
+    #[from(prices
+        .join(stock, |price, pieces| (price * pieces, *pieces))
+        .group_by(|_, (value, pieces)| (format!("of {pieces}"), value.to_string()))
+        .aggregate(
+            || 0_i64,
+            |_, value, all| all + value.len() as i64,
+            |_, value, all| all - value.len() as i64,
+        )
+        .map_values(|all| format!("{all} digits")))]
+    #[sink(topic = "digits")]
+    digits: KTable<String, String>,
+    #[source(topic = "sales", partitions = 3)]
+    sales: KStream<String, i64>,
+    #[from(sales.group_by_key().cogroup(|_, n, all| all + n).aggregate(|| 0_i64))]
+    #[sink(topic = "totals")]
+    totals: KTable<String, i64>,
+}
+
+#[test]
+fn a_join_or_a_cogroup_may_stand_in_the_middle_of_a_chain() {
+    let t = Middles::builder().test_driver().unwrap();
+    t.prices.send("a", 5).at(1);
+    t.stock.send("a", 4).at(2);
+    t.prices.send("b", 250).at(3);
+    t.stock.send("b", 4).at(4);
+    t.stock.send("a", 7).at(5);
+    let mut digits = read(&t, "digits");
+    digits.sort();
+    let expected = [
+        "of 4=2 digits@2",
+        "of 4=4 digits@5",
+        "of 4=6 digits@4",
+        "of 7=2 digits@5",
+    ];
+    assert_eq!(digits, expected);
+    t.sales.send("x", 2).at(6);
+    t.sales.send("x", 3).at(7);
+    assert_eq!(read(&t, "totals"), ["x=2@6", "x=5@7"]);
+}

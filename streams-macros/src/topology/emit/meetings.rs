@@ -100,6 +100,13 @@ pub(super) fn variants(
 }
 
 impl<'e> Method<'e> {
+    /// The meetings of the stage that is being written.
+    fn meetings(&self) -> Vec<Meeting> {
+        let (begin, end) = self.within.get();
+        let here = |meeting: &Meeting| (begin..end).contains(&meeting.step);
+        meetings(self.segment).into_iter().filter(here).collect()
+    }
+
     fn op_at(&self, position: usize) -> Option<&'e Op> {
         self.node.chain()?.ops.get(position)
     }
@@ -118,7 +125,7 @@ impl<'e> Method<'e> {
     /// What the arms of this method yield besides the record: the other sides' updates, on their way to their meetings of
     /// tables, and where a row goes that is looked up.
     fn carried(&self) -> Vec<Ident> {
-        meetings(self.segment)
+        self.meetings()
             .iter()
             .filter(|meeting| self.is_of_tables(meeting))
             .map(|meeting| carried(meeting.number))
@@ -182,7 +189,7 @@ impl<'e> Method<'e> {
 
     /// The edges of the other sides' repartition topics.
     pub(super) fn other_edges(&self) -> TokenStream {
-        meetings(self.segment)
+        self.meetings()
             .iter()
             .filter(|meeting| meeting.topic.is_some())
             .map(|meeting| {
@@ -202,10 +209,16 @@ impl<'e> Method<'e> {
     }
 
     /// An arm for each meeting: the other side's records.
-    pub(super) fn other_arms(&self, at: &Ident, looped: bool) -> TokenStream {
+    pub(super) fn other_arms(
+        &self,
+        at: &Ident,
+        looped: bool,
+        ways: &mut Vec<TokenStream>,
+    ) -> TokenStream {
         let mut out = TokenStream::new();
-        for meeting in meetings(self.segment) {
+        for meeting in self.meetings() {
             let variant = other(meeting.number);
+            ways.push(mixed!(#at::#variant(..)));
             self.uses_task.set(false);
             let arm = self.enters(&meeting, looped);
             let t = mixed_ident(if self.uses_task.get() { "t" } else { "_t" });
@@ -231,6 +244,7 @@ impl<'e> Method<'e> {
             let send = ident_at("send", self.place(&meeting));
             let receive = ident_at("receive", self.place(&meeting));
             let received = other_repartitioned(meeting.number);
+            ways.push(mixed!(#at::#received(..)));
             out.extend(mixed! {
                 #at::#variant(_t, other) => {
                     #keys
@@ -248,10 +262,11 @@ impl<'e> Method<'e> {
     }
 
     /// The arm by which a row is looked up.
-    pub(super) fn row_arm(&self, at: &Ident) -> TokenStream {
+    pub(super) fn row_arm(&self, at: &Ident, ways: &mut Vec<TokenStream>) -> TokenStream {
         let Some(Start::Input(input)) = self.is_viewed().then_some(&self.segment.start) else {
             return TokenStream::new();
         };
+        ways.push(mixed!(#at::Row(..)));
         self.uses_context.set(true);
         let find = self.find(*input, &mixed!(key));
         let carried = self.carried().into_iter().map(|name| {
@@ -409,7 +424,7 @@ impl<'e> Method<'e> {
             self.emit.marker(topology.node(meeting.other)),
         );
         let split = ident_at("split", self.place(meeting));
-        let (key, find) = self.base_row();
+        let (key, find) = self.base_row(meeting);
         let arrived = carried(meeting.number);
         let carried = self.carried().into_iter().map(|name| {
             if name == arrived {
@@ -427,8 +442,9 @@ impl<'e> Method<'e> {
     }
 
     /// How a row is found by `&key` in the table that a chain's table operators begin with, and the key's type.
-    fn base_row(&self) -> (TokenStream, TokenStream) {
-        if self.segment.steps.contains(&Step::Update) {
+    fn base_row(&self, meeting: &Meeting) -> (TokenStream, TokenStream) {
+        let before = self.segment.steps.get(..meeting.step).unwrap_or_default();
+        if before.contains(&Step::Update) {
             return (mixed!(_), mixed!(store.find(&key, cx)?));
         }
         match &self.segment.start {
@@ -453,7 +469,8 @@ impl<'e> Method<'e> {
 
     /// Whether what flows before the operator at `position` is a row that was looked up: `other1.is_some() || …`.
     pub(super) fn is_row_before(&self, position: usize) -> Option<TokenStream> {
-        let later = meetings(self.segment)
+        let later = self
+            .meetings()
             .into_iter()
             .filter(|meeting| meeting.position >= position && self.is_of_tables(meeting))
             .map(|meeting| carried(meeting.number));

@@ -189,6 +189,7 @@ fn method(
         segment,
         receiver: receiver.clone(),
         input: Cell::new(None),
+        within: Cell::new((0, segment.steps.len())),
         uses_task: Cell::new(false),
         uses_context: Cell::new(false),
     };
@@ -212,7 +213,11 @@ fn method(
     }
     let (task, record) = (emit.head_task(node.id, index), record(emit, node, segment));
     let initializer = method.initializer();
-    let body = method.steps(&segment.steps, Flow::STRAIGHT, false);
+    let (initial, body) = (
+        method.initializer(),
+        method.steps(&segment.steps, Flow::STRAIGHT, false),
+    );
+    let body = mixed!(#initial #body);
     let signature = |t: &Ident, cx: &Ident| {
         mixed! {
             fn #name(&#receiver, #t: &mut #task, r: #record, #cx: &mut __s::TaskContext) -> #result
@@ -273,22 +278,68 @@ fn cut<'s>(method: &Method<'_>, steps: &'s [Step]) -> Vec<Arms<'s>> {
 /// inferred types, the arms yield what goes on behind the `match`.
 fn arms(method: &Method<'_>) -> TokenStream {
     let at = method.emit.at_name(method.node.id, index_of(method));
-    let parts = cut(method, &method.segment.steps);
-    let joining = parts.iter().any(|arm| method.junction(arm.steps).is_some());
-    let updating = method.segment.steps.contains(&Step::Update);
-    let (mut before, mut arms, mut after) =
-        (TokenStream::new(), TokenStream::new(), TokenStream::new());
+    let mut parts = &cut(method, &method.segment.steps)[..];
+    let mut before = TokenStream::new();
+    if method.segment.steps.contains(&Step::Update) {
+        let store = inferred_store(method);
+        before.extend(mixed!(let store = #store;));
+    }
+    for (number, place, _) in parts.iter().filter_map(|part| part.entered) {
+        let (edge, made) = (edge(number), quote_spanned!(super::at(place)=> __s::edge()));
+        before.extend(mixed!(let #edge = #made;));
+    }
+    before.extend(method.other_edges());
+    before.extend(method.initializer());
+    let mut stages = Vec::new();
+    let mut begin = 0;
+    while !parts.is_empty() {
+        let last = parts
+            .iter()
+            .position(|part| method.junction(part.steps).is_some())
+            .unwrap_or(parts.len() - 1);
+        let (now, later) = parts.split_at(last + 1);
+        let end = begin + now.iter().map(|part| part.steps.len()).sum::<usize>();
+        method.within.set((begin, end));
+        stages.push(stage(method, &at, now, !later.is_empty()));
+        (parts, begin) = (later, end);
+    }
+    let mut rest = TokenStream::new();
+    for Stage { ways, code } in stages.into_iter().rev() {
+        rest = if rest.is_empty() {
+            code
+        } else {
+            mixed! {
+                let at = match at {
+                    at @ (#ways) => __s::Ok(at),
+                    at => __s::Err(at),
+                };
+                match at {
+                    __s::Ok(at) => { #code }
+                    __s::Err(at) => { #rest }
+                }
+            }
+        };
+    }
+    mixed!(#before #rest)
+}
+
+/// A part of a method with the ways that lead into it. Rustc has to see what is sent to a repartition topic before it sees
+/// what is received, so a part behind a junction stands behind it.
+struct Stage {
+    /// The patterns of its variants.
+    ways: TokenStream,
+    code: TokenStream,
+}
+
+/// The arms of some parts of a chain, of which the last may be a junction. Where others follow, it need not take every variant.
+fn stage(method: &Method<'_>, at: &Ident, parts: &[Arms<'_>], others_follow: bool) -> Stage {
+    let joining = parts
+        .iter()
+        .any(|part| method.junction(part.steps).is_some());
+    let (mut arms, mut after) = (TokenStream::new(), TokenStream::new());
+    let mut ways = Vec::new();
     let mut many = false;
-    // Parts behind the one in which the arms come together: rustc has to see first what is sent there.
-    let (mut together, mut later) = (false, Vec::new());
-    for Arms { entered, steps } in &parts {
-        if let Some((number, place, _)) = entered {
-            let (edge, made) = (
-                edge(*number),
-                quote_spanned!(super::at(*place)=> __s::edge()),
-            );
-            before.extend(mixed!(let #edge = #made;));
-        }
+    for Arms { entered, steps } in parts {
         method.uses_task.set(false);
         let fresh = entered.is_some_and(|(_, _, fresh)| fresh);
         let body = match method.junction(steps) {
@@ -315,11 +366,11 @@ fn arms(method: &Method<'_>) -> TokenStream {
                 } else {
                     tail
                 };
-                if updating {
-                    arms.extend(flushed_arm(method, &at, looped));
+                if steps.contains(&Step::Update) {
+                    arms.extend(flushed_arm(method, at, looped));
+                    ways.push(mixed!(#at::Flushed(..)));
                 }
                 method.uses_task.set(task);
-                together = true;
                 many |= looped;
                 if looped {
                     mixed!(let mut updates = __s::Vec::new(); #body)
@@ -329,18 +380,6 @@ fn arms(method: &Method<'_>) -> TokenStream {
             }
             None => {
                 let body = method.steps(steps, Flow::STRAIGHT, fresh);
-                if let (true, Some((number, place, _))) = (together, entered) {
-                    let t = mixed_ident(if method.uses_task.get() { "t" } else { "_t" });
-                    let (variant, edge) = (repartitioned(*number), edge(*number));
-                    let receive = ident_at("receive", *place);
-                    let label = syn::Lifetime::new(&format!("'later{number}"), Span::mixed_site());
-                    arms.extend(mixed!(#at::#variant(t, raw) => break #label (t, raw),));
-                    later.push((label, t, mixed! {
-                        let __s::Some(r) = #edge.#receive(raw, cx)? else { return __s::Ok(()); };
-                        #body
-                    }));
-                    continue;
-                }
                 if joining {
                     mixed!(return { #body };)
                 } else {
@@ -350,10 +389,14 @@ fn arms(method: &Method<'_>) -> TokenStream {
         };
         let t = mixed_ident(if method.uses_task.get() { "t" } else { "_t" });
         arms.extend(match entered {
-            None => mixed!(#at::Head(#t, r) => { #body }),
+            None => {
+                ways.push(mixed!(#at::Head(..)));
+                mixed!(#at::Head(#t, r) => { #body })
+            }
             Some((number, place, _)) => {
                 let (variant, edge) = (repartitioned(*number), edge(*number));
                 let receive = ident_at("receive", *place);
+                ways.push(mixed!(#at::#variant(..)));
                 mixed! {
                     #at::#variant(#t, raw) => {
                         let __s::Some(r) = #edge.#receive(raw, cx)? else { return __s::Ok(()); };
@@ -363,34 +406,27 @@ fn arms(method: &Method<'_>) -> TokenStream {
             }
         });
     }
-    before.extend(method.other_edges());
-    before.extend(method.initializer());
-    arms.extend(method.other_arms(&at, many));
-    arms.extend(method.row_arm(&at));
-    if !joining {
-        return mixed!(#before match at { #arms });
-    }
-    let store = updating.then(|| inferred_store(method));
-    let store = store.map(|store| mixed!(let store = #store;));
-    let crossed = method.crossed(many);
-    let t = mixed_ident(if uses_task(&after) { "t" } else { "_t" });
-    let mut body = mixed! {
-        let (#t #crossed) = match at { #arms };
-        #after
+    arms.extend(method.other_arms(at, many, &mut ways));
+    arms.extend(method.row_arm(at, &mut ways));
+    let is_first = method.within.get().0 == 0;
+    let rest = if others_follow || !is_first {
+        mixed!(_ => return __s::Ok(()),)
+    } else {
+        TokenStream::new()
     };
-    for (label, t, rest) in later {
-        body = mixed! {
-            let (#t, raw) = #label: {
-                let done: __s::TaskResult = { #body };
-                return done;
-            };
-            #rest
-        };
-    }
-    mixed! {
-        #store
-        #before
-        #body
+    let code = if joining {
+        let crossed = method.crossed(many);
+        let t = mixed_ident(if uses_task(&after) { "t" } else { "_t" });
+        mixed! {
+            let (#t #crossed) = match at { #arms #rest };
+            #after
+        }
+    } else {
+        mixed!(match at { #arms #rest })
+    };
+    Stage {
+        ways: mixed!(#(#ways)|*),
+        code,
     }
 }
 

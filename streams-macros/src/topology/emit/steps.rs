@@ -25,6 +25,8 @@ pub(super) struct Method<'e> {
     pub(super) receiver: Ident,
     /// The operator that brings the input of a cogroup that is being written; `None` is the first.
     pub(super) input: Cell<Option<usize>>,
+    /// The steps of the stage that is being written, as a range.
+    pub(super) within: Cell<(usize, usize)>,
     pub(super) uses_task: Cell<bool>,
     pub(super) uses_context: Cell<bool>,
 }
