@@ -810,6 +810,8 @@ fn join_on(op: &Op, row: &Val, right: Option<&Val>) -> Option<Val> {
     let Does::JoinOn { left, value, .. } = op.does else {
         return None;
     };
+    // A right row without bytes is none in the response, as in Kafka Streams.
+    let right = right.filter(|right| **right != Val::Text(String::new()));
     let number = match right {
         Some(right) => right.number(),
         None if left => 7,
