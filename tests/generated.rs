@@ -82,12 +82,13 @@ fn a_planted_type_mistake_gives_exactly_its_code() {
     for (number, documented) in types::documented().iter().enumerate() {
         let number = types::MISTAKES.len() + number;
         // Where several nodes of one crate have a name, rustc says which one; the page shows a crate with one topology.
-        let path = format!("mistake_{number}::_::__node::");
+        let module = format!("mistake_{number}::");
+        let path = format!("{module}_::__node::");
         let messages: Vec<String> = found
             .remove(&number)
             .unwrap_or_default()
             .iter()
-            .map(|error| error.message.replace(&path, ""))
+            .map(|error| error.message.replace(&path, "").replace(&module, ""))
             .collect();
         if messages != [documented.message.as_str()] {
             wrong.push(format!("{}: {messages:#?}", documented.code));

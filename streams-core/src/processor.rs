@@ -115,7 +115,7 @@ pub trait ProcessorDefinition: Sized + Send + 'static {
 ///
 /// The struct carries `#[processor(out = (K, V))]`. There is one implementation for each struct.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no `Processor<{K}, {V}>`: it cannot take the records of this stream [KS0230]",
+    message = "`{Self}` is no `Processor<{K}, {V}>`: it cannot take the records of this stream [KS0250]",
     label = "the records here have keys of type `{K}` and values of type `{V}`",
     note = "write `impl Processor<{K}, {V}> for {Self}`, or bring the stream to the types that it takes, by `.map(…)`; a \
             `FixedKeyProcessor` is called by `process_values`"
@@ -142,7 +142,7 @@ pub trait Processor<K, V>: ProcessorDefinition {
 ///
 /// The struct carries `#[processor(fixed_key, out = (K, V))]`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no `FixedKeyProcessor<{K}, {V}>`: `process_values` cannot call it with the records of this stream [KS0230]",
+    message = "`{Self}` is no `FixedKeyProcessor<{K}, {V}>`: `process_values` cannot call it with the records of this stream [KS0250]",
     label = "the records here have keys of type `{K}` and values of type `{V}`",
     note = "write `impl FixedKeyProcessor<{K}, {V}> for {Self}`; a `Processor`, which may change keys, is called by `process`"
 )]
@@ -172,7 +172,7 @@ pub trait FixedKeyProcessor<K, V>: ProcessorDefinition {
 ///
 /// The struct carries `#[processor]`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no `ValueTransformer<{K}, {V}>`: it cannot take the rows of this table [KS0230]",
+    message = "`{Self}` is no `ValueTransformer<{K}, {V}>`: it cannot take the rows of this table [KS0250]",
     label = "the rows here have keys of type `{K}` and values of type `{V}`",
     note = "write `impl ValueTransformer<{K}, {V}> for {Self}`"
 )]

@@ -99,6 +99,24 @@ struct Store {
     retention: Option<Time>,
 }
 
+impl Store {
+    /// As `#[store]` alone says.
+    fn new(kind: Kind, key: Type, value: Type) -> Self {
+        Store {
+            kind,
+            is_shared: kind == Kind::ReadOnly,
+            key,
+            value,
+            name: None,
+            in_memory: false,
+            changelog: true,
+            changelog_config: Vec::new(),
+            window_size: None,
+            retention: None,
+        }
+    }
+}
+
 /// The store types, by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -308,7 +326,7 @@ fn punctuate(cx: &Ctxt, place: &Ident, settings: Vec<(Ident, Expr)>) -> Option<P
                 let every = time(cx, &value);
                 if every.as_ref().and_then(Time::ms).is_some_and(|ms| ms < 1) {
                     cx.error(
-                        "KS0238",
+                        "KS0258",
                         &value,
                         "a punctuator's interval is at least a millisecond",
                     );
@@ -379,12 +397,15 @@ fn field_syntax(cx: &Ctxt, field: &mut Field) -> Option<FieldSyntax> {
                 Role::Default
             }
         },
-        (Some(_), None, ..) => {
+        (Some(kind), None, ..) => {
             let message = format!(
                 "`{name}` is a store that nothing binds: put `#[store]` on it, or `#[store(shared)]` where a topology gives it"
             );
-            cx.error("KS0237", &field.ty, message);
-            Role::Default
+            cx.error("KS0257", &field.ty, message);
+            match types {
+                Some((key, value)) => Role::Store(Box::new(Store::new(kind, key, value))),
+                None => Role::Default,
+            }
         }
         (None, Some(attribute), ..) => {
             cx.error(
@@ -443,18 +464,7 @@ fn type_name(ty: &Type) -> (String, Option<(Type, Type)>) {
 }
 
 fn store_role(cx: &Ctxt, attribute: &Attribute, kind: Kind, key: Type, value: Type) -> Role {
-    let mut store = Store {
-        kind,
-        is_shared: kind == Kind::ReadOnly,
-        key,
-        value,
-        name: None,
-        in_memory: false,
-        changelog: true,
-        changelog_config: Vec::new(),
-        window_size: None,
-        retention: None,
-    };
+    let mut store = Store::new(kind, key, value);
     if !matches!(attribute.meta, syn::Meta::Path(_)) {
         match attribute.parse_args_with(Punctuated::<StoreArg, Token![,]>::parse_terminated) {
             Ok(args) => {

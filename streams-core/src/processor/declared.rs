@@ -263,7 +263,7 @@ pub const fn stateful_is_partitioned(
             .text(rekeyed_by)
             .text("` changed: records of one key would meet in different tasks. Put `.repartition()` before `.")
             .text(operator)
-            .text("(...)` [KS0236]");
+            .text("(...)` [KS0256]");
         refuse(&message);
     }
 }
@@ -303,7 +303,7 @@ pub const fn output_named(node: &str, processor: &str, outputs: &[&str], name: &
         message
             .text("`: declare its outputs, `#[processor(out(")
             .text(name)
-            .text(" = (K, V)))]` [KS0235]")
+            .text(" = (K, V)))]` [KS0255]")
     } else {
         message.text("`; there is `").text(outputs[0])
     };
@@ -313,7 +313,7 @@ pub const fn output_named(node: &str, processor: &str, outputs: &[&str], name: &
         at += 1;
     }
     if !outputs.is_empty() {
-        message = message.text("` [KS0235]");
+        message = message.text("` [KS0255]");
     }
     refuse(&message);
     usize::MAX
@@ -333,7 +333,7 @@ pub const fn outputs_are_read(node: &str, processor: &str, outputs: &[&str], rea
                 .text(node)
                 .text(".")
                 .text(outputs[at])
-                .text("`, or take the output out of the processor [KS0234]");
+                .text("`, or take the output out of the processor [KS0254]");
             refuse(&message);
         }
         at += 1;

@@ -15,7 +15,7 @@ pub trait SharesStore<const N: usize> {
 
 /// A processor's field against the store that its node gives it.
 #[diagnostic::on_unimplemented(
-    message = "`{Node}` gives its processor the store `{Given}`, which its field of type `{Self}` cannot be [KS0233]",
+    message = "`{Node}` gives its processor the store `{Given}`, which its field of type `{Self}` cannot be [KS0253]",
     label = "the processor's field is `{Self}`, the topology's store `{Given}`",
     note = "key and value types have to be the same; tables and global stores are only read: the processor declares such a one \
             `#[store] name: ReadOnlyKeyValueStore<K, V>`"
@@ -81,7 +81,7 @@ pub const fn shared_with(
         .text(processor)
         .text("` has no field of that name with `#[store(shared)]`; write `stores(field = ")
         .text(field)
-        .text(")` where the names differ, or remove it [KS0232]");
+        .text(")` where the names differ, or remove it [KS0252]");
     refuse(&message);
     usize::MAX
 }
@@ -114,7 +114,7 @@ pub const fn shared_stores_are_given(
                 .text(processor)
                 .text("::new(...), stores(")
                 .text(field)
-                .text("))`, with a store field, a table or a global table of that name [KS0231]");
+                .text("))`, with a store field, a table or a global table of that name [KS0251]");
             refuse(&message);
         }
         at += 1;

@@ -38,21 +38,12 @@ impl<'p> Emit<'p> {
         mixed!(__s::Record<<#ty as #named>::Key, <#ty as #named>::Value>)
     }
 
-    /// `__s::NamedOutput<{ number of the output }>`.
+    /// `__s::NamedOutput<__OUTPUT_0_1>`.
     fn named_output(&self, node: &Node, processor: &Processor, name: &Ident) -> TokenStream {
-        let ty = &processor.ty;
-        let (node, text) = (facts::plain(&node.name), facts::plain(name));
-        let output = quote_spanned!(at(name.span())=> __s::output_named);
-        mixed! {
-            __s::NamedOutput<{
-                #output(
-                    #node,
-                    <#ty as __s::ProcessorDefinition>::NAME,
-                    <#ty as __s::ProcessorDefinition>::OUTPUTS,
-                    #text,
-                )
-            }>
-        }
+        let outputs = &self.plan.node(node.id).outputs;
+        let at = outputs.iter().position(|output| output.name == *name);
+        let number = output_number(self, processor, at.unwrap_or_default());
+        mixed!(__s::NamedOutput<#number>)
     }
 
     /// Takes a record of an output with a name out of what a processor forwards.
@@ -359,6 +350,11 @@ fn place(emit: &Emit<'_>, processor: &Processor) -> Ident {
     mixed_ident(&format!("__STORES_{}", number_of(emit, processor)))
 }
 
+/// The const that numbers an output: by itself, so that a name that is none gives one error.
+fn output_number(emit: &Emit<'_>, processor: &Processor, output: usize) -> Ident {
+    mixed_ident(&format!("__OUTPUT_{}_{output}", number_of(emit, processor)))
+}
+
 fn number_of(emit: &Emit<'_>, processor: &Processor) -> usize {
     let all = &emit.plan.processors;
     all.iter()
@@ -406,6 +402,13 @@ pub(super) fn declarations(emit: &Emit<'_>) -> TokenStream {
             type #stores = __s::Declared<#marker, #ty, { #here.topic }>;
         });
         out.extend(obligations(emit, processor));
+        if emit
+            .plan
+            .last_processor(node)
+            .is_some_and(|last| std::ptr::eq(last, processor))
+        {
+            out.extend(output_numbers(emit, node, processor));
+        }
     }
     if !plan.processors.is_empty() {
         out.extend(mixed!(
@@ -413,6 +416,30 @@ pub(super) fn declarations(emit: &Emit<'_>) -> TokenStream {
         ));
     }
     out
+}
+
+/// The numbers of the outputs that are read.
+fn output_numbers(emit: &Emit<'_>, node: &Node, processor: &Processor) -> TokenStream {
+    let ty = &processor.ty;
+    let node_name = facts::plain(&node.name);
+    let outputs = emit.plan.node(node.id).outputs.iter().enumerate();
+    outputs
+        .map(|(at, output)| {
+            let (number, text) = (
+                output_number(emit, processor, at),
+                facts::plain(&output.name),
+            );
+            let function = quote_spanned!(super::at(output.name.span())=> __s::output_named);
+            mixed! {
+                const #number: usize = #function(
+                    #node_name,
+                    <#ty as __s::ProcessorDefinition>::NAME,
+                    <#ty as __s::ProcessorDefinition>::OUTPUTS,
+                    #text,
+                );
+            }
+        })
+        .collect()
 }
 
 /// What has to hold of a processor where it is used.
