@@ -90,30 +90,8 @@ handle! {
     /// A key-value store: a field of a processor (its own with `#[store]`, or shared), or a field of a topology that processors
     /// share.
     ///
-    /// In a processor every function takes the context, which lends the task's bytes:
-    ///
-    /// ```
-    /// # use kstreams::prelude::*;
-    /// #[processor(out = (String, i64))]
-    /// struct Count {
-    ///     #[store]
-    ///     counts: KeyValueStore<String, i64>,
-    /// }
-    ///
-    /// impl Processor<String, String> for Count {
-    ///     fn process(&mut self, record: Record<String, String>, cx: &mut Context<'_, Self>) -> ProcessingResult {
-    ///         let count = self.counts.get(&record.key, cx)?.unwrap_or(0) + 1;
-    ///         self.counts.put(&record.key, &count, cx)?;
-    ///         cx.forward(record.with_value(count))
-    ///     }
-    /// }
-    /// # fn main() -> kstreams::Result<(), ProcessingError> {
-    /// let mut t = ProcessorTest::new(Count::new())?;
-    /// t.process(Record::new("a".to_owned(), "x".to_owned(), 0))?;
-    /// t.process(Record::new("a".to_owned(), "y".to_owned(), 1))?;
-    /// assert_eq!(t.forwarded(), [Record::new("a".to_owned(), 1, 0), Record::new("a".to_owned(), 2, 1)]);
-    /// # Ok(()) }
-    /// ```
+    /// In a processor every function takes the context, which lends the task's bytes: `self.counts.get(&record.key, cx)?`. The guide
+    /// `docs/processors.md` has an example that runs.
     KeyValueStore
 }
 handle! {

@@ -22,39 +22,7 @@ use crate::topology::{Changelog, StoreDescriptor, SubtopologyDescriptor, Topolog
 ///
 /// Its stores, shared ones too, lie in memory and are empty at first. Punctuators are called as in a task: those of stream time
 /// behind the record that moved it, those of the wall clock by [`advance`](Self::advance). The clock begins at 0.
-///
-/// ```
-/// use std::time::Duration;
-/// use kstreams::prelude::*;
-///
-/// /// Tells every ten seconds how many records there were.
-/// #[processor(out = (String, u64), punctuate(wall_clock = "10s", call = tell))]
-/// struct Rate {
-///     #[default]
-///     seen: u64,
-/// }
-///
-/// impl Rate {
-///     fn tell(&mut self, now: Timestamp, cx: &mut Context<'_, Self>) -> ProcessingResult {
-///         let seen = std::mem::take(&mut self.seen);
-///         cx.forward(Record::new("seen".to_owned(), seen, now))
-///     }
-/// }
-///
-/// impl Processor<String, String> for Rate {
-///     fn process(&mut self, _: Record<String, String>, _: &mut Context<'_, Self>) -> ProcessingResult {
-///         self.seen += 1;
-///         Ok(())
-///     }
-/// }
-///
-/// # fn main() -> Result<(), ProcessingError> {
-/// let mut t = ProcessorTest::new(Rate::new())?;
-/// t.process(Record::new("k".into(), "v".into(), 5))?;
-/// t.advance(Duration::from_secs(10))?;
-/// assert_eq!(t.forwarded(), [Record::new("seen".to_owned(), 1, 10_000)]);
-/// # Ok(()) }
-/// ```
+/// The guide `docs/processors.md` has an example that runs.
 pub struct ProcessorTest<P: ProcessorDefinition> {
     task: Alone<P>,
     cx: TaskContext,
