@@ -381,7 +381,7 @@ pub fn not_absent<K, V>(record: Record<K, Change<V>>) -> Option<Record<K, Change
 /// ```
 /// use streams_core::{ops, record::{Change, Record}};
 ///
-/// assert!(ops::is_absent(&Record::new("a", Change::<u8> { new: None, old: None }, 0)));
+/// assert!(ops::is_absent(&Record::new("a", Change::<u8> { new: None, old: None, is_latest: true }, 0)));
 /// ```
 #[inline(always)]
 pub const fn is_absent<K, V>(record: &Record<K, Change<V>>) -> bool {
