@@ -68,6 +68,8 @@ mod documents {
     struct StreamJoins;
     #[doc = include_str!("../docs/testing.md")]
     struct Testing;
+    #[doc = include_str!("../docs/windows.md")]
+    struct Windows;
     #[doc = include_str!("../docs/versioned.md")]
     mod versioned {}
     #[doc = include_str!("../docs/suppress.md")]

@@ -338,9 +338,6 @@ pub(crate) fn loses_before(
             .is_some_and(|input| input != node.id && loses_keys(topology, input));
     };
     match chain.ops[last].known().map(|row| row.losing) {
-        Some(Losing::Never | Losing::NoTable) => false,
-        Some(Losing::Always) | None => true,
-        Some(Losing::AsInput) => loses_before(topology, node, chain, last),
         // A session that grows is another one; the one before is deleted.
         Some(_)
             if windows::of_chain(chain).is_some_and(|of| of.kind.is_session())
@@ -349,6 +346,9 @@ pub(crate) fn loses_before(
             !windows::emits_on_close(chain)
                 || store_types(node).is_some_and(|(_, value)| option_of(&value).is_some())
         }
+        Some(Losing::Never | Losing::NoTable) => false,
+        Some(Losing::Always) | None => true,
+        Some(Losing::AsInput) => loses_before(topology, node, chain, last),
         Some(Losing::IfOption) if chain.ops[last].is("to_table") => {
             // The value that the table takes is the input's, unless something on the way may have made it another.
             let changed = chain.ops[..last].iter().any(changes_value);
