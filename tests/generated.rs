@@ -82,15 +82,20 @@ fn a_planted_type_mistake_gives_exactly_its_code() {
     for (number, documented) in types::documented().iter().enumerate() {
         let number = types::MISTAKES.len() + number;
         // Where several nodes of one crate have a name, rustc says which one; the page shows a crate with one topology.
-        let module = format!("mistake_{number}::");
-        let path = format!("{module}_::__node::");
-        let messages: Vec<String> = found
-            .remove(&number)
-            .unwrap_or_default()
-            .iter()
-            .map(|error| error.message.replace(&path, "").replace(&module, ""))
-            .collect();
-        if messages != [documented.message.as_str()] {
+        let paths = [
+            format!("mistake_{number}::_::__node::"),
+            format!("mistake_{number}::"),
+        ];
+        // Const evaluation says the same for each instance; the page shows it once, and every line that rustc prints.
+        let mut messages: Vec<String> = Vec::new();
+        for error in found.remove(&number).unwrap_or_default() {
+            let plain = |text: String, path: &String| text.replace(path, "");
+            let message = paths.iter().fold(error.message.clone(), plain);
+            if !messages.contains(&message) {
+                messages.push(message);
+            }
+        }
+        if messages.join("\n") != documented.message {
             wrong.push(format!("{}: {messages:#?}", documented.code));
         }
     }

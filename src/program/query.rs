@@ -65,6 +65,11 @@ fn find(
             "`{name}` holds records that wait to be joined or sent: it is no table"
         )));
     }
+    if store.kind.retention_ms().is_some() {
+        return Err(ProgramError::Failed(format!(
+            "`{name}` is kept by windows, which `query` cannot read yet: give the table a `#[sink]` and `consume` its updates"
+        )));
+    }
     match store.backend {
         StoreBackend::Lmdb => Ok(store),
         StoreBackend::Memory => Err(ProgramError::Failed(format!(

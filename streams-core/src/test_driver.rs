@@ -14,6 +14,7 @@ use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Result;
 use crate::generated::Topology;
 use crate::record::{Headers, Timestamp, VersionedRecord};
+use crate::topology::StoreKind;
 use crate::transport::ConsumedRecord;
 
 mod engine;
@@ -368,6 +369,23 @@ impl TestDriver {
 
     fn store_all(&self, store: Option<usize>) -> Result<Vec<StoreEntry>> {
         self.engine.borrow_mut().store_all(store)
+    }
+
+    /// Whether a table's keys are windowed.
+    fn is_windowed(&self, store: Option<usize>) -> bool {
+        let kind = self.engine.borrow().store_kind(store);
+        kind.is_some_and(|kind| kind.retention_ms().is_some())
+    }
+
+    /// An entry's key as the table has it: a window store puts a sequence number behind it.
+    fn table_key<'e>(&self, store: Option<usize>, entry: &'e StoreEntry) -> &'e [u8] {
+        let key = &entry.key[..];
+        match self.engine.borrow().store_kind(store) {
+            Some(StoreKind::Window { .. } | StoreKind::TimestampedWindow { .. }) => key
+                .split_last_chunk::<4>()
+                .map_or(key, |(key, _sequence)| key),
+            _ => key,
+        }
     }
 }
 

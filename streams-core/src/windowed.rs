@@ -144,7 +144,7 @@ impl Window for SessionWindow {
 
 /// The key of a windowed table, whichever its windows: what aggregations by windows yield.
 #[diagnostic::on_unimplemented(
-    message = "an aggregation by windows yields keys of type `Windowed<…>`, not `{Self}` [KS0235]",
+    message = "an aggregation by windows yields keys of type `Windowed<…>`, not `{Self}` [KS0245]",
     label = "declared with keys of type `{Self}`",
     note = "declare `KTable<Windowed<K>, V>`, and `KTable<Windowed<K, SessionWindow>, V>` for sessions"
 )]

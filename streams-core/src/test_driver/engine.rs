@@ -532,6 +532,11 @@ impl Engine {
         Ok(found.map(|stored| entry(kind, key.to_vec(), stored)))
     }
 
+    /// What kind of store a table has, if it has one.
+    pub(super) fn store_kind(&self, store: Option<usize>) -> Option<StoreKind> {
+        self.store(store).ok().map(|(_, kind)| kind)
+    }
+
     fn store(&self, store: Option<usize>) -> Result<(usize, StoreKind)> {
         let found = store.and_then(|index| Some((index, self.descriptor.stores.get(index)?.kind)));
         found.ok_or_else(|| {

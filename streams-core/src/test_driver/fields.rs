@@ -349,7 +349,13 @@ fn get<K: Serde, V: Serde>(
 ) -> Result<Option<V>> {
     let mut bytes = Vec::new();
     key.serialize(&mut bytes)?;
-    let found = driver.store_get(store, &bytes)?;
+    let found = if driver.is_windowed(store) {
+        let all = driver.store_all(store)?;
+        all.into_iter()
+            .find(|e| driver.table_key(store, e) == bytes)
+    } else {
+        driver.store_get(store, &bytes)?
+    };
     Ok(found
         .map(|entry| V::deserialize(&entry.value))
         .transpose()?)
@@ -359,6 +365,11 @@ fn all<K: Serde, V: Serde>(driver: &TestDriver, store: Option<usize>) -> Result<
     let entries = driver.store_all(store)?;
     entries
         .iter()
-        .map(|e| Ok::<_, Error>((K::deserialize(&e.key)?, V::deserialize(&e.value)?)))
+        .map(|e| {
+            Ok::<_, Error>((
+                K::deserialize(driver.table_key(store, e))?,
+                V::deserialize(&e.value)?,
+            ))
+        })
         .collect()
 }

@@ -114,7 +114,7 @@ impl TimeWindows {
 
 /// The windows of keys against the windows that are aggregated by.
 #[diagnostic::on_unimplemented(
-    message = "these windows yield keys with another kind of window than `{Self}` [KS0236]",
+    message = "these windows yield keys with another kind of window than `{Self}` [KS0246]",
     label = "declared with windows of type `{Self}`",
     note = "sessions yield `Windowed<K, SessionWindow>`, all other windows `Windowed<K>`"
 )]
@@ -263,7 +263,7 @@ pub const fn window_size_fits<K: WindowedKey>(size: i64) {
     let declared = <K::Window as Window>::SIZE;
     assert!(
         declared == 0 || declared == size,
-        "the size in the type of the table's windows is not that of `windowed_by` [KS0237]"
+        "the size in the type of the table's windows is not that of `windowed_by` [KS0247]"
     );
 }
 
