@@ -35,7 +35,7 @@ pub trait SessionFunctions<CK, CV, A, V>: Functions<CK, CV, A, V> {
     fn merge(&mut self, key: &CK, one: Option<A>, other: A) -> Option<A>;
 }
 
-/// Functions that make a [`Functions`].
+/// Functions that make a `Functions`.
 #[derive(Debug)]
 pub struct Aggregated<I, G, D> {
     initial: I,
