@@ -241,7 +241,7 @@ fn a_panic_is_the_error_and_not_what_follows_from_it() {
         produce(&log, "lines", &[(Some(b"a"), b"y"), (Some(b"a"), b"x")]);
         assert!(app.streams().wait_for(State::Error, SOON));
         let error = app.close().unwrap_err().to_string();
-        assert!(error.contains("it panicked"), "{error}");
+        assert!(error.contains("panicked: assertion failed"), "{error}");
     }
 }
 
