@@ -6,6 +6,9 @@ use kstreams::prelude::*;
 use kstreams::test_driver::{TestDriverOptions, TestState};
 use proptest::prelude::*;
 
+#[path = "windows/cogroups.rs"]
+mod cogroups;
+
 macro_rules! counts {
     ($name:ident, $key:ty, $count:ty, $($windows:tt)*) => {
         #[topology(application_id = "windows")]
@@ -47,11 +50,15 @@ counts!(
 // A session that grows is another one: the one before is deleted.
 counts!(Sessions, Windowed<u8, SessionWindow>, Option<i64>, windowed_by(session("5ms").grace("1h")));
 
+/// State on disk, so that it survives a crash.
+fn options() -> TestDriverOptions {
+    TestDriverOptions::like_topology_test_driver().state(TestState::Lmdb)
+}
+
 macro_rules! run {
     ($topology:ty, $records:expr, $crashes:expr) => {{
         let test = <$topology>::builder().test_driver().unwrap();
-        let options = TestDriverOptions::like_topology_test_driver().state(TestState::Lmdb);
-        test.reset(options).unwrap();
+        test.reset(options()).unwrap();
         for (step, (key, time)) in $records.iter().enumerate() {
             if $crashes.contains(&step) {
                 test.crash().unwrap();

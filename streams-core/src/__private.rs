@@ -62,8 +62,8 @@ pub use crate::topology::{
     Undescribed,
 };
 pub use crate::window::{
-    SessionAggregate, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows,
-    WindowedAggregate, WindowedTable, ms, retention_fits, window_size_fits,
+    MergeSessions, Merging, SessionAggregate, SessionWindows, SlidingWindows, TimeWindows,
+    UnlimitedWindows, WindowedAggregate, WindowedTable, ms, retention_fits, window_size_fits,
 };
 pub use crate::windowed::WindowedKey;
 pub use crate::windowed::{SessionWindow, TimeWindow, Windowed};

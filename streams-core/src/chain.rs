@@ -10,6 +10,7 @@ use crate::obligations::{
 };
 use crate::record::{Change, Record};
 use crate::serde::Serde;
+use crate::windowed::WindowedKey;
 
 /// The end of a stream's chain.
 #[derive(Debug)]
@@ -81,6 +82,18 @@ impl<CK, CV> Chain<CK, CV> {
             timestamp,
             headers,
         }
+    }
+}
+
+/// An input of a cogroup by windows. Null keys were dropped before.
+impl<CK, CV> Chain<CK, CV> {
+    /// The record with the key of the aggregate, which has to be the same, without its window.
+    #[inline(always)]
+    pub fn cogrouped_by_windows<Node, Other, K>(self) -> Record<K::Key, CV>
+    where
+        K: WindowedKey<Key: CogroupedKey<CK, Node, Other>>,
+    {
+        self.cogrouped::<Node, Other, K::Key>()
     }
 }
 

@@ -18,12 +18,14 @@ use crate::table::decode_timestamped;
 use crate::windowed::{Window, Windowed, WindowedKey};
 
 mod aggregate;
+mod cogroup;
 mod session;
 mod sliding;
 mod spec;
 mod time;
 
 pub use aggregate::{Aggregated, Merged, SessionAggregate, WindowedAggregate, WindowedRecord};
+pub use cogroup::{MergeSessions, Merging};
 pub use spec::{
     AllWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, WindowOf, ms,
     retention_fits, window_size_fits,
@@ -70,6 +72,13 @@ impl<K, V, S: Copy> WindowedTable<K, V, S> {
             windows,
             types: PhantomData,
         }
+    }
+
+    /// The same, whose records move another time: that of an input of a cogroup.
+    #[must_use]
+    pub const fn at_time(mut self, time: usize) -> Self {
+        self.time = time;
+        self
     }
 
     /// The same, whose windows are sent on only when they have closed; with the slot of the time up to which they were.
@@ -137,6 +146,18 @@ impl<K, W, V, S: Copy> WindowedTable<Windowed<K, W>, V, S> {
     #[must_use]
     pub const fn with_keys_of<T>(self, _: &Record<K, T>) -> Self {
         self
+    }
+
+    /// The same store: its keys without window are those of the records that this makes.
+    #[must_use]
+    pub const fn with_keys_like<R, T>(self, _: &impl Fn(R) -> Option<Record<K, T>>) -> Self {
+        self
+    }
+
+    /// What says the types of a function that merges sessions of this store.
+    #[must_use]
+    pub const fn merging(self) -> Merging<Windowed<K, W>, V> {
+        Merging::new()
     }
 }
 

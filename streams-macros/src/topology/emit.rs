@@ -89,8 +89,9 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
             use #facade::__private as __s;
             #[allow(unused_imports)]
             use __s::{
-                Aggregate as _, AggregateRows as _, NotNullKey as _, NotNullValue as _, PresentRows as _,
-                SessionAggregate as _, ToStream as _, Undescribed as _, WindowedAggregate as _,
+                Aggregate as _, AggregateRows as _, MergeSessions as _, NotNullKey as _, NotNullValue as _,
+                PresentRows as _, SessionAggregate as _, ToStream as _, Undescribed as _,
+                WindowedAggregate as _,
             };
             #descriptor
             #markers

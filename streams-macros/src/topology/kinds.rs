@@ -13,6 +13,8 @@ pub(crate) enum Shape {
     WindowedStream,
     /// After `cogroup`.
     CogroupedStream,
+    /// After `windowed_by` of a cogroup.
+    WindowedCogroup,
     Table,
     /// After `group_by` of a table.
     GroupedTable,
@@ -31,6 +33,7 @@ impl Shape {
             Shape::GroupedStream => "a grouped stream",
             Shape::WindowedStream => "a windowed stream",
             Shape::CogroupedStream => "a cogrouped stream",
+            Shape::WindowedCogroup => "a windowed cogroup",
             Shape::Table => "a table",
             Shape::GroupedTable => "a grouped table",
             Shape::GlobalTable => "a global table",
@@ -46,6 +49,7 @@ impl Shape {
             Shape::GroupedStream
                 | Shape::WindowedStream
                 | Shape::CogroupedStream
+                | Shape::WindowedCogroup
                 | Shape::GroupedTable
         )
     }
@@ -61,6 +65,7 @@ impl Shape {
             Shape::GroupedStream
             | Shape::WindowedStream
             | Shape::CogroupedStream
+            | Shape::WindowedCogroup
             | Shape::GroupedTable => "(not a field: an aggregation must follow)",
         }
     }
@@ -240,6 +245,18 @@ impl Operator {
         format!("{}({}{within})", self.name, params.join(", "))
     }
 
+    /// Whether it aggregates by windows.
+    pub(crate) fn aggregates_windows(&self) -> bool {
+        matches!(self.on, Shape::WindowedStream | Shape::WindowedCogroup)
+            && self.yields == Shape::Table
+    }
+
+    /// Whether it is the aggregation of a cogroup.
+    pub(crate) fn aggregates_cogroup(&self) -> bool {
+        matches!(self.on, Shape::CogroupedStream | Shape::WindowedCogroup)
+            && self.yields == Shape::Table
+    }
+
     pub(crate) fn has_two_sides(&self) -> bool {
         self.sides == Sides::Two
     }
@@ -274,10 +291,6 @@ const STATELESS: Operator = Operator {
     status: Status::Built,
     doc: "",
 };
-const LATER: Operator = Operator {
-    status: Status::Later,
-    ..STATELESS
-};
 const ON_TABLE: Operator = Operator {
     on: Shape::Table,
     yields: Shape::Table,
@@ -301,7 +314,7 @@ const WINDOWED: Operator = Operator {
 };
 const COGROUPED: Operator = Operator {
     on: Shape::CogroupedStream,
-    nulls: Nulls::Keeps,
+    nulls: Nulls::DropsValues,
     ..AGGREGATION
 };
 const GROUPED_TABLE: Operator = Operator {
@@ -511,15 +524,16 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key combined into one of their type; `None` removes the key.", ..AGGREGATION },
     Operator { name: "aggregate", params: &[INITIAL, ADDER], losing: Losing::IfOption, doc: "The values of each key gathered into a value of another type; `None` removes the key.", ..AGGREGATION },
     Operator { name: "windowed_by", on: Shape::GroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window: `tumbling`, `hopping`, `sliding`, `session`, `unlimited`; an aggregation follows.", ..STATELESS },
-    Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, nulls: Nulls::DropsKeysAndValues, doc: "Begins an aggregation of several streams: this one's records go into the aggregate by this aggregator.", ..STATELESS },
+    Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, nulls: Nulls::DropsKeys, doc: "Begins an aggregation of several streams: this one's records go into the aggregate by this aggregator.", ..STATELESS },
     // Windowed and cogrouped streams.
     Operator { name: "emit", on: Shape::WindowedStream, params: &[Param::Value], yields: Shape::WindowedStream, doc: "When results are sent: `on_window_update` or `on_window_close`.", ..STATELESS },
     Operator { name: "count", losing: Losing::Never, doc: "How many records each key has had in each window: `KTable<Windowed<K>, i64>`.", ..WINDOWED },
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key and window combined into one of their type.", ..WINDOWED },
     Operator { name: "aggregate", params: &[INITIAL, ADDER, MERGE_SESSIONS], optional: 1, losing: Losing::IfOption, doc: "The values of each key and window gathered into a value of another type; of sessions with a third function that merges two.", ..WINDOWED },
-    Operator { name: "cogroup", on: Shape::CogroupedStream, with: Some(Shape::Stream), params: &[Param::Node, ADDER], options: &["name"], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, sides: Sides::Two, nulls: Nulls::DropsKeysAndValues, doc: "Another stream, grouped by its key, whose records go into the same aggregate.", ..STATELESS },
-    Operator { name: "windowed_by", on: Shape::CogroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window.", ..LATER },
+    Operator { name: "cogroup", on: Shape::CogroupedStream, with: Some(Shape::Stream), params: &[Param::Node, ADDER], options: &["name"], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, sides: Sides::Two, nulls: Nulls::DropsKeys, doc: "Another stream, grouped by its key, whose records go into the same aggregate.", ..STATELESS },
+    Operator { name: "windowed_by", on: Shape::CogroupedStream, params: &[Param::Windows], yields: Shape::WindowedCogroup, doc: "Groups all inputs by key and window; each keeps a stream time of its own.", ..STATELESS },
     Operator { name: "aggregate", params: &[INITIAL], losing: Losing::IfOption, doc: "Ends a cogroup with the initial value.", ..COGROUPED },
+    Operator { name: "aggregate", on: Shape::WindowedCogroup, params: &[INITIAL, MERGE_SESSIONS], optional: 1, losing: Losing::IfOption, nulls: Nulls::Keeps, doc: "Ends a cogroup by windows with the initial value; of sessions with a function that merges two, too.", ..COGROUPED },
     // Tables.
     Operator { name: "try_filter", params: &[function!("predicate", ["&K", "&V"] -> "Result<bool, E>")], losing: Losing::Always, doc: "`filter` with a closure that may fail.", ..ON_TABLE },
     Operator { name: "try_map_values", params: &[function!("mapper", ["V"] -> "Result<V2, E>")], doc: "`map_values` with a closure that may fail.", ..ON_TABLE },
@@ -683,6 +697,7 @@ mod tests {
             Shape::GroupedStream,
             Shape::WindowedStream,
             Shape::CogroupedStream,
+            Shape::WindowedCogroup,
             Shape::Table,
             Shape::GroupedTable,
         ];

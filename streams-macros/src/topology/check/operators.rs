@@ -146,7 +146,21 @@ fn wrong_receiver(
         Shape::GroupedStream
         | Shape::GroupedTable
         | Shape::WindowedStream
-        | Shape::CogroupedStream => {
+        | Shape::CogroupedStream
+        | Shape::WindowedCogroup => {
+            if shape == Shape::WindowedCogroup && name == "emit" {
+                let message = "a cogroup sends every update of its windows, as in Kafka Streams: it has no `emit`; for final \
+                               results put `.suppress(until_window_closes())` behind its `aggregate`";
+                return ("KS0122", message.to_owned());
+            }
+            let of_cogroup = matches!(shape, Shape::CogroupedStream | Shape::WindowedCogroup);
+            if of_cogroup && (name == "count" || name == "reduce") {
+                let message = format!(
+                    "the inputs of a cogroup bring their aggregators themselves: it ends with `.aggregate(|| …)`, which takes \
+                     the initial value, not with `{name}`"
+                );
+                return ("KS0122", message);
+            }
             let calls: Vec<String> = offered.iter().map(|n| format!("`.{n}(…)`")).collect();
             let message = format!(
                 "`{place}` is followed by an aggregation ({}), not by `{name}`: put `{name}` before it, or behind the \

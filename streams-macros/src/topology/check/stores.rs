@@ -2,10 +2,11 @@
 
 use super::{at, chains, type_text};
 use crate::ctxt::Ctxt;
-use crate::topology::kinds::{Key, Shape, State};
+use crate::topology::kinds::{Key, Operator, Shape, State};
 use crate::topology::model::{Chain, Node, Op, Origin, Topology};
 use crate::topology::plan::{facts, old_values};
 use crate::topology::stream_join::{self, joins_streams};
+use crate::topology::windows;
 
 // A store holds the rows of a table. Streams carry records on and keep none; the copy of a global table is never logged or cached,
 // because its topic is its log.
@@ -199,6 +200,14 @@ fn field_to_paste(topology: &Topology, node: &Node, chain: &Chain, position: usi
         .and_then(|input| topology.node(input).key())
         .map_or_else(|| "K".to_owned(), type_text);
     let last = chain.ops.get(position);
+    let by_windows = last
+        .and_then(Op::known)
+        .is_some_and(Operator::aggregates_windows);
+    let key = match windows::of_chain(chain).filter(|_| by_windows) {
+        Some(of) if of.kind.is_session() => format!("Windowed<{key}, SessionWindow>"),
+        Some(_) => format!("Windowed<{key}>"),
+        None => key,
+    };
     let value = if last.is_some_and(|op| op.is("count")) {
         "i64"
     } else {

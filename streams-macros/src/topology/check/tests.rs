@@ -537,6 +537,16 @@ fn chains_have_one_store() {
         "{}",
         found[0].message
     );
+    for (windows, key) in [
+        ("tumbling(10)", "Windowed<String>"),
+        ("session(10)", "Windowed<String, SessionWindow>"),
+    ] {
+        let found = errors_of_fields(&with_orders(&format!(
+            "#[from(orders.group_by_key().windowed_by({windows}).count().to_stream().group_by_key().count())] n: KTable<{key}, i64>,",
+        )));
+        let pasted = format!("n_count: KTable<{key}, i64>,");
+        assert!(found[0].message.contains(&pasted), "{}", found[0].message);
+    }
 }
 
 #[test]

@@ -3,15 +3,12 @@
 
 use super::{at, chains};
 use crate::ctxt::Ctxt;
-use crate::topology::kinds::Shape;
+use crate::topology::kinds::{Operator, Shape};
 use crate::topology::model::{Chain, Op, Topology};
 use crate::topology::windows::{self, Emits, Time, Windows, WindowsKind};
 
 fn aggregation(chain: &Chain) -> Option<&Op> {
-    let is_windowed = |op: &&Op| {
-        op.known()
-            .is_some_and(|row| row.on == Shape::WindowedStream && row.yields == Shape::Table)
-    };
+    let is_windowed = |op: &&Op| op.known().is_some_and(Operator::aggregates_windows);
     chain.ops.iter().find(is_windowed)
 }
 
@@ -171,18 +168,25 @@ pub(super) fn sessions_are_merged(cx: &Ctxt, topology: &Topology) {
         if !op.is("aggregate") {
             continue;
         }
-        match (of.kind.is_session(), op.args.get(2), op.args.len()) {
-            (true, None, 2) => cx.error_with(
+        // The inputs of a cogroup bring their aggregators themselves.
+        let (others, which, takes) = match op.known().is_some_and(Operator::aggregates_cogroup) {
+            true => (1, "second", "an initializer"),
+            false => (2, "third", "an initializer and an aggregator"),
+        };
+        match (of.kind.is_session(), op.args.get(others)) {
+            (true, None) if op.args.len() == others => cx.error_with(
                 "KS0417",
                 &op.name,
-                "a record may join two sessions: `aggregate` needs a third function here that makes one aggregate of two, \
-                 `|key, a, b| …`",
+                format!(
+                    "a record may join two sessions: `aggregate` needs a {which} function here that makes one aggregate of two, \
+                     `|key, a, b| …`"
+                ),
                 [(at(&of.name), "these are sessions".to_owned())],
             ),
-            (false, Some(merger), _) => cx.error_with(
+            (false, Some(merger)) => cx.error_with(
                 "KS0417",
                 merger,
-                "only sessions are merged: `aggregate` takes an initializer and an aggregator here",
+                format!("only sessions are merged: `aggregate` takes {takes} here"),
                 [(at(&of.name), "these windows stay apart".to_owned())],
             ),
             _ => {}

@@ -6,12 +6,13 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 
-use super::super::kinds::{Partitioning, Shape};
+use super::super::kinds::{Operator, Partitioning};
 use super::super::model::{NodeId, Op};
-use super::super::plan::{Segment, Start, Step, facts, old_values};
+use super::super::plan::{Segment, Start, Step, TimeRole, facts, old_values};
+use super::super::windows;
 use super::methods::of_node;
 use super::steps::{Flow, Method};
-use super::{Emit, ident_at, mixed_ident};
+use super::{Emit, ident_at, mixed_ident, number};
 
 /// A two-sided operator in a segment.
 #[derive(Debug, Clone, Copy)]
@@ -348,37 +349,83 @@ impl<'e> Method<'e> {
         else {
             return TokenStream::new();
         };
-        let cogrouped = ident_at("cogrouped", place.span());
+        let by_windows = windows::of_node(self.node).is_some();
+        let cogrouped = if by_windows {
+            "cogrouped_by_windows"
+        } else {
+            "cogrouped"
+        };
+        let cogrouped = ident_at(cogrouped, place.span());
         let node = self.emit.marker(self.node);
         let other = self.emit.marker(self.emit.plan.topology.node(*other));
         mixed!(let r = __s::Chain(r).#cogrouped::<#node, #other, #key>();)
     }
 
-    /// The initializer of a cogroup, which every input may need.
+    /// The initializer of a cogroup, and what merges its sessions: every input may need them.
     pub(super) fn initializer(&self) -> TokenStream {
         let Some(op) = self.cogroup_aggregate() else {
             return TokenStream::new();
         };
         let initializer = op.args.first();
-        mixed!(let initial = #initializer;)
+        let merger = op
+            .args
+            .get(1)
+            .zip(self.merger_types())
+            .map(|(merger, typed)| mixed!(let merge = #typed.by(#merger);));
+        mixed!(let initial = #initializer; #merger)
+    }
+
+    /// What tells rustc the types of a function that merges sessions, before it sees a record; `None` where the function
+    /// stands behind one, as it has one place only.
+    fn merger_types(&self) -> Option<TokenStream> {
+        if let Some((key, value)) = facts::store_types(self.node) {
+            return Some(mixed!(__s::Merging::<#key, #value>::new()));
+        }
+        let cogroups = self.node.chain()?.cogrouped().into_iter();
+        let mut others = cogroups.filter_map(|at| self.op_at(at)?.other.as_ref()?.1);
+        let record = of_node(self.emit, others.next()?);
+        let keys = mixed!(with_keys_like(&|r: #record| __s::Keyed(r).not_null_key()));
+        Some(mixed!(store.#keys.with_values_of(&initial).merging()))
+    }
+
+    /// The function that merges the sessions of a cogroup, as an argument.
+    pub(super) fn merger(&self, op: &Op) -> Option<TokenStream> {
+        let merger = op.args.get(1)?;
+        Some(match self.merger_types() {
+            Some(_) => mixed!(&merge,),
+            None => mixed!(#merger,),
+        })
     }
 
     /// The aggregation of a cogroup, if it is in this method.
     fn cogroup_aggregate(&self) -> Option<&'e Op> {
         let position = self.node.chain()?.stateful()?;
         let here = self.segment.steps.contains(&Step::Operator(position));
-        let aggregates = |op: &&Op| {
-            op.known()
-                .is_some_and(|row| row.on == Shape::CogroupedStream)
-        };
+        let aggregates = |op: &&Op| op.known().is_some_and(Operator::aggregates_cogroup);
         self.op_at(position).filter(aggregates).filter(|_| here)
     }
 
-    /// The aggregator of the cogroup's input that is being written, and the word it was given to.
-    pub(super) fn aggregator(&self) -> Option<(&'e Op, &'e syn::Expr)> {
+    /// The aggregator of the cogroup's input that is being written, and the word it was given to; none if `aggregation` is not
+    /// that of a cogroup.
+    pub(super) fn aggregator(&self, aggregation: &Op) -> Option<(&'e Op, &'e syn::Expr)> {
+        if !aggregation.known()?.aggregates_cogroup() {
+            return None;
+        }
         let first = || self.node.chain()?.cogrouped().first().copied();
         let op = self.op_at(self.input.get().or_else(first)?)?;
         Some((op, op.args.last()?))
+    }
+
+    /// `.at_time(1)`: the time of a cogroup's input, where it is not the first.
+    pub(super) fn time_of_input(&self) -> TokenStream {
+        let role = self.input.get().map(TimeRole::Input);
+        match role.and_then(|role| self.emit.plan.time(self.node.id, role)) {
+            Some(slot) => {
+                let slot = number(slot);
+                mixed!(.at_time(#slot))
+            }
+            None => TokenStream::new(),
+        }
     }
 
     /// An input of a cogroup: its records go into the aggregate by its own aggregator, and on as the others do.
@@ -400,6 +447,9 @@ impl<'e> Method<'e> {
         };
         let body = self.steps(steps.unwrap_or_default(), flow, meeting.topic.is_some());
         self.input.set(before);
+        if looped && windows::of_node(self.node).is_some() {
+            return mixed!(let r = other; { let mut updates = __s::Vec::new(); #body });
+        }
         let body = if looped {
             // One update at most, where another input may bring several.
             let (crossed, each) = (self.crossed(false), self.each());

@@ -7,7 +7,7 @@ use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::spanned::Spanned as _;
 
-use super::super::kinds::Shape;
+use super::super::kinds::{Operator, Shape};
 use super::super::model::{Node, NodeId, Op, Origin};
 use super::super::plan::{Arm, Segment, Start, Step, facts, old_values};
 use super::steps::{Flow, Method, edge, own_self};
@@ -212,7 +212,6 @@ fn method(
         );
     }
     let (task, record) = (emit.head_task(node.id, index), record(emit, node, segment));
-    let initializer = method.initializer();
     let (initial, body) = (
         method.initializer(),
         method.steps(&segment.steps, Flow::STRAIGHT, false),
@@ -233,7 +232,7 @@ fn method(
     let defined = signature(&t, &cx);
     (
         mixed!(#declared;),
-        mixed!(#[doc = #doc] #defined { #in_node #initializer #body }),
+        mixed!(#[doc = #doc] #defined { #in_node #body }),
     )
 }
 
@@ -469,8 +468,7 @@ fn loops(method: &Method<'_>, steps: &[Step]) -> bool {
 
 /// Whether an operator may make several updates of one record: an aggregation by windows.
 fn updates_windows(op: &Op) -> bool {
-    op.known()
-        .is_some_and(|row| row.on == Shape::WindowedStream && row.yields == Shape::Table)
+    op.known().is_some_and(Operator::aggregates_windows)
 }
 
 /// `__s::TableStore::new(0)`; a count's values are known.

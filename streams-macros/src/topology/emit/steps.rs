@@ -427,9 +427,8 @@ impl<'e> Method<'e> {
                 mixed!(#keys #values #before #rest)
             }
             (Shape::Table, "suppress") => self.suppress(op, position, rest, flow),
-            (Shape::WindowedStream, "count" | "reduce" | "aggregate") => {
-                self.windowed(op, rest, flow, fresh)
-            }
+            (Shape::WindowedStream, "count" | "reduce" | "aggregate")
+            | (Shape::WindowedCogroup, "aggregate") => self.windowed(op, rest, flow, fresh),
             (Shape::Table, "filter" | "filter_not") => {
                 let f = ident_at(&format!("table_{name}"), span);
                 let next = next(true);
@@ -518,10 +517,7 @@ impl<'e> Method<'e> {
     fn aggregation(&self, op: &Op, f: &Ident, inferred: bool) -> (TokenStream, TokenStream) {
         let cx = self.context();
         let (args, marker) = (&op.args, self.emit.marker(self.node));
-        let cogroups = op
-            .known()
-            .is_some_and(|row| row.on == Shape::CogroupedStream);
-        if let Some((input, aggregator)) = self.aggregator().filter(|_| cogroups) {
+        if let Some((input, aggregator)) = self.aggregator(op) {
             let f = ident_at("aggregate", input.name.span());
             let (store, types) = if inferred {
                 let types = mixed!(.with_keys_of(&r).with_values_of(&initial));
@@ -594,10 +590,14 @@ impl<'e> Method<'e> {
         let inferred = rest.contains(&Step::Update);
         let next = match rest {
             [] => mixed!(|_, _| __s::Ok(())),
-            _ if inferred => mixed!(|r, _| {
-                updates.push(r);
-                __s::Ok(())
-            }),
+            _ if inferred => {
+                // For what follows behind the junction.
+                self.uses_task.set(true);
+                mixed!(|r, _| {
+                    updates.push(r);
+                    __s::Ok(())
+                })
+            }
             rest => {
                 let rest = self.steps(rest, Flow::STRAIGHT, false);
                 mixed!(|r, cx: &mut __s::TaskContext| { #rest })
@@ -612,6 +612,23 @@ impl<'e> Method<'e> {
         let f = ident_at(f, op.name.span());
         let (cx, marker) = (self.context(), self.emit.marker(self.node));
         let done = flow.done();
+        if let Some((input, aggregator)) = self.aggregator(op) {
+            let f = ident_at(&f.to_string(), input.name.span());
+            let time = self.time_of_input();
+            let merge = self.merger(op);
+            let call = mixed!(::<#marker>(&initial, #aggregator, #merge #cx, #next));
+            if inferred {
+                return mixed! {
+                    #keys
+                    #values
+                    store #time.with_keys_of(&r).with_values_of(&initial).windowed(r).#f #call?;
+                    #done
+                };
+            }
+            let (t, store, key) = (self.task(), &self.node.name, self.cogrouped_key());
+            let call = flow.call(&mixed!(store.windowed(r).#f #call));
+            return mixed!(#keys #values #key let store = #t.#store #time; #call);
+        }
         if !inferred {
             let (t, store, args) = (self.task(), &self.node.name, &op.args);
             let call = flow.call(&mixed!(store.windowed(r).#f::<#marker>(#(#args,)* #cx, #next)));

@@ -57,7 +57,8 @@ fn row_of(row: &Operator) -> Row {
 /// `tests/processors`).
 fn is_drawn(row: &Operator) -> bool {
     // The model keeps no time: windows have models of their own (`tests/windows.rs`).
-    let windows = row.on == Shape::WindowedStream || row.yields == Shape::WindowedStream;
+    let by_windows = |shape| matches!(shape, Shape::WindowedStream | Shape::WindowedCogroup);
+    let windows = by_windows(row.on) || by_windows(row.yields);
     let is_built = row.is_built() && !row.params.contains(&Param::Processor);
     !windows && is_built && row.name != "suppress"
 }

@@ -832,6 +832,20 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         )
     }),
     mistake!(
+        "KS0417",
+        "a cogroup whose windows are no sessions, merged",
+        |_, topology| windowed(
+            topology,
+            r#".cogroup(|_, _, n: i64| n).windowed_by(tumbling("1m")).aggregate(|| 0, |_, a, b| a + b))] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    ),
+    mistake!("KS0122", "a cogroup that emits on close", |_, topology| {
+        windowed(
+            topology,
+            r#".cogroup(|_, _, n: i64| n).windowed_by(tumbling("1m")).emit(on_window_close).aggregate(|| 0))] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    }),
+    mistake!(
         "KS0418",
         "an unknown emit strategy",
         |_, topology| windowed(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::kinds::{Shape, State};
+use super::super::kinds::{Operator, Shape, State};
 use super::super::model::{Chain, Node, NodeId, Op, Origin};
 use super::super::stream_join::joins_streams;
 use super::{Internal, Plan, SinkPlan, facts};
@@ -393,10 +393,7 @@ fn chain_ends(
             describing.cogroup(op, position, sub);
             continue;
         }
-        if op
-            .known()
-            .is_some_and(|row| row.on == Shape::CogroupedStream)
-        {
+        if op.known().is_some_and(Operator::aggregates_cogroup) {
             describing.cogrouped(op, sub, name);
             continue;
         }

@@ -1,7 +1,6 @@
 //! Operators' times: which operators keep one, in which sub-topology, and under which name it is committed.
 
-use super::super::kinds::Shape;
-use super::super::model::{Node, NodeId, Topology};
+use super::super::model::{Chain, Node, NodeId, Topology};
 use super::super::stream_join::{self, JoinKind};
 use super::super::windows;
 use super::{Internal, Plan, facts};
@@ -11,6 +10,8 @@ use super::{Internal, Plan, facts};
 pub(crate) enum TimeRole {
     /// The highest timestamp that the operator saw.
     Stream,
+    /// The highest timestamp of the further input of a cogroup by windows that the operator at this position brings.
+    Input(usize),
     /// Up to where windows were emitted when they closed.
     Emitted,
     /// The highest timestamp that the operator at this position saw: a join with a grace, or a suppression.
@@ -79,8 +80,11 @@ fn asked(topology: &Topology, node: &Node) -> Vec<(usize, TimeRole)> {
                 times.push((position, TimeRole::NextSearch));
             }
         }
-        if row.on == Shape::WindowedStream && row.yields == Shape::Table {
+        if row.aggregates_windows() {
             times.push((position, TimeRole::Stream));
+            for input in chain.cogrouped().into_iter().skip(1) {
+                times.push((position, TimeRole::Input(input)));
+            }
             if windows::emits_on_close(chain) {
                 times.push((position, TimeRole::Emitted));
             }
@@ -94,6 +98,15 @@ fn asked(topology: &Topology, node: &Node) -> Vec<(usize, TimeRole)> {
 fn name(topology: &Topology, node: &Node, role: TimeRole) -> String {
     match role {
         TimeRole::Stream => format!("{}:stream-time", facts::plain(&node.name)),
+        TimeRole::Input(position) => {
+            let inputs = node.chain().map_or_else(Vec::new, Chain::cogrouped);
+            let number = inputs.iter().position(|input| *input == position);
+            let number = number.unwrap_or_default();
+            format!(
+                "{}-cogroup-agg-{number}:stream-time",
+                facts::plain(&node.name)
+            )
+        }
         TimeRole::Emitted => facts::store_name(node),
         TimeRole::Waiting(position) => {
             let inner = facts::inner_stores(topology, node).into_iter();
