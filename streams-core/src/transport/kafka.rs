@@ -20,6 +20,7 @@ use crate::config::StreamsConfig;
 
 mod admin;
 mod aside;
+mod codes;
 mod consumer;
 mod counts;
 mod errors;

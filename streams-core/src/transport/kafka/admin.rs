@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigSource, ResourceSpecifier};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::errors;
-use super::requests::{End, PartitionAnswer, Refused, Requests};
+use super::errors::{self, Code, Failure};
+use super::requests::{End, PartitionAnswer, Requests};
 use super::settings::{Context, Role, Settings};
 use crate::record::TopicPartition;
 use crate::time::{Clock, SystemClock};
@@ -123,11 +123,12 @@ impl KafkaAdmin {
         self.explained(errors::client(what, error))
     }
 
-    fn refused(&self, what: &str, refused: &Refused) -> TransportError {
-        self.explained(errors::classify(
-            refused.code,
-            format!("{what}: {} ({:?})", refused.reason, refused.code),
-        ))
+    fn refused(&self, what: &str, refused: &Failure) -> TransportError {
+        self.explained(refused.class(what))
+    }
+
+    fn refused_of(&self, what: &str, topic: &str, refused: &Failure) -> TransportError {
+        self.explained(refused.class_of_topic(what, topic))
     }
 
     /// Partition counts of those topics that are there.
@@ -141,11 +142,8 @@ impl KafkaAdmin {
                     let count = u32::try_from(topic.partitions).unwrap_or(u32::MAX);
                     counts.insert((*name).to_owned(), count);
                 }
-                Err(refused) if is_absent(refused.code) => {}
-                Err(refused) => {
-                    let failed = errors::of_topic("looking it up", name, refused.code);
-                    return Err(self.explained(failed));
-                }
+                Err(refused) if is_absent(&refused) => {}
+                Err(refused) => return Err(self.refused_of("looking it up", name, &refused)),
             }
         }
         Ok(counts)
@@ -193,13 +191,12 @@ impl KafkaAdmin {
                         .filter_map(|e| Some((e.name, e.value?)))
                         .collect(),
                     // Who may not see a topic's settings may still use the topic.
-                    Err(
-                        RDKafkaErrorCode::TopicAuthorizationFailed
-                        | RDKafkaErrorCode::ClusterAuthorizationFailed,
-                    ) => BTreeMap::new(),
+                    Err(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
+                        BTreeMap::new()
+                    }
                     Err(code) => {
-                        let failed = errors::of_topic("reading the settings", &name, code);
-                        return Err(self.explained(failed));
+                        let refused = Failure::of(code);
+                        return Err(self.refused_of("reading the settings", &name, &refused));
                     }
                 };
                 Ok(TopicInfo {
@@ -275,8 +272,8 @@ impl KafkaAdmin {
 
     fn known(&self, what: &str, answers: &[PartitionAnswer]) -> Result {
         for answer in answers {
-            if let Some(code) = answer.error {
-                return Err(self.explained(errors::of_topic(what, &answer.topic, code)));
+            if let Some(refused) = &answer.error {
+                return Err(self.refused_of(what, &answer.topic, refused));
             }
         }
         Ok(())
@@ -302,13 +299,9 @@ impl KafkaAdmin {
     }
 }
 
-fn is_absent(code: RDKafkaErrorCode) -> bool {
-    matches!(
-        code,
-        RDKafkaErrorCode::UnknownTopicOrPartition
-            | RDKafkaErrorCode::UnknownTopic
-            | RDKafkaErrorCode::InvalidTopic
-    )
+/// That no topic can have the name, too, means that it is not there.
+fn is_absent(refused: &Failure) -> bool {
+    refused.is_unknown_topic() || refused.is(Code::InvalidTopic)
 }
 
 fn pairs(partitions: &[TopicPartition]) -> Vec<(&str, i32)> {
@@ -319,11 +312,7 @@ fn pairs(partitions: &[TopicPartition]) -> Vec<(&str, i32)> {
 }
 
 fn answer_of(element: &TopicPartitionListElem<'_>) -> PartitionAnswer {
-    let error = match element.error() {
-        Err(KafkaError::OffsetFetch(code)) => Some(code),
-        Err(e) => e.rdkafka_error_code(),
-        Ok(()) => None,
-    };
+    let error = element.error().err().as_ref().map(Failure::of_rdkafka);
     PartitionAnswer {
         topic: element.topic().to_owned(),
         partition: element.partition(),
@@ -390,7 +379,7 @@ impl Admin for KafkaAdmin {
             .requests()
             .create(&topic.name, partitions, replication, &topic.config);
         match created {
-            Err(refused) if refused.code == RDKafkaErrorCode::TopicAlreadyExists => {
+            Err(refused) if refused.is(Code::TopicAlreadyExists) => {
                 let there = self.partition_counts(&[&topic.name])?;
                 match there.get(&topic.name) {
                     Some(count) if *count != topic.partitions => {
@@ -405,12 +394,7 @@ impl Admin for KafkaAdmin {
                     _ => self.until(&topic.name, Some(topic.partitions)),
                 }
             }
-            Err(refused) => Err(self.explained(errors::of_topic_told(
-                "creating it",
-                &topic.name,
-                refused.code,
-                &refused.reason,
-            ))),
+            Err(refused) => Err(self.refused_of("creating it", &topic.name, &refused)),
             Ok(()) => self.until(&topic.name, Some(topic.partitions)),
         }
     }
@@ -423,13 +407,10 @@ impl Admin for KafkaAdmin {
         let deleted = self.wait("deleting topics", asked)?;
         for result in deleted {
             match result {
-                Ok(_)
-                | Err((
-                    _,
-                    RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic,
-                )) => {}
+                Ok(_) => {}
+                Err((_, code)) if Failure::of(code).is_unknown_topic() => {}
                 Err((name, code)) => {
-                    return Err(self.explained(errors::of_topic("deleting it", &name, code)));
+                    return Err(self.refused_of("deleting it", &name, &Failure::of(code)));
                 }
             }
         }
@@ -455,12 +436,8 @@ impl Admin for KafkaAdmin {
         let deleted = self.wait("deleting records", asked)?;
         for element in deleted.elements() {
             if let Err(error) = element.error() {
-                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
-                return Err(self.explained(errors::of_topic(
-                    "deleting records",
-                    element.topic(),
-                    code,
-                )));
+                let refused = Failure::of_rdkafka(&error);
+                return Err(self.refused_of("deleting records", element.topic(), &refused));
             }
         }
         Ok(())
@@ -542,8 +519,8 @@ impl Admin for KafkaAdmin {
                 .requests()
                 .alter_committed(group, &wanted)
                 .map_err(|e| self.has_members(group, &what, &e))?;
-            match answers.iter().find_map(|a| a.error) {
-                Some(code) => Err(self.has_members(group, &what, &code.into())),
+            match answers.iter().find_map(|a| a.error.as_ref()) {
+                Some(refused) => Err(self.has_members(group, &what, refused)),
                 None => Ok(()),
             }
         })
@@ -564,12 +541,10 @@ impl Admin for KafkaAdmin {
                     })
                     .collect(),
             }),
-            Err(refused) if refused.code == RDKafkaErrorCode::GroupIdNotFound => {
-                Ok(GroupDescription {
-                    state: "Dead".to_owned(),
-                    members: Vec::new(),
-                })
-            }
+            Err(refused) if refused.is(Code::GroupIdNotFound) => Ok(GroupDescription {
+                state: "Dead".to_owned(),
+                members: Vec::new(),
+            }),
             Err(refused) => Err(self.refused(&what, &refused)),
         })
     }
@@ -591,14 +566,16 @@ impl Admin for KafkaAdmin {
             .iter()
             .map(|resource| {
                 let what = format!("asking for the rights on {resource}");
-                let refused = |e: Refused| match e.code {
-                    code if is_absent(code) => Ok(None),
-                    RDKafkaErrorCode::GroupIdNotFound
-                    | RDKafkaErrorCode::UnsupportedFeature
-                    | RDKafkaErrorCode::UnsupportedVersion => Ok(None),
-                    RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::GroupAuthorizationFailed
-                    | RDKafkaErrorCode::ClusterAuthorizationFailed => Ok(Some(BTreeSet::new())),
+                let refused = |e: Failure| match e.known() {
+                    _ if is_absent(&e) => Ok(None),
+                    Some(
+                        Code::GroupIdNotFound | Code::UnsupportedFeature | Code::UnsupportedVersion,
+                    ) => Ok(None),
+                    Some(
+                        Code::TopicAuthorizationFailed
+                        | Code::GroupAuthorizationFailed
+                        | Code::ClusterAuthorizationFailed,
+                    ) => Ok(Some(BTreeSet::new())),
                     _ => Err(self.refused(&what, &e)),
                 };
                 self.patiently(|| match resource {
@@ -627,12 +604,14 @@ impl Admin for KafkaAdmin {
 
 impl KafkaAdmin {
     /// Brokers refuse to set the offsets of a group with members in several words.
-    fn has_members(&self, group: &str, what: &str, refused: &Refused) -> TransportError {
-        match refused.code {
-            RDKafkaErrorCode::UnknownMemberId
-            | RDKafkaErrorCode::NonEmptyGroup
-            | RDKafkaErrorCode::IllegalGeneration
-            | RDKafkaErrorCode::GroupSubscribedToTopic => TransportError::Abortable(format!(
+    fn has_members(&self, group: &str, what: &str, refused: &Failure) -> TransportError {
+        match refused.known() {
+            Some(
+                Code::UnknownMemberId
+                | Code::NonEmptyGroup
+                | Code::IllegalGeneration
+                | Code::GroupSubscribedToTopic,
+            ) => TransportError::Abortable(format!(
                 "{what}: group `{group}` has members; stop the application first"
             )),
             _ => self.refused(what, refused),
@@ -655,7 +634,7 @@ impl KafkaAdmin {
                 return answered.map_err(|e| self.failed(what, &e));
             }
             if let Some(never) = self.requests().listen() {
-                return Err(self.explained(errors::of(what, never.code)));
+                return Err(self.refused(what, &never));
             }
             std::thread::park_timeout(LOOK);
         }

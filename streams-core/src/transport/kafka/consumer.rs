@@ -8,10 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
 
 use super::counts;
-use super::errors::{self, Told};
+use super::errors::{self, Code, Failure};
 use super::handle::millis;
 use super::partition_queue::{Bell, PartitionQueue};
 use super::settings::{Context, Role, Settings};
@@ -62,7 +61,7 @@ struct Assigned {
     position: i64,
     paused: bool,
     /// Why it cannot be read until it is moved.
-    failed: Option<RDKafkaErrorCode>,
+    failed: Option<Failure>,
 }
 
 impl KafkaConsumer {
@@ -141,20 +140,23 @@ impl KafkaConsumer {
 
     /// The first partition that cannot be read.
     fn failure(&self) -> Result {
-        let failed = self.partitions.iter().find_map(|a| Some((a, a.failed?)));
-        let Some((assigned, code)) = failed else {
+        let failed = self
+            .partitions
+            .iter()
+            .find_map(|a| Some((a, a.failed.as_ref()?)));
+        let Some((assigned, failure)) = failed else {
             return Ok(());
         };
         let partition = assigned.partition.clone();
-        Err(match code {
-            RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange => {
+        Err(match failure.known() {
+            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
                 TransportError::OffsetOutOfRange {
                     partition,
                     offset: assigned.position,
                 }
             }
-            RDKafkaErrorCode::UnknownPartition => TransportError::UnknownPartition(partition),
-            code => errors::of_topic("reading", &partition.topic, code),
+            Some(Code::UnknownPartition) => TransportError::UnknownPartition(partition),
+            _ => failure.class_of_topic("reading", &partition.topic),
         })
     }
 
@@ -168,10 +170,10 @@ impl KafkaConsumer {
                 .or_insert_with(|| partition_count(&self.client.0, topic, PIECE));
             match count {
                 Ok(count) if (0..*count).contains(&assigned.partition.partition) => {}
-                Ok(_) => assigned.failed = Some(RDKafkaErrorCode::UnknownPartition),
+                Ok(_) => assigned.failed = Some(Failure::of(Code::UnknownPartition)),
                 Err(TransportError::UnknownTopic(_)) => {
                     self.topics.remove(topic);
-                    assigned.failed = Some(RDKafkaErrorCode::UnknownTopic);
+                    assigned.failed = Some(Failure::of(Code::UnknownTopic));
                 }
                 Err(error) => tracing::debug!("looking whether it is still there: {error}"),
             }
@@ -201,11 +203,11 @@ impl Assigned {
     /// Takes at most so many records; tells how many.
     fn take(&mut self, max: usize, into: &mut Vec<Fetched>) -> usize {
         let batch = self.queue.take(max);
-        if let Some(code) = batch.error {
-            if lasts(code) {
-                self.failed = Some(code);
+        if let Some(failure) = batch.error {
+            if lasts(&failure) {
+                self.failed = Some(failure);
             } else {
-                tracing::debug!(partition = %self.partition, "reading: {code}");
+                tracing::debug!(partition = %self.partition, "reading: {}", failure.text);
             }
         }
         if let Some(last) = batch.records.last() {
@@ -228,20 +230,21 @@ impl Assigned {
 }
 
 /// Whether librdkafka has given the partition up until it is begun anew. All else it tries again by itself.
-fn lasts(code: RDKafkaErrorCode) -> bool {
-    use RDKafkaErrorCode as Code;
+fn lasts(failure: &Failure) -> bool {
     matches!(
-        code,
-        Code::AutoOffsetReset
-            | Code::OffsetOutOfRange
-            | Code::UnknownTopic
-            | Code::UnknownTopicOrPartition
-            | Code::UnknownTopicId
-            | Code::UnknownPartition
-            | Code::TopicAuthorizationFailed
-            | Code::LogTruncation
-            | Code::BadMessage
-            | Code::InvalidMessage
+        failure.known(),
+        Some(
+            Code::AutoOffsetReset
+                | Code::OffsetOutOfRange
+                | Code::UnknownTopic
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopicId
+                | Code::UnknownPartition
+                | Code::TopicAuthorizationFailed
+                | Code::LogTruncation
+                | Code::BadMessage
+                | Code::InvalidMessage
+        )
     )
 }
 
@@ -267,13 +270,9 @@ fn partition_count(client: &BaseConsumer<Context>, topic: &str, timeout: Duratio
         };
         while client.poll(Duration::ZERO).is_some() {}
         let told = context.last_error();
-        if left.is_zero() || told.as_ref().is_some_and(Told::is_final) {
-            let what = format!(
-                "looking up topic `{topic}`: {} ({})",
-                failure.text,
-                failure.name()
-            );
-            return Err(errors::because(failure.class(what), told));
+        if left.is_zero() || told.as_ref().is_some_and(Failure::shuts_out) {
+            let failed = failure.class(&format!("looking up topic `{topic}`"));
+            return Err(errors::because(failed, told));
         }
     }
 }
@@ -296,7 +295,7 @@ impl Consumer for KafkaConsumer {
                 &self.bell,
             );
             let queue =
-                queue.map_err(|e| errors::of_topic("beginning to read", &partition.topic, e))?;
+                queue.map_err(|e| e.class_of_topic("beginning to read", &partition.topic))?;
             self.partitions.push(Assigned {
                 partition: partition.clone(),
                 queue,

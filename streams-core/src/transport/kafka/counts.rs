@@ -5,30 +5,12 @@
     reason = "librdkafka is a C library; what is unsafe about it stays in these helper files"
 )]
 
-use std::ffi::{CString, c_int};
+use std::ffi::CString;
 
 use rdkafka::bindings as sys;
 
-use super::handle::{Code, Failure, checked};
-
-/// As in [`super::handle`]: codes as numbers.
-#[allow(
-    clashing_extern_declarations,
-    reason = "rdkafka declares the same function with an enum in place of the number"
-)]
-mod codes {
-    use super::{c_int, sys};
-
-    unsafe extern "C" {
-        pub(super) fn rd_kafka_metadata(
-            rk: *mut sys::rd_kafka_t,
-            all: c_int,
-            topic: *mut sys::rd_kafka_topic_t,
-            metadata: *mut *const sys::rd_kafka_metadata,
-            ms: c_int,
-        ) -> c_int;
-    }
-}
+use super::codes;
+use super::errors::{Code, Failure, checked};
 
 /// At least one, or why a broker tells nothing. A partition without a leader is a partition all the same.
 ///
@@ -39,7 +21,7 @@ pub(super) unsafe fn partitions(
     topic: &str,
     ms: i32,
 ) -> Result<i32, Failure> {
-    let unknown = || Failure::of(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32);
+    let unknown = || Failure::of(Code::UnknownTopicOrPartition);
     let name = CString::new(topic).map_err(|_| unknown())?;
     let mut metadata = std::ptr::null();
     // SAFETY: the client lives; the topic lives until it is destroyed here. What is told lives until it is destroyed; of it,
@@ -54,7 +36,7 @@ pub(super) unsafe fn partitions(
         asked?;
         let found = if (*metadata).topic_cnt > 0 {
             let topic = (*metadata).topics;
-            let code = (&raw const (*topic).err).cast::<i32>().read();
+            let code = codes::read(&raw const (*topic).err);
             (code, (*topic).partition_cnt)
         } else {
             (0, 0)
@@ -65,6 +47,6 @@ pub(super) unsafe fn partitions(
     match (code, count) {
         (_, count) if count > 0 => Ok(count),
         (0, _) => Err(unknown()),
-        (code, _) => Err(Failure::of(code)),
+        (code, _) => Err(Failure::of_number(code)),
     }
 }

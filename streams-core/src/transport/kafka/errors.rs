@@ -1,133 +1,185 @@
-//! Layer 2. From librdkafka's error codes to what has to be done about them: the one place where that is decided.
+//! Layer 2. What librdkafka and brokers say is wrong, and what has to be done about it: the one place where codes are looked up.
 
-use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
+pub(super) use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::types::RDKafkaRespErr;
 
+use super::codes;
 use crate::transport::TransportError;
 
-/// An error of a call that is about no particular topic.
-pub(super) fn client(what: &str, error: &KafkaError) -> TransportError {
-    match error {
-        KafkaError::Transaction(error) => transaction(what, error),
-        KafkaError::ClientConfig(_, reason, key, value) => TransportError::Fatal(format!(
-            "the client setting `{key} = {value}` is refused: {reason}. The keys are librdkafka's; see docs/kafka.md"
-        )),
-        // rdkafka keeps this one's code to itself.
-        KafkaError::AdminOp(code) => of(what, *code),
-        _ => match error.rdkafka_error_code() {
-            Some(code) => of(what, code),
-            None => TransportError::Fatal(format!("{what}: {error}")),
-        },
-    }
+/// What librdkafka or a broker says is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// A number, as it may be none of [`Code`].
+    pub(super) code: i32,
+    pub(super) text: String,
+    /// The client is of no more use.
+    pub(super) fatal: bool,
+    /// The same call may be made again.
+    pub(super) retriable: bool,
+    /// The transaction has to be aborted.
+    pub(super) abort: bool,
 }
 
-/// An error of a call that belongs to a transaction, which says itself what it asks for.
-pub(super) fn transaction(what: &str, error: &RDKafkaError) -> TransportError {
-    let told = format!("{what}: {} ({:?})", error.string(), error.code());
-    if error.is_fatal() {
-        // Fenced, or a transaction that timed out at the broker: this client can do nothing more.
-        return TransportError::Fenced(told);
+impl Failure {
+    /// A bare code.
+    pub(super) fn of(code: Code) -> Self {
+        Failure::of_number(code as i32)
     }
-    if error.txn_requires_abort() {
-        return TransportError::Abortable(told);
-    }
-    if error.is_retriable() {
-        return TransportError::Retriable(told);
-    }
-    classify(error.code(), told)
-}
 
-/// What a client was told last, about no call in particular: a connection that failed, a log-in that was refused.
-#[derive(Debug, Clone)]
-pub(super) struct Told {
-    pub(super) code: RDKafkaErrorCode,
-    pub(super) reason: String,
-}
+    /// A bare code, as told by a call.
+    pub(super) fn of_number(code: i32) -> Self {
+        Failure::told(code, codes::meaning(code))
+    }
 
-impl Told {
-    /// Whether no broker will ever let this client in.
-    pub(super) fn is_final(&self) -> bool {
-        use RDKafkaErrorCode as Code;
+    /// A code with the words of whoever told it.
+    pub(super) fn told(code: i32, text: String) -> Self {
+        Failure {
+            code,
+            text,
+            fatal: false,
+            retriable: false,
+            abort: false,
+        }
+    }
+
+    /// The error of one of rdkafka's calls.
+    pub(super) fn of_rdkafka(error: &KafkaError) -> Self {
+        let code = match error {
+            // rdkafka keeps these ones' codes to itself.
+            KafkaError::AdminOp(code) | KafkaError::OffsetFetch(code) => Some(*code),
+            _ => error.rdkafka_error_code(),
+        };
+        match code {
+            Some(code) => Failure::of(code),
+            None => Failure::told(Code::Fail as i32, error.to_string()),
+        }
+    }
+
+    /// The code, if rdkafka knows it.
+    pub(super) fn known(&self) -> Option<Code> {
+        RDKafkaRespErr::try_from(self.code).ok().map(Into::into)
+    }
+
+    pub(super) fn is(&self, code: Code) -> bool {
+        self.code == code as i32
+    }
+
+    /// What has to be done about it, as far as its code alone tells. It is told with the words before it.
+    pub(super) fn class(&self, what: &str) -> TransportError {
+        classify(self.known(), self.report(what))
+    }
+
+    /// What it says, after what was being done.
+    pub(super) fn report(&self, what: &str) -> String {
+        format!("{what}: {} ({})", self.text, codes::name(self.code))
+    }
+
+    /// The same of a call about a topic.
+    pub(super) fn class_of_topic(&self, what: &str, topic: &str) -> TransportError {
+        match self.known() {
+            _ if self.is_unknown_topic() => TransportError::UnknownTopic(topic.to_owned()),
+            Some(
+                Code::InvalidTopic
+                | Code::InvalidPartitions
+                | Code::InvalidReplicationFactor
+                | Code::InvalidReplicaAssignment
+                | Code::InvalidConfig
+                | Code::PolicyViolation
+                | Code::TopicDeletionDisabled,
+            ) => TransportError::InvalidTopic {
+                topic: topic.to_owned(),
+                reason: format!("{what}: {}", self.text),
+            },
+            _ => self.class(&format!("{what}, topic `{topic}`")),
+        }
+    }
+
+    /// Whether it is of no use to try again, with this client or another.
+    pub(super) fn is_refusal(&self) -> bool {
         matches!(
-            self.code,
-            Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::UnsupportedSASLMechanism
-                | Code::IllegalSASLState
+            self.known(),
+            Some(
+                Code::InvalidTransactionTimeout
+                    | Code::UnsupportedFeature
+                    | Code::UnsupportedVersion
+            )
+        ) || matches!(
+            classify(self.known(), String::new()),
+            TransportError::Unauthorized(_) | TransportError::Unauthenticated(_)
         )
     }
 
-    /// Takes the later one's place, unless that says only that no broker is left, which is no reason.
-    pub(super) fn after(self, earlier: Option<Told>) -> Told {
+    /// Whether no broker will ever let this client in.
+    pub(super) fn shuts_out(&self) -> bool {
+        matches!(
+            classify(self.known(), String::new()),
+            TransportError::Unauthenticated(_)
+        )
+    }
+
+    /// Whether brokers do not know a topic.
+    pub(super) fn is_unknown_topic(&self) -> bool {
+        matches!(
+            self.known(),
+            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId)
+        )
+    }
+
+    /// Takes the place of what the client as a whole was told before, unless that says more: that brokers are away says less than
+    /// that they refuse this client, or why they are away.
+    pub(super) fn after(self, earlier: Option<Failure>) -> Failure {
         match earlier {
-            Some(earlier) if earlier.is_final() && !self.is_final() => earlier,
-            Some(earlier) if self.code == RDKafkaErrorCode::AllBrokersDown => earlier,
+            Some(earlier) if earlier.is_refusal() && !self.is_refusal() => earlier,
+            Some(earlier) if self.is(Code::AllBrokersDown) => earlier,
             _ => self,
         }
     }
 }
 
+/// A call's code as a result.
+pub(super) fn checked(code: i32) -> Result<(), Failure> {
+    match code {
+        0 => Ok(()),
+        code => Err(Failure::of_number(code)),
+    }
+}
+
+/// An error of one of rdkafka's calls that is about no particular topic.
+pub(super) fn client(what: &str, error: &KafkaError) -> TransportError {
+    match error {
+        KafkaError::ClientConfig(_, reason, key, value) => TransportError::Fatal(format!(
+            "the client setting `{key} = {value}` is refused: {reason}. The keys are librdkafka's; see docs/kafka.md"
+        )),
+        error => Failure::of_rdkafka(error).class(what),
+    }
+}
+
 /// The same error with what the client was told last, where the code alone does not say much. That it is not let in, a client
 /// hears only there.
-pub(super) fn because(error: TransportError, told: Option<Told>) -> TransportError {
+pub(super) fn because(error: TransportError, told: Option<Failure>) -> TransportError {
     match (error, told) {
-        (TransportError::Retriable(what), Some(told)) if told.is_final() => {
-            classify(told.code, format!("{what}; {}", told.reason))
+        (TransportError::Retriable(what), Some(told)) if told.shuts_out() => {
+            classify(told.known(), format!("{what}; {}", told.text))
         }
         (TransportError::Retriable(what), Some(told)) => {
-            TransportError::Retriable(format!("{what}; {}", told.reason))
+            TransportError::Retriable(format!("{what}; {}", told.text))
         }
         (TransportError::Unauthorized(what), Some(told)) => {
-            TransportError::Unauthorized(format!("{what}; {}", told.reason))
+            TransportError::Unauthorized(format!("{what}; {}", told.text))
         }
         (TransportError::Unauthenticated(what), Some(told)) => {
-            TransportError::Unauthenticated(format!("{what}; {}", told.reason))
+            TransportError::Unauthenticated(format!("{what}; {}", told.text))
         }
         (error, _) => error,
     }
 }
 
-/// An error code of a call that is about no particular topic.
-pub(super) fn of(what: &str, code: RDKafkaErrorCode) -> TransportError {
-    classify(code, format!("{what}: {code} ({code:?})"))
-}
-
-/// An error code of a call about a topic.
-pub(super) fn of_topic(what: &str, topic: &str, code: RDKafkaErrorCode) -> TransportError {
-    of_topic_told(what, topic, code, &code.to_string())
-}
-
-/// The same in the broker's words.
-pub(super) fn of_topic_told(
-    what: &str,
-    topic: &str,
-    code: RDKafkaErrorCode,
-    reason: &str,
-) -> TransportError {
-    use RDKafkaErrorCode as Code;
-    match code {
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownTopicId => {
-            TransportError::UnknownTopic(topic.to_owned())
-        }
-        Code::InvalidTopic
-        | Code::InvalidPartitions
-        | Code::InvalidReplicationFactor
-        | Code::InvalidReplicaAssignment
-        | Code::InvalidConfig
-        | Code::PolicyViolation
-        | Code::TopicDeletionDisabled => TransportError::InvalidTopic {
-            topic: topic.to_owned(),
-            reason: format!("{what}: {reason}"),
-        },
-        _ => classify(
-            code,
-            format!("{what}, topic `{topic}`: {reason} ({code:?})"),
-        ),
-    }
-}
-
-/// What has to be done about a code.
-pub(super) fn classify(code: RDKafkaErrorCode, told: String) -> TransportError {
-    use RDKafkaErrorCode as Code;
+/// What has to be done about a code, or about one that nobody here knows.
+fn classify(code: Option<Code>, told: String) -> TransportError {
+    let Some(code) = code else {
+        return TransportError::Fatal(told);
+    };
     match code {
         Code::Fenced
         | Code::ProducerFenced
@@ -214,16 +266,34 @@ mod tests {
 
     #[test]
     fn an_administrators_error_is_what_its_code_is() {
-        let slow = client(
-            "asking",
-            &KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut),
-        );
+        let slow = client("asking", &KafkaError::AdminOp(Code::OperationTimedOut));
         assert!(matches!(slow, TransportError::Retriable(_)), "{slow:?}");
-        let code = RDKafkaErrorCode::ClusterAuthorizationFailed;
+        let code = Code::ClusterAuthorizationFailed;
         let forbidden = client("asking", &KafkaError::AdminOp(code));
         assert!(
             matches!(forbidden, TransportError::Unauthorized(_)),
             "{forbidden:?}"
         );
+    }
+
+    #[test]
+    fn a_code_that_nobody_knows_ends_the_client_and_is_told() {
+        let unheard_of = Failure::of_number(12_345);
+        assert_eq!(unheard_of.known(), None);
+        match unheard_of.class("asking") {
+            TransportError::Fatal(told) => assert!(told.contains("12345"), "{told}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_a_client_was_told_yields_only_to_what_says_more() {
+        let away = Failure::of(Code::BrokerTransportFailure);
+        let refused = Failure::of(Code::SaslAuthenticationFailed);
+        let down = Failure::of(Code::AllBrokersDown);
+        assert_eq!(away.clone().after(Some(refused.clone())), refused);
+        assert_eq!(refused.clone().after(Some(away.clone())), refused);
+        assert_eq!(down.clone().after(Some(away.clone())), away);
+        assert_eq!(down.clone().after(None), down);
     }
 }

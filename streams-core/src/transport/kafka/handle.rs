@@ -8,7 +8,7 @@
 )]
 
 use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
@@ -17,99 +17,13 @@ use std::sync::Arc;
 use rdkafka::bindings as sys;
 use rdkafka::{ClientConfig, TopicPartitionList};
 
-use super::errors;
+use super::codes::{self, text};
+use super::errors::Failure;
 use super::sending::Reports;
 use crate::record::TopicPartition;
 use crate::transport::{CommittedOffset, TransportError};
 
-/// Those calls that tell an error code, with the code as the number that it is: a broker may answer one that rdkafka's enum
-/// does not have.
-#[allow(
-    clashing_extern_declarations,
-    reason = "rdkafka declares the same functions with an enum in place of the number"
-)]
-mod codes {
-    use super::{c_char, c_int, sys};
-
-    unsafe extern "C" {
-        pub(super) fn rd_kafka_error_code(error: *const sys::rd_kafka_error_t) -> c_int;
-        pub(super) fn rd_kafka_err2str(code: c_int) -> *const c_char;
-        pub(super) fn rd_kafka_err2name(code: c_int) -> *const c_char;
-        pub(super) fn rd_kafka_event_error(event: *mut sys::rd_kafka_event_t) -> c_int;
-        pub(super) fn rd_kafka_fatal_error(
-            rk: *mut sys::rd_kafka_t,
-            text: *mut c_char,
-            size: usize,
-        ) -> c_int;
-    }
-}
-
-/// A librdkafka error code, by rdkafka's names.
-pub(super) type Code = sys::rd_kafka_resp_err_t;
-
-/// What librdkafka or a broker says is wrong.
-#[derive(Debug, Clone)]
-pub(super) struct Failure {
-    pub(super) code: i32,
-    pub(super) text: String,
-    /// The client is of no more use.
-    pub(super) fatal: bool,
-    /// The same call may be made again.
-    pub(super) retriable: bool,
-    /// The transaction has to be aborted.
-    pub(super) abort: bool,
-}
-
 impl Failure {
-    /// A bare code.
-    pub(super) fn of(code: i32) -> Self {
-        // SAFETY: takes any number, and tells a string that is never freed.
-        let text = unsafe { text(codes::rd_kafka_err2str(code)) };
-        Failure {
-            code,
-            text,
-            fatal: false,
-            retriable: false,
-            abort: false,
-        }
-    }
-
-    /// What has to be done about it, as far as its code alone tells.
-    pub(super) fn class(&self, told: String) -> TransportError {
-        match Code::try_from(self.code) {
-            Ok(code) => errors::classify(code.into(), told),
-            Err(_) => TransportError::Fatal(told),
-        }
-    }
-
-    pub(super) fn is(&self, code: Code) -> bool {
-        self.code == code as i32
-    }
-
-    /// Whether it is of no use to try again, with this client or another.
-    pub(super) fn is_refusal(&self) -> bool {
-        self.is(Code::RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT)
-            || self.is(Code::RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-            || self.is(Code::RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION)
-            || matches!(
-                self.class(String::new()),
-                TransportError::Unauthorized(_) | TransportError::Unauthenticated(_)
-            )
-    }
-
-    /// Whether brokers do not know a topic.
-    pub(super) fn is_unknown_topic(&self) -> bool {
-        self.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-            || self.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-            || self.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_ID)
-    }
-
-    /// The code's name, `_TIMED_OUT` say.
-    pub(super) fn name(&self) -> String {
-        // SAFETY: takes any number, and tells a string that is never freed.
-        unsafe { text(codes::rd_kafka_err2name(self.code)) }
-    }
-
     /// Takes an error object over; null is no error.
     ///
     /// # Safety
@@ -131,28 +45,6 @@ impl Failure {
             Err(failure)
         }
     }
-}
-
-/// A call's code as a result.
-pub(super) fn checked(code: i32) -> Result<(), Failure> {
-    match code {
-        0 => Ok(()),
-        code => Err(Failure::of(code)),
-    }
-}
-
-/// A C string as text; null is empty.
-///
-/// # Safety
-/// `string` is null or ends with a zero.
-pub(super) unsafe fn text(string: *const c_char) -> String {
-    if string.is_null() {
-        return String::new();
-    }
-    // SAFETY: as the caller promises.
-    unsafe { CStr::from_ptr(string) }
-        .to_string_lossy()
-        .into_owned()
 }
 
 /// What callbacks write down. They run only inside calls of the owner's thread (`rd_kafka_poll` and whatever polls), while
@@ -248,7 +140,7 @@ impl Handle {
         (code != 0).then(|| Failure {
             text,
             fatal: true,
-            ..Failure::of(code)
+            ..Failure::of_number(code)
         })
     }
 
@@ -259,7 +151,7 @@ impl Handle {
 
     pub(super) fn note(&self, failure: Failure) {
         if let Ok(mut last) = self.noted.last.try_borrow_mut() {
-            *last = Some(failure);
+            *last = Some(failure.after(last.take()));
         }
     }
 
@@ -342,7 +234,7 @@ impl Event<'_> {
                 // Of events of other kinds this would read behind their end.
                 fatal: self.kind() == sys::RD_KAFKA_EVENT_ERROR
                     && sys::rd_kafka_event_error_is_fatal(self.ptr()) != 0,
-                ..Failure::of(code)
+                ..Failure::of_number(code)
             })
         }
     }
@@ -441,14 +333,8 @@ extern "C" fn failed(
     let noted = unsafe { &*opaque.cast::<Noted>() };
     if let Ok(mut last) = noted.last.try_borrow_mut() {
         // SAFETY: the reason lives during the call.
-        let text = unsafe { text(reason) };
-        // That brokers are away says less than that they refuse this client.
-        if !last.as_ref().is_some_and(Failure::is_refusal) {
-            *last = Some(Failure {
-                text,
-                ..Failure::of(code)
-            });
-        }
+        let now = Failure::told(code, unsafe { text(reason) });
+        *last = Some(now.after(last.take()));
     }
 }
 
@@ -463,7 +349,7 @@ extern "C" fn delivered(
     // never looked behind.
     unsafe {
         let noted = &*opaque.cast::<Noted>();
-        let code = (&raw const (*message).err).cast::<i32>().read();
+        let code = codes::read(&raw const (*message).err);
         let topic = sys::rd_kafka_topic_opaque((*message).rkt).addr();
         let size = (*message).len + (*message).key_len;
         if let Ok(mut reports) = noted.reports.try_borrow_mut() {

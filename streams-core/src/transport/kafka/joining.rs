@@ -12,7 +12,8 @@ use rdkafka::bindings as sys;
 use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::counts;
-use super::handle::{Code, Failure, Handle, Kind, Queue, checked, offsets_list};
+use super::errors::{Code, Failure, checked};
+use super::handle::{Handle, Kind, Queue, offsets_list};
 use crate::record::TopicPartition;
 use crate::transport::{CommittedOffset, TransportError};
 
@@ -27,15 +28,7 @@ pub(super) enum Told {
         lost: bool,
     },
     /// Something is wrong.
-    Failed(Box<Failed>),
-}
-
-/// What is wrong.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Failed {
-    pub(super) code: i32,
-    pub(super) fatal: bool,
-    pub(super) text: String,
+    Failed(Box<Failure>),
 }
 
 /// As whom a member commits.
@@ -103,7 +96,7 @@ impl Joiner {
                 sys::RD_KAFKA_EVENT_REBALANCE => {
                     let failure = event.failure()?;
                     self.owes.set(true);
-                    return Some(if failure.is(Code::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+                    return Some(if failure.is(Code::AssignPartitions) {
                         Told::Assigned(event.partitions())
                     } else {
                         Told::Revoked {
@@ -113,11 +106,7 @@ impl Joiner {
                 }
                 sys::RD_KAFKA_EVENT_ERROR => {
                     let failure = event.failure()?;
-                    return Some(Told::Failed(Box::new(Failed {
-                        code: failure.code,
-                        fatal: failure.fatal,
-                        text: failure.text,
-                    })));
+                    return Some(Told::Failed(Box::new(failure)));
                 }
                 _ => {}
             }
@@ -201,7 +190,7 @@ impl Joiner {
         }
         Ok(match queue.poll(ms) {
             Some(event) => event.failure().map_or(Ok(()), Err),
-            None => Err(Failure::of(Code::RD_KAFKA_RESP_ERR__TIMED_OUT as i32)),
+            None => Err(Failure::of(Code::OperationTimedOut)),
         })
     }
 

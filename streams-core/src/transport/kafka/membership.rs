@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handle::{Code, Failure, millis};
-use super::joining::{Failed, Identity, Joiner, Told};
+use super::errors::{Code, Failure};
+use super::handle::millis;
+use super::joining::{Identity, Joiner, Told};
 use super::settings::{Role, Settings};
 use crate::record::{TaskId, TopicPartition};
 use crate::time::{Clock, SystemClock};
@@ -89,40 +90,31 @@ impl KafkaMembership {
     /// What has to be done about a failure of a call.
     fn failed(&self, what: &str, failure: &Failure) -> TransportError {
         let group = &self.spec.group;
-        let text = format!(
-            "{what} in group `{group}`: {} ({})",
-            failure.text,
-            failure.name()
-        );
-        if failure.is(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+        let what = format!("{what} in group `{group}`");
+        if failure.is(Code::FencedInstanceId) {
             TransportError::Fenced(format!(
                 "another `{}` has joined group `{group}`: {}",
                 self.spec.member, failure.text
             ))
         } else if failure.is_refusal() {
-            failure.class(text)
-        } else if failure.is(Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
+            failure.class(&what)
+        } else if failure.is(Code::InconsistentGroupProtocol) {
             TransportError::Fatal(format!(
-                "{text}: members of another kind are in the group; give the application another id, or stop them"
+                "{what}: {}: members of another kind are in the group; give the application another id, or stop them",
+                failure.text
             ))
-        } else if failure.is(Code::RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)
-            || failure.is(Code::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID)
-        {
-            TransportError::Abortable(text)
-        } else if failure.fatal {
-            TransportError::Fenced(text)
         } else {
-            failure.class(text)
+            match failure.class(&what) {
+                // The group goes on without this member, which may come back.
+                lost @ TransportError::Abortable(_) => lost,
+                _ if failure.fatal => TransportError::Fenced(failure.report(&what)),
+                class => class,
+            }
         }
     }
 
     /// An error event. Most are about connections, which librdkafka mends by itself.
-    fn heard(&mut self, failed: Failed) -> Result<()> {
-        let failure = Failure {
-            text: failed.text,
-            fatal: failed.fatal,
-            ..Failure::of(failed.code)
-        };
+    fn heard(&mut self, failure: Failure) -> Result<()> {
         if failure.fatal {
             return Err(self.end(&failure));
         }
@@ -136,10 +128,10 @@ impl KafkaMembership {
             }
             return Ok(());
         }
-        if failure.is_refusal() || failure.is(Code::RD_KAFKA_RESP_ERR_INCONSISTENT_GROUP_PROTOCOL) {
+        if failure.is_refusal() || failure.is(Code::InconsistentGroupProtocol) {
             return Err(self.failed("being a member", &failure));
         }
-        if failure.is(Code::RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED) {
+        if failure.is(Code::PollExceeded) {
             tracing::warn!(
                 group = self.spec.group,
                 member = self.spec.member,

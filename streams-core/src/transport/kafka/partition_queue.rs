@@ -13,9 +13,10 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{IsError, RDKafkaErrorCode};
-use rdkafka::types::{RDKafkaMessage, RDKafkaQueue, RDKafkaTopic};
+use rdkafka::types::{RDKafkaMessage, RDKafkaQueue, RDKafkaRespErr, RDKafkaTopic};
 
+use super::codes;
+use super::errors::{Code, Failure};
 use super::settings::Context;
 use crate::record::{Header, Headers};
 use crate::transport::ConsumedRecord;
@@ -55,7 +56,7 @@ pub(super) struct Batch {
     /// The end was reached after these records; the offset there, past markers and aborted records.
     pub(super) end: Option<i64>,
     /// The last error that librdkafka reports for the partition.
-    pub(super) error: Option<RDKafkaErrorCode>,
+    pub(super) error: Option<Failure>,
 }
 
 /// A partition that is being fetched. Fetching ends with it.
@@ -100,8 +101,8 @@ impl PartitionQueue {
         partition: i32,
         offset: i64,
         bell: &Arc<Bell>,
-    ) -> Result<Self, RDKafkaErrorCode> {
-        let name = CString::new(topic).map_err(|_| RDKafkaErrorCode::InvalidTopic)?;
+    ) -> Result<Self, Failure> {
+        let name = CString::new(topic).map_err(|_| Failure::of(Code::InvalidTopic))?;
         let native = client.client().native_ptr();
         // SAFETY: the client is alive as long as `started` keeps it; the name is copied.
         let (topic, queue) = unsafe {
@@ -119,7 +120,7 @@ impl PartitionQueue {
             _client: client.clone(),
         };
         if started.topic.is_null() || started.queue.is_null() {
-            return Err(RDKafkaErrorCode::Fail);
+            return Err(Failure::of(Code::Fail));
         }
         let bell = Arc::as_ptr(&started.bell).cast_mut().cast();
         // SAFETY: topic and queue are valid; the bell lives until `drop` has switched the call off.
@@ -129,7 +130,7 @@ impl PartitionQueue {
         } != 0;
         if failed {
             // SAFETY: only reads the calling thread's last error.
-            return Err(unsafe { sys::rd_kafka_last_error() }.into());
+            return Err(Failure::of_number(unsafe { codes::rd_kafka_last_error() }));
         }
         Ok(started)
     }
@@ -154,22 +155,19 @@ impl PartitionQueue {
         let mut arena = BytesMut::with_capacity(size);
         batch.records.reserve(self.messages.len());
         for message in &self.messages {
-            // SAFETY: as above. The code is read as a number: a broker may answer one that the enum does not have.
-            let code = unsafe { (&raw const (**message).err).cast::<i32>().read() };
+            // SAFETY: as above.
+            let code = unsafe { codes::read(&raw const (**message).err) };
             if code == 0 {
                 // SAFETY: as above; the code is one of the enum's.
                 let message = unsafe { &**message };
                 // More came after an end.
                 batch.end = None;
                 batch.records.push(record(message, &mut arena));
-            } else {
+            } else if code == Code::PartitionEOF as i32 {
                 // SAFETY: as above.
-                let offset = unsafe { (**message).offset };
-                let known = sys::rd_kafka_resp_err_t::try_from(code);
-                match known.map_or(RDKafkaErrorCode::Unknown, Into::into) {
-                    RDKafkaErrorCode::PartitionEOF => batch.end = Some(offset),
-                    error => batch.error = Some(error),
-                }
+                batch.end = Some(unsafe { (**message).offset });
+            } else {
+                batch.error = Some(Failure::of_number(code));
             }
         }
         for message in self.messages.drain(..) {
@@ -233,7 +231,7 @@ fn headers(message: &RDKafkaMessage) -> Headers {
     let mut native = ptr::null_mut();
     // SAFETY: the message is valid; the headers stay its own, and live as long.
     let found = unsafe { sys::rd_kafka_message_headers(message, &raw mut native) };
-    if found.is_error() || native.is_null() {
+    if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || native.is_null() {
         return Headers::new();
     }
     let mut index = 0;
@@ -249,7 +247,7 @@ fn headers(message: &RDKafkaMessage) -> Headers {
                 &raw mut size,
             )
         };
-        if found.is_error() || name.is_null() {
+        if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
             return None;
         }
         index += 1;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::handle::{Code, Failure, millis};
+use super::errors::{self, Code, Failure};
+use super::handle::millis;
 use super::sending::{Sender, Undelivered};
 use super::settings::{Role, Settings};
 use crate::outbox::{Outbox, Outgoing};
@@ -191,8 +192,8 @@ impl KafkaProducer {
             Some(fatal) if !failure.fatal => fatal,
             _ => failure,
         };
-        let text = format!("{call}: {} ({})", failure.text, failure.name());
-        if fences(&failure) && (failure.fatal || failure.is(Code::RD_KAFKA_RESP_ERR__FENCED)) {
+        let text = failure.report(call);
+        if fences(&failure) && (failure.fatal || failure.is(Code::Fenced)) {
             let since = match self.state {
                 State::Open(since) | State::Committing(since) | State::Aborting(since) => since,
                 _ => self.clock.elapsed(),
@@ -215,13 +216,13 @@ impl KafkaProducer {
             return TransportError::Fenced(why);
         }
         if failure.fatal && failure.is_refusal() {
-            return failure.class(text);
+            return failure.class(call);
         }
-        if failure.fatal || failure.is(Code::RD_KAFKA_RESP_ERR__CONFLICT) {
+        if failure.fatal || failure.is(Code::Conflict) {
             self.state = State::Unusable(text.clone());
             return TransportError::Unusable(text);
         }
-        if failure.is(Code::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+        if failure.is(Code::FencedInstanceId) {
             return TransportError::Fenced(text);
         }
         if failure.abort {
@@ -232,28 +233,22 @@ impl KafkaProducer {
         self.sender.poll(0);
         match self.sender.handle().last_error() {
             // Waiting longer does not help.
-            Some(reason) if reason.is_refusal() => reason.class(format!("{call}: {}", reason.text)),
-            Some(reason) if failure.retriable => {
-                TransportError::Retriable(format!("{text}; {}", reason.text))
-            }
-            None if failure.retriable => TransportError::Retriable(text),
-            reason => failure.class(match reason {
-                Some(reason) => format!("{text}; {}", reason.text),
-                None => text,
-            }),
+            Some(reason) if reason.is_refusal() => reason.class(call),
+            reason if failure.retriable => errors::because(TransportError::Retriable(text), reason),
+            reason => errors::because(failure.class(call), reason),
         }
     }
 
     /// What a record that never will be in the log means.
     fn undelivered(&mut self, lost: &Undelivered) -> TransportError {
-        let failure = Failure::of(lost.code);
+        let failure = Failure::of_number(lost.code);
         let name = self
             .sender
             .name(lost.topic)
             .cloned()
             .unwrap_or_else(|| "?".into());
         let partition = TopicPartition::new(name.clone(), lost.partition);
-        let error = if failure.is(Code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+        let error = if failure.is(Code::MessageSizeTooLarge) {
             TransportError::RecordTooLarge {
                 topic: name.to_string(),
                 size: lost.size,
@@ -268,17 +263,15 @@ impl KafkaProducer {
         {
             self.forget(lost.topic);
             TransportError::UnknownTopic(name.to_string())
-        } else if failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION) {
+        } else if failure.is(Code::UnknownPartition) {
             self.forget(lost.topic);
             TransportError::UnknownPartition(partition)
         } else if failure.is_refusal() {
-            failure.class(format!("writing to {partition}: {}", failure.text))
+            failure.class(&format!("writing to {partition}"))
         } else {
-            TransportError::Abortable(format!(
-                "a record for {partition} was not written: {} ({})",
-                failure.text,
-                failure.name()
-            ))
+            TransportError::Abortable(
+                failure.report(&format!("a record for {partition} was not written")),
+            )
         };
         if matches!(self.state, State::Open(_) | State::Committing(_)) {
             self.doomed = Some(error.to_string());
@@ -374,8 +367,8 @@ impl KafkaProducer {
             Ok(limit) => limit.and_then(|limit| limit.parse().ok()),
             // Who may only write does so without being told the limit.
             Err(e)
-                if e.is(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-                    || e.is(Code::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) =>
+                if e.is(Code::TopicAuthorizationFailed)
+                    || e.is(Code::ClusterAuthorizationFailed) =>
             {
                 None
             }
@@ -426,7 +419,7 @@ impl KafkaProducer {
             || self.sender.bytes_in_flight() > MAX_BYTES_IN_FLIGHT
         {
             if self.clock.elapsed().saturating_sub(begin) >= PATIENCE {
-                let full = Failure::of(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL as i32);
+                let full = Failure::of(Code::QueueFull);
                 return Err(self.failed("sending", full));
             }
             self.sender.poll(1);
@@ -456,7 +449,7 @@ impl KafkaProducer {
             let Err(failure) = queued else { return Ok(()) };
             let now = self.clock.elapsed();
             let waited = now.saturating_sub(*full_since.get_or_insert(now));
-            if failure.is(Code::RD_KAFKA_RESP_ERR__QUEUE_FULL) && waited < PATIENCE {
+            if failure.is(Code::QueueFull) && waited < PATIENCE {
                 self.sender.poll(10);
                 continue;
             }
@@ -655,13 +648,12 @@ fn record_size(record: &Outgoing<'_>) -> usize {
 
 /// Whether it says that a partition is not there any more.
 fn is_of_partition(failure: &Failure) -> bool {
-    failure.is(Code::RD_KAFKA_RESP_ERR__DESTROY)
-        || failure.is(Code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+    failure.is(Code::BrokerDestroy) || failure.is(Code::UnknownPartition)
 }
 
 /// Whether it says that another producer has this one's name, or the broker ended its transaction.
 fn fences(failure: &Failure) -> bool {
-    failure.is(Code::RD_KAFKA_RESP_ERR__FENCED)
-        || failure.is(Code::RD_KAFKA_RESP_ERR_PRODUCER_FENCED)
-        || failure.is(Code::RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH)
+    failure.is(Code::Fenced)
+        || failure.is(Code::ProducerFenced)
+        || failure.is(Code::InvalidProducerEpoch)
 }

@@ -1,38 +1,22 @@
 //! Layer 2. Requests to brokers for which rdkafka has no call: offsets, groups, rights. Each waits for its answer.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CString, c_char};
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
-use rdkafka::error::{IsError, RDKafkaErrorCode};
 use rdkafka::types::{RDKafka, RDKafkaAdminOptions, RDKafkaEvent, RDKafkaQueue};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::errors::Told;
+use super::codes::{self, text as owned};
+use super::errors::{Code, Failure, checked};
 use super::settings::Context;
 use crate::transport::Operation;
 
-type Result<T> = std::result::Result<T, Refused>;
+type Result<T> = std::result::Result<T, Failure>;
 
 /// Milliseconds from one look at what goes wrong meanwhile to the next.
 const SLICE: i32 = 100;
-
-/// What a broker, or the client on its way there, answered.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) code: RDKafkaErrorCode,
-    pub(super) reason: String,
-}
-
-impl From<RDKafkaErrorCode> for Refused {
-    fn from(code: RDKafkaErrorCode) -> Self {
-        Refused {
-            code,
-            reason: code.to_string(),
-        }
-    }
-}
 
 /// A partition in an answer.
 #[derive(Debug)]
@@ -41,7 +25,7 @@ pub(super) struct PartitionAnswer {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) metadata: String,
-    pub(super) error: Option<RDKafkaErrorCode>,
+    pub(super) error: Option<Failure>,
 }
 
 /// A group in an answer.
@@ -115,7 +99,7 @@ impl<'a> Requests<'a> {
 
     /// Hears what goes wrong with the client as a whole, which nobody polls for it, and tells what shows that it will never be
     /// let in.
-    pub(super) fn listen(self) -> Option<Told> {
+    pub(super) fn listen(self) -> Option<Failure> {
         // SAFETY: the client is valid; the queue is given back.
         let queue = Queue(unsafe { sys::rd_kafka_queue_get_main(self.client) });
         let mut last = None;
@@ -125,16 +109,10 @@ impl<'a> Requests<'a> {
             if event.0.is_null() {
                 return last;
             }
-            // SAFETY: the event is valid, and its text lives as long. What is logged meanwhile has no error.
-            let (code, reason) = unsafe {
-                let code = sys::rd_kafka_event_error(event.0);
-                (code, owned(sys::rd_kafka_event_error_string(event.0)))
-            };
-            if code.is_error() {
-                let code = code.into();
-                let told = Told { code, reason };
+            // What is logged meanwhile has no error.
+            if let Some(told) = event.failure() {
                 self.context.remember(told.clone());
-                if told.is_final() {
+                if told.shuts_out() {
                     last = Some(told);
                 }
             }
@@ -171,11 +149,9 @@ impl<'a> Requests<'a> {
             )
         };
         if new.is_null() {
-            return Err(Refused {
-                code: RDKafkaErrorCode::InvalidPartitions,
-                // SAFETY: the reason ends with a zero.
-                reason: unsafe { owned(reason.as_ptr()) },
-            });
+            // SAFETY: the reason ends with a zero.
+            let reason = unsafe { owned(reason.as_ptr()) };
+            return Err(Failure::told(Code::InvalidPartitions as i32, reason));
         }
         for (key, value) in &settings {
             // SAFETY: the topic is valid, key and value are copied.
@@ -196,20 +172,19 @@ impl<'a> Requests<'a> {
             let result = sys::rd_kafka_event_CreateTopics_result(event.0);
             let mut count = 0;
             if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
             let topics = sys::rd_kafka_CreateTopics_result_topics(result, &raw mut count);
             if count == 0 {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
-            let code = sys::rd_kafka_topic_result_error(*topics);
-            if !code.is_error() {
-                return Ok(());
+            match codes::rd_kafka_topic_result_error(*topics) {
+                0 => Ok(()),
+                code => Err(Failure::told(
+                    code,
+                    owned(sys::rd_kafka_topic_result_error_string(*topics)),
+                )),
             }
-            Err(Refused {
-                code: code.into(),
-                reason: owned(sys::rd_kafka_topic_result_error_string(*topics)),
-            })
         }
     }
 
@@ -249,7 +224,7 @@ impl<'a> Requests<'a> {
         unsafe {
             let result = sys::rd_kafka_event_ListOffsets_result(event.0);
             if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
             let mut count = 0;
             let infos = sys::rd_kafka_ListOffsets_result_infos(result, &raw mut count);
@@ -299,7 +274,7 @@ impl<'a> Requests<'a> {
         unsafe {
             let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(event.0);
             if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
             let mut count = 0;
             let groups =
@@ -335,11 +310,11 @@ impl<'a> Requests<'a> {
             let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.0);
             let mut count = 0;
             if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
             let groups = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
             if count == 0 {
-                return Err(RDKafkaErrorCode::GroupIdNotFound.into());
+                return Err(Failure::of(Code::GroupIdNotFound));
             }
             let found = *groups;
             error(sys::rd_kafka_ConsumerGroupDescription_error(found))?;
@@ -397,7 +372,7 @@ impl<'a> Requests<'a> {
         unsafe {
             let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
             if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
             let mut count = 0;
             let found = sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
@@ -423,7 +398,7 @@ impl<'a> Requests<'a> {
                 answers.insert(name, refused.map(|()| answer));
             }
         }
-        let unknown = || Err(RDKafkaErrorCode::UnknownTopicOrPartition.into());
+        let unknown = || Err(Failure::of(Code::UnknownTopicOrPartition));
         let in_order = topics
             .iter()
             .map(|name| answers.remove(*name).unwrap_or_else(unknown));
@@ -446,7 +421,7 @@ impl<'a> Requests<'a> {
         unsafe {
             let result = sys::rd_kafka_event_DescribeCluster_result(event.0);
             if result.is_null() {
-                return Err(RDKafkaErrorCode::Fail.into());
+                return Err(Failure::of(Code::Fail));
             }
             let mut count = 0;
             let nodes = sys::rd_kafka_DescribeCluster_result_nodes(result, &raw mut count);
@@ -486,23 +461,17 @@ impl<'a> Requests<'a> {
             if event.0.is_null() {
                 match never {
                     // The request would wait for a connection all its time.
-                    Some(told) => return Err(told.code.into()),
+                    Some(told) => return Err(told),
                     None => continue,
                 }
             }
-            // SAFETY: the event is valid.
-            let code = unsafe { sys::rd_kafka_event_error(event.0) };
-            if !code.is_error() {
-                self.context.forget_error();
-                return Ok(event);
+            if let Some(failure) = event.failure() {
+                return Err(failure);
             }
-            return Err(Refused {
-                code: code.into(),
-                // SAFETY: the text lives as long as the event.
-                reason: unsafe { owned(sys::rd_kafka_event_error_string(event.0)) },
-            });
+            self.context.forget_error();
+            return Ok(event);
         }
-        Err(RDKafkaErrorCode::OperationTimedOut.into())
+        Err(Failure::of(Code::OperationTimedOut))
     }
 }
 
@@ -554,6 +523,18 @@ impl Drop for Queue {
 
 struct Event(*mut RDKafkaEvent);
 
+impl Event {
+    #[expect(unsafe_code, reason = "reads an event; see SAFETY")]
+    fn failure(&self) -> Option<Failure> {
+        // SAFETY: the event is valid, and its text lives as long.
+        unsafe {
+            let code = codes::rd_kafka_event_error(self.0);
+            (code != 0)
+                .then(|| Failure::told(code, owned(sys::rd_kafka_event_error_string(self.0))))
+        }
+    }
+}
+
 impl Drop for Event {
     #[expect(unsafe_code, reason = "gives back an event; see SAFETY")]
     fn drop(&mut self) {
@@ -577,20 +558,7 @@ fn list<'a>(partitions: impl Iterator<Item = (&'a str, i32, Option<i64>)>) -> To
 }
 
 fn text(text: &str) -> Result<CString> {
-    CString::new(text).map_err(|_| RDKafkaErrorCode::InvalidArgument.into())
-}
-
-/// # Safety
-/// A text that ends with a zero, or null.
-#[expect(unsafe_code, reason = "reads C's text")]
-unsafe fn owned(text: *const c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: as promised.
-    unsafe { CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
+    CString::new(text).map_err(|_| Failure::of(Code::InvalidArgument))
 }
 
 /// # Safety
@@ -598,15 +566,15 @@ unsafe fn owned(text: *const c_char) -> String {
 #[expect(unsafe_code, reason = "reads an error")]
 unsafe fn error(error: *const sys::rd_kafka_error_t) -> Result<()> {
     // SAFETY: as promised; the calls take null as no error.
-    let code = unsafe { sys::rd_kafka_error_code(error) };
-    if !code.is_error() {
-        return Ok(());
+    unsafe {
+        match codes::rd_kafka_error_code(error) {
+            0 => Ok(()),
+            code => Err(Failure::told(
+                code,
+                owned(sys::rd_kafka_error_string(error)),
+            )),
+        }
     }
-    Err(Refused {
-        code: code.into(),
-        // SAFETY: as above; the text is the error's.
-        reason: unsafe { owned(sys::rd_kafka_error_string(error)) },
-    })
 }
 
 /// # Safety
@@ -661,7 +629,8 @@ fn partition(native: &sys::rd_kafka_topic_partition_t) -> PartitionAnswer {
         partition: native.partition,
         offset: native.offset,
         metadata,
-        error: native.err.is_error().then(|| native.err.into()),
+        // SAFETY: a field of the element.
+        error: checked(unsafe { codes::read(&raw const native.err) }).err(),
     }
 }
 

@@ -12,28 +12,12 @@ use rdkafka::ClientConfig;
 use rdkafka::bindings as sys;
 
 use super::aside::Aside;
+use super::codes::{self, text};
 use super::counts;
-use super::handle::{Code, Failure, Handle, Kind, Lent, c_string, checked, offsets_list};
+use super::errors::{Code, Failure, checked};
+use super::handle::{Handle, Kind, Lent, c_string, offsets_list};
 use crate::record::{Headers, TopicPartition};
 use crate::transport::{CommittedOffset, GroupMetadata, TransportError};
-
-/// As in [`super::handle`]: codes as numbers.
-#[allow(
-    clashing_extern_declarations,
-    reason = "rdkafka declares the same functions with an enum in place of the number"
-)]
-mod codes {
-    use super::{c_int, sys};
-
-    unsafe extern "C" {
-        pub(super) fn rd_kafka_producev(rk: *mut sys::rd_kafka_t, ...) -> c_int;
-        pub(super) fn rd_kafka_flush(rk: *mut sys::rd_kafka_t, ms: c_int) -> c_int;
-        pub(super) fn rd_kafka_last_error() -> c_int;
-        pub(super) fn rd_kafka_ConfigResource_error(
-            resource: *const sys::rd_kafka_ConfigResource_t,
-        ) -> c_int;
-    }
-}
 
 /// So often a producer that ends looks for the answers to what it has sent: a second at most, as a broker may be away.
 const LAST_ANSWERS: usize = 100;
@@ -151,7 +135,7 @@ impl Sender {
             let topic = sys::rd_kafka_topic_new(self.handle.rk(), c_name.as_ptr(), conf);
             if topic.is_null() {
                 sys::rd_kafka_topic_conf_destroy(conf);
-                let why = Failure::of(codes::rd_kafka_last_error());
+                let why = Failure::of_number(codes::rd_kafka_last_error());
                 return Err(TransportError::Fatal(format!(
                     "topic `{name}` cannot be written: {}",
                     why.text
@@ -185,10 +169,9 @@ impl Sender {
         setting: &str,
         ms: i32,
     ) -> Result<Option<String>, Failure> {
-        let failed = |code: Code| Failure::of(code as i32);
         let name = self.name(topic).and_then(|name| c_string(name).ok());
         let Some(name) = name else {
-            return Err(failed(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART));
+            return Err(Failure::of(Code::UnknownTopicOrPartition));
         };
         let queue = self.handle.queue();
         // SAFETY: the client lives; the request copies what it is given, which is freed here.
@@ -213,7 +196,7 @@ impl Sender {
             sys::rd_kafka_AdminOptions_destroy(options);
         }
         let Some(event) = queue.poll(ms) else {
-            return Err(failed(Code::RD_KAFKA_RESP_ERR__TIMED_OUT));
+            return Err(Failure::of(Code::OperationTimedOut));
         };
         if let Some(failure) = event.failure() {
             return Err(failure);
@@ -222,21 +205,21 @@ impl Sender {
         unsafe {
             let result = sys::rd_kafka_event_DescribeConfigs_result(event.ptr());
             if result.is_null() {
-                return Err(failed(Code::RD_KAFKA_RESP_ERR__BAD_MSG));
+                return Err(Failure::of(Code::BadMessage));
             }
             let mut count = 0;
             let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &raw mut count);
             if count == 0 {
-                return Err(failed(Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART));
+                return Err(Failure::of(Code::UnknownTopicOrPartition));
             }
             checked(codes::rd_kafka_ConfigResource_error(*resources))?;
             let mut count = 0;
             let entries = sys::rd_kafka_ConfigResource_configs(*resources, &raw mut count);
             for i in 0..count {
                 let entry = *entries.add(i);
-                if super::handle::text(sys::rd_kafka_ConfigEntry_name(entry)) == setting {
+                if text(sys::rd_kafka_ConfigEntry_name(entry)) == setting {
                     let value = sys::rd_kafka_ConfigEntry_value(entry);
-                    return Ok((!value.is_null()).then(|| super::handle::text(value)));
+                    return Ok((!value.is_null()).then(|| text(value)));
                 }
             }
         }
@@ -256,9 +239,7 @@ impl Sender {
         use sys::rd_kafka_vtype_t as V;
 
         let Some((_, rkt)) = self.topics.get(topic) else {
-            return Err(Failure::of(
-                Code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32,
-            ));
+            return Err(Failure::of(Code::UnknownTopicOrPartition));
         };
         let (key, key_len) = raw(key);
         let (value, value_len) = raw(value);

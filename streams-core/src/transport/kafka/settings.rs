@@ -9,9 +9,9 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 
-use super::errors::{self, Told};
+use super::errors::{self, Failure};
 use crate::config::{Log, StreamsConfig};
 use crate::transport::TransportError;
 
@@ -185,19 +185,19 @@ impl Settings {
 /// What librdkafka tells besides the answers to calls: its log, and errors of the client as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Context {
-    told: Mutex<Option<Told>>,
+    told: Mutex<Option<Failure>>,
     doubted: AtomicBool,
 }
 
 impl Context {
     /// The last error of the client as a whole, for the text of one that says only that time ran out.
-    pub(super) fn last_error(&self) -> Option<Told> {
+    pub(super) fn last_error(&self) -> Option<Failure> {
         let told = self.told.lock();
         told.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Keeps it, unless what was told before says more.
-    pub(super) fn remember(&self, now: Told) {
+    pub(super) fn remember(&self, now: Failure) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         *told = Some(now.after(told.take()));
     }
@@ -236,9 +236,9 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::info!(target: "librdkafka", "{error}: {reason}");
-        self.remember(Told {
-            code: error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail),
-            reason: reason.to_owned(),
+        self.remember(Failure {
+            text: reason.to_owned(),
+            ..Failure::of_rdkafka(&error)
         });
     }
 }
