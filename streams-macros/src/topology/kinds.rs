@@ -1,5 +1,5 @@
 //! The table of operators and attribute options. It drives parsing, checks, messages, `docs/operators.md` and codegen:
-//! an operator of a later issue is a row here and an emit function.
+//! an operator is a row here and an emit function.
 
 use std::fmt;
 
@@ -180,7 +180,7 @@ pub(crate) enum Losing {
     IfOption,
 }
 
-/// Whether an operator can be used yet.
+/// Whether an option can be used yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Built,
@@ -210,7 +210,6 @@ pub(crate) struct Operator {
     #[allow(dead_code, reason = "read by the test that renders docs/operators.md")]
     pub(crate) nulls: Nulls,
     pub(crate) losing: Losing,
-    pub(crate) status: Status,
     /// One line for the docs.
     #[allow(dead_code, reason = "read by the test that renders docs/operators.md")]
     pub(crate) doc: &'static str,
@@ -260,10 +259,6 @@ impl Operator {
     pub(crate) fn has_two_sides(&self) -> bool {
         self.sides == Sides::Two
     }
-
-    pub(crate) fn is_built(&self) -> bool {
-        self.status == Status::Built
-    }
 }
 
 macro_rules! function {
@@ -288,7 +283,6 @@ const STATELESS: Operator = Operator {
     inner: &[],
     nulls: Nulls::Keeps,
     losing: Losing::NoTable,
-    status: Status::Built,
     doc: "",
 };
 const ON_TABLE: Operator = Operator {
@@ -577,14 +571,14 @@ pub(crate) fn names() -> Vec<&'static str> {
     names
 }
 
-/// The operators that a shape offers.
+/// The operators that a shape offers, each once.
 pub(crate) fn offered_by(shape: Shape) -> Vec<&'static str> {
-    let mut names: Vec<_> = OPERATORS
-        .iter()
-        .filter(|row| row.on == shape)
-        .map(|row| row.name)
-        .collect();
-    names.dedup();
+    let mut names: Vec<&str> = Vec::new();
+    for row in OPERATORS.iter().filter(|row| row.on == shape) {
+        if !names.contains(&row.name) {
+            names.push(row.name);
+        }
+    }
     names
 }
 
@@ -690,7 +684,7 @@ mod tests {
         let mut out = String::from(
             "# Operators\n\nThe operators of a chain in `#[from(…)]`, and the options of the attributes. \
              This page is rendered from the macro's own table (`streams-macros/src/topology/kinds.rs`).\n\
-             Operators marked *later* are known by name and refused with KS0190.\n",
+             Options marked *later* are known by name and refused with KS0190.\n",
         );
         let shapes = [
             Shape::Stream,
@@ -704,7 +698,6 @@ mod tests {
         for shape in shapes {
             out += &format!("\n## On {shape}\n\n| operator | yields | |\n|---|---|---|\n");
             for row in OPERATORS.iter().filter(|row| row.on == shape) {
-                let later = if row.is_built() { "" } else { "*later.* " };
                 let mut notes = String::new();
                 if row.key == Key::Changes {
                     notes += " Changes the key.";
@@ -722,10 +715,7 @@ mod tests {
                     Nulls::DropsKeysAndValues => notes += " Drops null keys and values.",
                 }
                 let signature = row.signature().replace('|', "\\|");
-                out += &format!(
-                    "| `{signature}` | {} | {later}{}{notes} |\n",
-                    row.yields, row.doc
-                );
+                out += &format!("| `{signature}` | {} | {}{notes} |\n", row.yields, row.doc);
             }
         }
         for attribute in ["topology", "source", "sink", "store"] {

@@ -36,10 +36,9 @@ fn meetings(topology: &Topology) -> Vec<Meeting<'_>> {
             let (Some(row), Some((_, Some(other)))) = (op.known(), &op.other) else {
                 continue;
             };
-            let meets = row.is_built()
-                && (row.has_two_sides()
-                    || (row.with == Some(Shape::Table) && !facts::joins_foreign(op))
-                    || (row.with == Some(Shape::Stream) && row.partitioning == Partitioning::Free));
+            let meets = row.has_two_sides()
+                || (row.with == Some(Shape::Table) && !facts::joins_foreign(op))
+                || (row.with == Some(Shape::Stream) && row.partitioning == Partitioning::Free);
             if !meets {
                 continue;
             }

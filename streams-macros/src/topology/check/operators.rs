@@ -29,7 +29,7 @@ pub(super) fn operators_exist(cx: &Ctxt, topology: &Topology) {
             }
             let shape = receiver(topology, chain, position);
             let offered: Vec<&str> = match shape {
-                Some(shape) => built(shape),
+                Some(shape) => kinds::offered_by(shape),
                 None => kinds::names(),
             };
             let hint = match like(&op.name, &offered).or_else(|| like(&op.name, &kinds::names())) {
@@ -71,43 +71,6 @@ fn snake(name: &str) -> String {
     out
 }
 
-/// The operators that a shape offers in this version.
-fn built(shape: Shape) -> Vec<&'static str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in kinds::offered_by(shape) {
-        let is_built = kinds::rows(name).any(|row| row.on == shape && row.is_built());
-        if is_built && !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
-}
-
-// Operators of later versions are in the table, so that the grammar never changes under a user; using one is refused by name.
-// The first of a chain stands for those behind it.
-pub(super) fn operators_are_built(cx: &Ctxt, topology: &Topology) {
-    for (_, chain) in chains(topology) {
-        let later = chain
-            .ops
-            .iter()
-            .find(|op| op.known().is_some_and(|row| !row.is_built()));
-        if let Some(op) = later {
-            let with = match op.known().and_then(|row| row.with) {
-                Some(other) => format!(" with {other}"),
-                None => String::new(),
-            };
-            cx.error(
-                "KS0190",
-                &op.name,
-                format!(
-                    "`{}`{with} is an operator of Kafka Streams that this version of kstreams does not have yet",
-                    op.name
-                ),
-            );
-        }
-    }
-}
-
 // A stream, a grouped stream, a table and a global table have different operators.
 pub(super) fn operators_fit_what_they_are_called_on(cx: &Ctxt, topology: &Topology) {
     for (_, chain) in chains(topology) {
@@ -141,7 +104,7 @@ fn wrong_receiver(
 ) -> (&'static str, String) {
     let offering: Vec<Shape> = kinds::rows(&name.to_string()).map(|row| row.on).collect();
     let of_grouped = offering.contains(&Shape::GroupedStream);
-    let offered = built(shape);
+    let offered = kinds::offered_by(shape);
     match shape {
         Shape::GroupedStream
         | Shape::GroupedTable
@@ -281,11 +244,11 @@ pub(super) fn groupings_are_aggregated(cx: &Ctxt, topology: &Topology) {
         let Some(last) = chain.ops.last() else {
             continue;
         };
-        let Some(row) = last.known().filter(|row| row.is_built()) else {
+        let Some(row) = last.known() else {
             continue;
         };
         if row.yields.is_grouping() {
-            let mends: Vec<_> = built(row.yields)
+            let mends: Vec<_> = kinds::offered_by(row.yields)
                 .iter()
                 .map(|name| format!("`.{name}(…)`"))
                 .collect();
@@ -308,7 +271,7 @@ pub(super) fn arguments_fit(cx: &Ctxt, topology: &Topology) {
     for (_, chain) in chains(topology) {
         for (position, op) in chain.ops.iter().enumerate() {
             match op.meaning {
-                Meaning::Known(row) if row.is_built() => arguments_of(cx, topology, op, row),
+                Meaning::Known(row) => arguments_of(cx, topology, op, row),
                 Meaning::Unclear if op.other.is_none() => {
                     if let Some(shape) = receiver(topology, chain, position) {
                         names_no_node(cx, topology, op, shape);
@@ -389,7 +352,7 @@ fn arguments_of(cx: &Ctxt, topology: &Topology, op: &Op, row: &'static Operator)
 /// A join or merge whose first argument is no name at all.
 fn names_no_node(cx: &Ctxt, topology: &Topology, op: &Op, shape: Shape) {
     let rows: Vec<_> = kinds::rows(&op.name.to_string())
-        .filter(|row| row.on == shape && row.is_built())
+        .filter(|row| row.on == shape)
         .collect();
     let signatures: Vec<_> = rows
         .iter()
@@ -425,7 +388,7 @@ fn names_no_node(cx: &Ctxt, topology: &Topology, op: &Op, shape: Shape) {
 pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
     for (_, chain) in chains(topology) {
         for op in &chain.ops {
-            let Some(row) = op.known().filter(|row| row.is_built()) else {
+            let Some(row) = op.known() else {
                 continue;
             };
             for (position, opt) in op.options.iter().enumerate() {
@@ -486,7 +449,7 @@ const LATER_OPTIONS: &[(&str, &str)] = &[("repartition", "partitioner")];
 pub(super) fn closures_take_what_they_are_given(cx: &Ctxt, topology: &Topology) {
     for (_, chain) in chains(topology) {
         for op in &chain.ops {
-            let Some(row) = op.known().filter(|row| row.is_built()) else {
+            let Some(row) = op.known() else {
                 continue;
             };
             // Too few or too many arguments are reported as such: which is which is unclear.

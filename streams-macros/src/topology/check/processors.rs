@@ -13,7 +13,7 @@ use crate::topology::plan::processors::has_outputs;
 fn calls(topology: &Topology) -> impl Iterator<Item = (&Node, &Chain, usize, &Op)> {
     chains(topology).flat_map(|(node, chain)| {
         let ops = chain.ops.iter().enumerate();
-        ops.filter(|(_, op)| op.is_processor() && op.known().is_some_and(|row| row.is_built()))
+        ops.filter(|(_, op)| op.is_processor() && op.known().is_some())
             .map(move |(position, op)| (node, chain, position, op))
     })
 }

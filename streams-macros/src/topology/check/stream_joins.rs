@@ -10,10 +10,7 @@ use crate::topology::stream_join::{StreamJoin, joins_streams};
 fn joins(topology: &Topology) -> impl Iterator<Item = (&Op, &StreamJoin)> {
     chains(topology)
         .flat_map(|(_, chain)| &chain.ops)
-        .filter(|op| {
-            op.known()
-                .is_some_and(|row| row.is_built() && joins_streams(row))
-        })
+        .filter(|op| op.known().is_some_and(joins_streams))
         .filter_map(|op| op.stream_join.as_ref().map(|windows| (op, windows)))
 }
 
@@ -108,7 +105,7 @@ pub(super) fn join_windows_are_possible(cx: &Ctxt, topology: &Topology) {
 pub(super) fn joins_with_tables_have_no_time_difference(cx: &Ctxt, topology: &Topology) {
     for (_, chain) in chains(topology) {
         for op in &chain.ops {
-            let Some(row) = op.known().filter(|row| row.is_built()) else {
+            let Some(row) = op.known() else {
                 continue;
             };
             let (Some(with @ (Shape::Table | Shape::GlobalTable)), Some((place, Some(id)))) =

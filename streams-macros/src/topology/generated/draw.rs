@@ -59,8 +59,8 @@ fn is_drawn(row: &Operator) -> bool {
     // The model keeps no time: windows have models of their own (`tests/windows.rs`).
     let by_windows = |shape| matches!(shape, Shape::WindowedStream | Shape::WindowedCogroup);
     let windows = by_windows(row.on) || by_windows(row.yields);
-    let is_built = row.is_built() && !row.params.contains(&Param::Processor);
-    !windows && is_built && row.name != "suppress"
+    let processor = row.params.contains(&Param::Processor);
+    !windows && !processor && row.name != "suppress"
 }
 
 /// What the topologies together should use.

@@ -463,7 +463,7 @@ pub(crate) fn is_viewed(topology: &Topology, node: &Node) -> bool {
 /// Whether an operator joins two tables by a foreign key.
 pub(crate) fn joins_foreign(op: &Op) -> bool {
     let is_one = op.is("join_on") || op.is("left_join_on");
-    is_one && op.known().is_some_and(Operator::is_built)
+    is_one && op.known().is_some()
 }
 
 /// The right table of the foreign-key join at `position`, if there is one.
