@@ -142,7 +142,7 @@ impl<T, Node, Table> GlobalKey<T, Node, Table> for Option<T> {
 
 /// What the extractor of a foreign-key join returns, against the right table's key.
 #[diagnostic::on_unimplemented(
-    message = "in `{Node}`, the foreign key is a `{Self}`, but `{Table}` is keyed by `{TableKey}`",
+    message = "in `{Node}`, the foreign key is a `{Self}`, but `{Table}` is keyed by `{TableKey}` [KS0208]",
     label = "this extractor yields `{Self}`; `{Table}` is keyed by `{TableKey}`",
     note = "return `{TableKey}`, or `Option<{TableKey}>` where a row may have no foreign key"
 )]
@@ -280,7 +280,7 @@ impl<T, Node, Other> MergedValue<T, Node, Other> for T {
 }
 
 /// Refuses, at compile time, two inputs of one operator whose declared partition counts differ. The macro asks for it where it
-/// cannot see a count itself, because it is a const.
+/// cannot see a count itself, because it is a const. `mend` and `rest` stand around the count that one side may be given.
 pub const fn copartitioned(
     node: &str,
     operator: &str,
@@ -288,6 +288,7 @@ pub const fn copartitioned(
     first_count: u32,
     second: &str,
     second_count: u32,
+    (mend, rest): (&str, &str),
 ) {
     let message = Message::new()
         .text("in `")
@@ -302,9 +303,11 @@ pub const fn copartitioned(
         .text(second)
         .text("` has ")
         .number(second_count)
-        .text("; make them equal, add `.repartition(")
+        .text("; make them equal, ")
+        .text(mend)
         .number(second_count)
-        .text(")`, or make one a GlobalKTable [KS0301]");
+        .text(rest)
+        .text(" [KS0301]");
     assert!(first_count == second_count, "{}", message.as_str());
 }
 

@@ -139,6 +139,32 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         r#"#[from(orders.left_join(prices, |_, o| Some(o.to_string()), |o, _| o))] #[sink(topic = "a")] a: KStream<String, u64>,"#,
     ),
     mistake(
+        "KS0203",
+        "the key of a join of tables",
+        r#"#[source(topic = "few", partitions = 6)] few: KTable<u64, u64>, #[from(rows.outer_join(few, |_, _| 3_u64))] a: KTable<String, u64>,"#,
+    ),
+    mistake(
+        "KS0203",
+        "the key of an input of a cogroup",
+        r#"#[from(orders.group_by_key().cogroup(|_, o, sum| sum + o).cogroup(numbers, |_, n, sum| sum + n).aggregate(|| 0_u64))] a: KTable<String, u64>,"#,
+    ),
+    mistake(
+        "KS0203",
+        "the key of an input of a cogroup by windows",
+        r#"#[from(orders.group_by_key().cogroup(|_, o, sum| sum + o).cogroup(numbers, |_, n, sum| sum + n).windowed_by(tumbling("1m")).aggregate(|| 0_u64))]
+        a: KTable<Windowed<String>, u64>,"#,
+    ),
+    mistake(
+        "KS0208",
+        "the foreign key of a join",
+        r#"#[source(topic = "few")] few: KTable<u64, u64>, #[from(rows.join_on(few, |_, row| row.clone(), |_, n| *n))] a: KTable<String, u64>,"#,
+    ),
+    mistake(
+        "KS0208",
+        "the foreign key of a left join",
+        r#"#[source(topic = "few")] few: KTable<u64, u64>, #[from(rows.left_join_on(few, |_, row| Some(row.len()), |_, n| n.copied()))] a: KTable<String, Option<u64>>,"#,
+    ),
+    mistake(
         "KS0206",
         "what a sink's closure gives",
         r#"#[from(orders.filter(|_, _| true))] #[sink(topic = |_, o| *o, topics("a", "b"))] a: KStream<String, u64>,"#,

@@ -3,6 +3,8 @@
 //! Generated code brings three kinds of records to a join: an update of the left table, one of the right table with the left
 //! row that was looked up for it, and a left row on its way to a later join, whose other table was updated.
 
+use std::marker::PhantomData;
+
 use super::TableStore;
 use crate::context::TaskContext;
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
@@ -53,9 +55,22 @@ impl<CK> LookUp<&CK> {
 }
 
 impl<CK, CV> LookUp<Record<CK, Change<CV>>> {
+    /// The same, in a table with keys of that type.
+    #[inline(always)]
+    pub fn among<K>(self) -> LookUpAmong<K, CK, CV> {
+        LookUpAmong(self.0, PhantomData)
+    }
+}
+
+/// An update of another table, to look its key up among keys of this type. The type is not the method's own, so that what rustc
+/// says of it is said once for both sides of a join.
+#[derive(Debug)]
+pub struct LookUpAmong<K, CK, CV>(Record<CK, Change<CV>>, PhantomData<K>);
+
+impl<K, CK, CV> LookUpAmong<K, CK, CV> {
     /// The key of an update of the other table as one of this table, and the update without it.
     #[inline(always)]
-    pub fn split<Node, Other, K>(self) -> (K, Record<(), Change<CV>>)
+    pub fn split<Node, Other>(self) -> (K, Record<(), Change<CV>>)
     where
         K: TablesKey<CK, Node, Other>,
     {

@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 
 use super::emit::{Emit, at, milliseconds, stream_join::ms};
 use super::kinds::Shape;
-use super::model::{Node, NodeId};
+use super::model::{Node, NodeId, Op};
 use super::parse::Partitions;
 use super::plan::facts::{self, Origin};
 use super::stream_join::{self, Given};
@@ -16,7 +16,7 @@ use super::windows::Time;
 /// Expands to item-level consts (an inline `const` is invisible to `cargo check`), one per pair of counts of which at least one
 /// is a const:
 /// ```text
-/// const _: () = __s::copartitioned("enriched", "join", "orders", ORDERS, "customers", 4);
+/// const _: () = __s::copartitioned("enriched", "join", "orders", ORDERS, "customers", 4, ("…(", ")…"));
 /// ```
 pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
     let topology = emit.plan.topology;
@@ -42,9 +42,10 @@ pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
             let (name, operator) = (facts::plain(&node.name), op.name.to_string());
             let (first, other) = (name_of(emit, *first), name_of(emit, *other));
             let place = at(op.name.span());
+            let (mend, rest) = mend(op);
             out.extend(quote_spanned! {place=>
                 const _: () = __s::copartitioned(
-                    #name, #operator, #first, #first_count, #other, #other_count,
+                    #name, #operator, #first, #first_count, #other, #other_count, (#mend, #rest),
                 );
             });
         }
@@ -54,6 +55,20 @@ pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
     }
     out.extend(super::emit::windows::obligations(emit));
     out
+}
+
+/// What there is but equal counts, around the count that one side may be given.
+fn mend(op: &Op) -> (&'static str, &'static str) {
+    match op.known().map(|row| (row.on, row.with)) {
+        Some((Shape::Stream, Some(Shape::Table))) => {
+            ("add `.repartition(", ")`, or make one a GlobalKTable")
+        }
+        Some((Shape::Table, _)) => (
+            "or send one through a field of its own, `.to_stream().repartition(",
+            ").to_table()`",
+        ),
+        _ => ("or add `.repartition(", ")`"),
+    }
 }
 
 /// Times behind consts, each an item-level const:

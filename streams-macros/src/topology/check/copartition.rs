@@ -358,14 +358,17 @@ fn counts_are_equal(
             ),
         )
     } else if meeting.op.known().is_some_and(Operator::has_two_sides) {
-        (
-            "KS0301",
-            format!(
-                "make the counts equal, or re-key one of them: a stream by `.repartition({right_count})` before the {}, a table \
-                 by a field `{left_name}.to_stream().repartition({right_count}).to_table()`",
+        let mend = match meeting.other.shape {
+            Shape::Table => format!(
+                "make the counts equal, or send one of them through a field of its own, \
+                 `{left_name}.to_stream().repartition({right_count}).to_table()`"
+            ),
+            _ => format!(
+                "make the counts equal, or put `.repartition({right_count})` before the {}",
                 kind(meeting.op)
             ),
-        )
+        };
+        ("KS0301", mend)
     } else {
         (
             "KS0301",

@@ -484,7 +484,7 @@ impl<'e> Method<'e> {
             }
         });
         let row = mixed! {
-            let (key, other) = __s::LookUp(other).#split::<#node, #other, #key>();
+            let (key, other) = __s::LookUp(other).among::<#key>().#split::<#node, #other>();
             let row = #find;
             let r = __s::row(key, row);
         };

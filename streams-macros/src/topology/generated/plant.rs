@@ -703,6 +703,21 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         ));
         Some(broken)
     }),
+    mistake!("KS0403", "a foreign key in passing", |_, topology| {
+        with_fields(
+            topology,
+            r#"#[source(topic = "bought")] bought: KTable<String, u64>, #[source(topic = "buyers")] buyers: KTable<u64, String>,
+            #[from(bought.filter(|_, b| *b > 3).join_on(buyers, |_, b| *b, |b, _| *b))] buying: KTable<String, u64>,"#,
+        )
+    }),
+    mistake!("KS0403", "a look into a table in passing", |_, topology| {
+        with_fields(
+            topology,
+            r#"#[source(topic = "bought", partitions = 2)] bought: KTable<String, u64>,
+            #[source(topic = "buying", partitions = 2)] buying: KStream<String, u64>,
+            #[from(buying.to_table().join(bought, |b, _| *b))] both: KTable<String, u64>,"#,
+        )
+    }),
     mistake!(
         "KS0131",
         "an output of what is no processor",

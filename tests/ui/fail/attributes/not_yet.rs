@@ -1,7 +1,7 @@
 //! Attributes and options of Kafka Streams that this version does not have: refused by name, never ignored.
 use kstreams::prelude::*;
 
-#[topology(application_id = "app", store_format = "headers")]
+#[topology(application_id = "app", lock = "topology.lock")]
 struct App {
     #[source(pattern = "orders-.*")]
     by_pattern: KStream<String, u64>,
