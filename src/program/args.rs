@@ -134,8 +134,8 @@ pub struct ConsumeArgs {
 pub struct QueryArgs {
     /// The table: a field's name, or its store's
     pub(super) store: String,
-    /// The key; every key where neither a key nor a range is given
-    #[arg(conflicts_with_all = ["from", "to", "all"])]
+    /// The key, of windows without the window; every key where neither a key nor a range is given
+    #[arg(conflicts_with_all = ["from", "to", "prefix", "all"])]
     pub(super) key: Option<String>,
     #[command(flatten)]
     pub(super) log: LogArgs,
@@ -145,9 +145,28 @@ pub struct QueryArgs {
     /// The last key of a range
     #[arg(long, value_name = "KEY")]
     pub(super) to: Option<String>,
+    /// What the keys' bytes begin with
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["from", "to"])]
+    pub(super) prefix: Option<String>,
     /// Every key
-    #[arg(long, conflicts_with_all = ["from", "to"])]
+    #[arg(long, conflicts_with_all = ["from", "to", "prefix"])]
     pub(super) all: bool,
+    /// Windows that start then or later, sessions that end then or later, versions that are valid then or later: milliseconds since
+    /// the Unix epoch
+    #[arg(long, value_name = "MS")]
+    pub(super) time_from: Option<i64>,
+    /// Windows and sessions that start then or earlier, versions that are valid then or earlier
+    #[arg(long, value_name = "MS")]
+    pub(super) time_to: Option<i64>,
+    /// The value that the key of a versioned table had then
+    #[arg(long, value_name = "MS", requires = "key", conflicts_with_all = ["time_from", "time_to", "versions"])]
+    pub(super) as_of: Option<i64>,
+    /// All values that the key of a versioned table had, the latest first
+    #[arg(long, requires = "key")]
+    pub(super) versions: bool,
+    /// The last entry first
+    #[arg(long)]
+    pub(super) reverse: bool,
     /// Where the state is, if `run` was given a `state.dir`
     #[arg(long, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,

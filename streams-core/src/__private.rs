@@ -31,7 +31,7 @@ pub use crate::handles::{GlobalKTable, KStream, KTable};
 pub use crate::obligations::{Milliseconds, copartitioned, join_windows, not_negative};
 pub use crate::ops::{self, Sided};
 pub use crate::processor::{
-    Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyInSession, KeyOf,
+    Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyOf,
     KeyValueStore, Named, NamedOutput, NoOutput, OldValue, Output, ProcessingResult,
     ProcessorDefinition, ProcessorSlot, ProcessorStore, Punctuation, Punctuator,
     ReadOnlyKeyValueStore, SessionStore, SharedAs, SharesStore, StorePlace,
@@ -45,14 +45,14 @@ pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
 pub use crate::stream_join::{
-    JoinKind, JoinParts, JoinWindows, KeyAtTime, UnmatchedKey, UnmatchedValues, YieldedKey,
+    JoinKind, JoinParts, JoinWindows, UnmatchedKey, UnmatchedValues, YieldedKey,
     stream_join, stream_self_join,
 };
 pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
 pub use crate::table::waiting::{Arrived, Suppress, Waiting};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{
-    TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
+    TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestStore, TestTable,
 };
 pub use crate::timestamps::TimestampExtractor;
 pub use crate::topology::{

@@ -226,9 +226,10 @@ impl GlobalTables {
     /// A reader for each table, in the topology's order.
     pub(crate) fn readers(&self) -> Vec<Arc<dyn ByteReader>> {
         let reader = self.stores.reader();
-        (0..self.tables.len())
-            .map(|table| Arc::new(reader.single(table)) as Arc<dyn ByteReader>)
-            .collect()
+        let single = |(number, table): (usize, &Table)| {
+            Arc::new(reader.single(number, table.store.kind)) as Arc<dyn ByteReader>
+        };
+        self.tables.iter().enumerate().map(single).collect()
     }
 
     /// Makes the tables queryable.

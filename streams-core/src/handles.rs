@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Bound, RangeBounds};
+use std::ops::RangeBounds;
 
-use crate::query::{QueryError, QueryRegistry, StoreQuery};
+use crate::query::{QueryError, QueryRegistry, Snapshot, StoreQuery};
 use crate::record::{Timestamp, VersionedRecord};
 use crate::serde::Serde;
+use crate::windowed::{SessionWindow, TimeWindow, Windowed};
 
 /// A stream: an endless sequence of records, each a fact of its own.
 pub struct KStream<K, V> {
@@ -47,31 +48,42 @@ macro_rules! table {
             pub fn of_node(node: &'static str, store: Option<usize>, registry: &QueryRegistry) -> Self {
                 $name { query: StoreQuery { node, store, registry: registry.clone() }, types: PhantomData }
             }
-        }
 
-        impl<K: Serde, V: Serde> $name<K, V> {
-            /// The value of a key as of the last commit, if the key is in a partition that this instance has.
+            /// The table as of the last commit of each partition that this instance has. Everything can be asked of it, with iterators
+            /// that collect nothing; the other functions are short for one question to a snapshot of its own.
             ///
             /// # Errors
             /// When the application does not run, no partition is here, or the store cannot be read.
+            pub fn snapshot(&self) -> Result<Snapshot<'_, K, V>, QueryError> {
+                self.query.snapshot()
+            }
+        }
+
+        impl<K: Serde, V: Serde> $name<K, V> {
+            /// The value of a key as of the last commit.
+            ///
+            /// # Errors
+            /// As [`snapshot`](Self::snapshot), and when the key's partition is on another instance.
             pub fn get(&self, key: &K) -> Result<Option<V>, QueryError> {
-                self.query.get(key)
+                self.snapshot()?.get(key)
             }
 
-            /// The entries of a range of keys as of the last commit, in the order of the keys' bytes.
+            /// The entries of a range of keys as of the last commit, in the order of the keys' bytes, collected. More than fits into
+            /// memory is read from a [`snapshot`](Self::snapshot).
             ///
             /// # Errors
-            /// As [`get`](Self::get).
+            /// As [`snapshot`](Self::snapshot), and when the table is kept by windows.
             pub fn range(&self, keys: impl RangeBounds<K>) -> Result<Vec<(K, V)>, QueryError> {
-                self.query.range(keys.start_bound(), keys.end_bound())
+                self.snapshot()?.range(keys)?.collect()
             }
 
-            /// All entries as of the last commit, in the order of the keys' bytes.
+            /// All entries as of the last commit, in the order of the keys' bytes (of windows, in the order of the store), collected.
+            /// More than fits into memory is read from a [`snapshot`](Self::snapshot).
             ///
             /// # Errors
-            /// As [`get`](Self::get).
+            /// As [`snapshot`](Self::snapshot).
             pub fn all(&self) -> Result<Vec<(K, V)>, QueryError> {
-                self.range(..)
+                self.snapshot()?.all()?.collect()
             }
         }
 
@@ -104,7 +116,7 @@ impl<K: Serde, V: Serde> KTable<K, V> {
         key: &K,
         time: Timestamp,
     ) -> Result<Option<VersionedRecord<V>>, QueryError> {
-        self.query.as_of(key, time)
+        self.snapshot()?.get_as_of(key, time)
     }
 
     /// The values that a key had at any time of a range, the latest first, as of the last commit. What is longer ago than
@@ -117,16 +129,53 @@ impl<K: Serde, V: Serde> KTable<K, V> {
         key: &K,
         times: impl RangeBounds<Timestamp>,
     ) -> Result<Vec<VersionedRecord<V>>, QueryError> {
-        let from = match times.start_bound() {
-            Bound::Included(time) => *time,
-            Bound::Excluded(time) => time.saturating_add(1),
-            Bound::Unbounded => Timestamp::MIN,
-        };
-        let to = match times.end_bound() {
-            Bound::Included(time) => *time,
-            Bound::Excluded(time) => time.saturating_sub(1),
-            Bound::Unbounded => Timestamp::MAX,
-        };
-        self.query.versions(key, from, to)
+        self.snapshot()?.get_versions(key, times)
+    }
+}
+
+/// What a table of tumbling, hopping, sliding or unlimited windows answers besides.
+impl<K: Serde, V: Serde, const SIZE: i64> KTable<Windowed<K, TimeWindow<SIZE>>, V> {
+    /// The value of a key in the window that starts then, as of the last commit.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when the table's windows are keys of a key-value store.
+    pub fn fetch_at(&self, key: &K, start: Timestamp) -> Result<Option<V>, QueryError> {
+        self.snapshot()?.fetch_at(key, start)
+    }
+
+    /// The windows of a key that start in a range of times, the earliest first, as of the last commit, collected.
+    ///
+    /// # Errors
+    /// As [`fetch_at`](Self::fetch_at).
+    pub fn fetch(
+        &self,
+        key: &K,
+        starts: impl RangeBounds<Timestamp>,
+    ) -> Result<Vec<(Windowed<K, TimeWindow<SIZE>>, V)>, QueryError> {
+        self.snapshot()?.fetch(key, starts)?.collect()
+    }
+}
+
+/// What a table of sessions answers besides.
+impl<K: Serde, V: Serde> KTable<Windowed<K, SessionWindow>, V> {
+    /// The value of exactly this session, as of the last commit.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when the table's sessions are keys of a key-value store.
+    pub fn fetch_session(
+        &self,
+        key: &K,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Result<Option<V>, QueryError> {
+        self.snapshot()?.fetch_session(key, start, end)
+    }
+
+    /// All sessions of a key, the earliest first, as of the last commit, collected.
+    ///
+    /// # Errors
+    /// As [`fetch_session`](Self::fetch_session).
+    pub fn fetch(&self, key: &K) -> Result<Vec<(Windowed<K, SessionWindow>, V)>, QueryError> {
+        self.snapshot()?.fetch(key)?.collect()
     }
 }

@@ -30,7 +30,7 @@ pub use stores::{
     Entries, KeyValueStore, ReadOnlyKeyValueStore, TimestampedKeyValueStore, ValueAndTimestamp,
 };
 pub use testing::ProcessorTest;
-pub use windows::{KeyInSession, SessionStore, VersionedStore, WindowEntry, WindowStore};
+pub use windows::{SessionStore, VersionedStore, WindowEntry, WindowStore};
 
 /// What processing a record may fail with: any error, by `?`.
 ///

@@ -9,12 +9,18 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use crate::record::{Timestamp, Validity, VersionedRecord};
-use crate::serde::{Serde, SerdeError};
+use crate::lmdb::Direction;
+use crate::record::{Timestamp, Validity};
+use crate::serde::SerdeError;
+use crate::topology::StoreKind;
 
+mod merge;
 mod scan;
+mod snapshot;
 
-pub use scan::{Keys, Scan};
+pub use scan::{Keys, SEGMENT, Scan};
+pub(crate) use snapshot::between;
+pub use snapshot::{Entries, Partitions, RawEntries, Snapshot, split, topic_key};
 
 /// What a store's reader fails with.
 pub type ReadError = Box<dyn std::error::Error + Send + Sync>;
@@ -44,18 +50,84 @@ pub trait ByteReader: Send + Sync {
         visit: Visit<'_>,
     ) -> Result<(), ReadError>;
 
+    /// A view of the last commit.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn snapshot(&self) -> Result<Box<dyn ByteSnapshot>, ReadError>;
+
+    /// Shows entries of a window or session store, with their store keys, until `visit` breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or is of another kind.
+    fn scan(&self, scan: &Scan<'_>, visit: Visit<'_>) -> Result<(), ReadError> {
+        let snapshot = self.snapshot()?;
+        let mut found = snapshot.scan(scan)?;
+        while let Some(entry) = match scan.direction {
+            Direction::Forward => found.next(),
+            Direction::Backward => found.next_back(),
+        } {
+            let (local, value) = entry?;
+            if visit(local.get(SEGMENT..).unwrap_or_default(), value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Appends the value that `key` had at a time to `value`, and tells when it was valid; `None` if there is none.
     ///
     /// # Errors
     /// When the store cannot be read, or keeps no versions.
     fn as_of(
         &self,
-        _key: &[u8],
-        _time: Timestamp,
-        _value: &mut Vec<u8>,
+        key: &[u8],
+        time: Timestamp,
+        value: &mut Vec<u8>,
     ) -> Result<Option<Validity>, ReadError> {
-        Err(NotVersioned.into())
+        self.snapshot()?.as_of(key, time, value)
     }
+}
+
+/// A key and what is stored under it, while a snapshot lasts.
+pub type ByteEntry<'s> = Result<(&'s [u8], &'s [u8]), ReadError>;
+
+/// Entries in the order of their keys' bytes, read as the iterator goes on.
+pub type ByteEntries<'s> = Box<dyn DoubleEndedIterator<Item = ByteEntry<'s>> + 's>;
+
+/// A partition of a store as of one moment.
+pub trait ByteSnapshot: Send {
+    /// What kind of store it is.
+    fn kind(&self) -> StoreKind;
+
+    /// What is stored under a key; in a window or session store under a store key, unless it has expired.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, ReadError>;
+
+    /// The entries between two keys of a store without windows.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<ByteEntries<'_>, ReadError>;
+
+    /// Entries of a window or session store that have not expired, by local keys: the segment in [`SEGMENT`] bytes, and the store key.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or is of another kind.
+    fn scan(&self, scan: &Scan<'_>) -> Result<ByteEntries<'_>, ReadError>;
+
+    /// Appends the value that `key` had at a time to `value`, and tells when it was valid; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or keeps no versions.
+    fn as_of(
+        &self,
+        key: &[u8],
+        time: Timestamp,
+        value: &mut Vec<u8>,
+    ) -> Result<Option<Validity>, ReadError>;
 
     /// Shows the versions of `key` that were valid at any moment between two (both included), the latest first.
     ///
@@ -63,20 +135,22 @@ pub trait ByteReader: Send + Sync {
     /// When the store cannot be read, or keeps no versions.
     fn versions(
         &self,
-        _key: &[u8],
-        _from: Timestamp,
-        _to: Timestamp,
-        _visit: VisitVersion<'_>,
-    ) -> Result<(), ReadError> {
-        Err(NotVersioned.into())
-    }
+        key: &[u8],
+        from: Timestamp,
+        to: Timestamp,
+        visit: VisitVersion<'_>,
+    ) -> Result<(), ReadError>;
 
-    /// Shows entries of a window or session store, with their store keys, until `visit` breaks.
+    /// How many entries there are.
     ///
     /// # Errors
-    /// When the store cannot be read, or is of another kind.
-    fn scan(&self, _scan: &Scan<'_>, _visit: Visit<'_>) -> Result<(), ReadError> {
-        Err("the store has no windows".into())
+    /// When the store cannot be read.
+    fn count(&self) -> Result<u64, ReadError>;
+}
+
+impl fmt::Debug for dyn ByteSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByteSnapshot")
     }
 }
 
@@ -115,6 +189,32 @@ pub enum QueryError {
         /// The table.
         node: &'static str,
     },
+    /// The key is not in the partitions that are here, and its own partition is not.
+    #[error(
+        "the key is in partition {partition} of `{node}`, which is not on this instance at the moment: it is on another one, or not restored yet"
+    )]
+    KeyNotHere {
+        /// The table.
+        node: &'static str,
+        /// The key's partition, by Kafka's own partitioner.
+        partition: i32,
+    },
+    /// A table that is kept by windows was asked as one that is kept by keys.
+    #[error(
+        "`{node}` is kept by windows, which have no order of keys: ask with `fetch…` by key and time, or with `all` [KS0260]"
+    )]
+    Windowed {
+        /// The table.
+        node: &'static str,
+    },
+    /// A table whose windows are keys of a key-value store was asked by windows.
+    #[error(
+        "`{node}` has its windows as keys of a key-value store, as tables have that are read, filtered or mapped: ask with `get`, `range` or `all` [KS0261]"
+    )]
+    NotWindowed {
+        /// The table.
+        node: &'static str,
+    },
     /// The key has no bytes, or the store's bytes are no value of the table's types.
     #[error("`{node}`: {reason}")]
     Serde {
@@ -146,6 +246,8 @@ struct Shared {
     /// Shared by the workers that are committing; taken alone, and given back at once, by whoever is about to query.
     commits: RwLock<()>,
     stores: RwLock<Vec<Readers>>,
+    /// How many partitions each store has, here and elsewhere; `None` of global ones.
+    partitions: RwLock<Vec<Option<u32>>>,
 }
 
 type Readers = BTreeMap<i32, Arc<dyn ByteReader>>;
@@ -154,17 +256,35 @@ impl QueryRegistry {
     /// A registry for a topology's `stores` stores, of an application that does not run yet.
     #[must_use]
     pub fn new(stores: usize) -> Self {
-        let stores = RwLock::new((0..stores).map(|_| Readers::new()).collect());
+        let readers = (0..stores).map(|_| Readers::new()).collect();
         QueryRegistry(Arc::new(Shared {
             running: AtomicBool::new(false),
             commits: RwLock::new(()),
-            stores,
+            stores: RwLock::new(readers),
+            partitions: RwLock::new(vec![None; stores]),
         }))
     }
 
     /// Says whether queries are answered.
     pub fn set_running(&self, running: bool) {
         self.0.running.store(running, Ordering::Release);
+    }
+
+    /// Says how many partitions a store has, here and elsewhere.
+    pub fn set_partitions(&self, store: usize, count: u32) {
+        let partitions = self.0.partitions.write();
+        let mut partitions = partitions.unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = partitions.get_mut(store) {
+            *slot = Some(count);
+        }
+    }
+
+    /// How many partitions a store has; `None` if it is global or nobody said it.
+    #[must_use]
+    pub fn partitions(&self, store: usize) -> Option<u32> {
+        let partitions = self.0.partitions.read();
+        let partitions = partitions.unwrap_or_else(PoisonError::into_inner);
+        partitions.get(store).copied().flatten()
     }
 
     /// To be held by a commit while the log may have it and the state not yet, so that who saw its output or its offsets
@@ -220,7 +340,8 @@ pub(crate) struct StoreQuery {
 }
 
 impl StoreQuery {
-    fn readers(&self) -> Result<Vec<PartitionReader>, QueryError> {
+    /// The store as of the last commit of each partition that is here.
+    pub(crate) fn snapshot<K, V>(&self) -> Result<Snapshot<'_, K, V>, QueryError> {
         let node = self.node;
         let Some(store) = self.store else {
             return Err(QueryError::NoStore { node });
@@ -237,152 +358,15 @@ impl StoreQuery {
         );
         let readers = self.registry.readers(store);
         if readers.is_empty() {
-            Err(QueryError::NotHere { node })
-        } else {
-            Ok(readers)
+            return Err(QueryError::NotHere { node });
         }
-    }
-
-    pub(crate) fn get<K: Serde, V: Serde>(&self, key: &K) -> Result<Option<V>, QueryError> {
-        let readers = self.readers()?;
-        let key = self.key_bytes(key)?;
-        let mut value = Vec::new();
-        for (_, reader) in readers {
-            let found = reader.get(&key, &mut value);
-            if found.map_err(|reason| QueryError::Store {
-                node: self.node,
-                reason,
-            })? {
-                return self.value(&value).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The value that a key had at a time.
-    pub(crate) fn as_of<K: Serde, V: Serde>(
-        &self,
-        key: &K,
-        time: Timestamp,
-    ) -> Result<Option<VersionedRecord<V>>, QueryError> {
-        let readers = self.readers()?;
-        let key = self.key_bytes(key)?;
-        let mut value = Vec::new();
-        for (_, reader) in readers {
-            let found = reader.as_of(&key, time, &mut value);
-            if let Some(validity) = found.map_err(|reason| self.unreadable(reason))? {
-                return self.version(validity, &value).map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// The values that a key had between two times, both included, the latest first.
-    pub(crate) fn versions<K: Serde, V: Serde>(
-        &self,
-        key: &K,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<VersionedRecord<V>>, QueryError> {
-        let readers = self.readers()?;
-        let key = self.key_bytes(key)?;
-        let mut all: Vec<(Validity, Vec<u8>)> = Vec::new();
-        for (_, reader) in readers {
-            let read = reader.versions(&key, from, to, &mut |validity, value| {
-                all.push((validity, value.to_vec()));
-            });
-            read.map_err(|reason| self.unreadable(reason))?;
-        }
-        all.iter()
-            .map(|(validity, value)| self.version(*validity, value))
-            .collect()
-    }
-
-    fn version<V: Serde>(
-        &self,
-        validity: Validity,
-        value: &[u8],
-    ) -> Result<VersionedRecord<V>, QueryError> {
-        Ok(VersionedRecord {
-            value: self.deserialize(value)?,
-            valid_from: validity.from,
-            valid_to: validity.to,
-        })
-    }
-
-    fn unreadable(&self, reason: ReadError) -> QueryError {
-        QueryError::Store {
-            node: self.node,
-            reason,
-        }
-    }
-
-    /// Entries between two keys, merged over the partitions in the order of the keys' bytes.
-    pub(crate) fn range<K: Serde, V: Serde>(
-        &self,
-        from: Bound<&K>,
-        to: Bound<&K>,
-    ) -> Result<Vec<(K, V)>, QueryError> {
-        let bytes = |bound: Bound<&K>| {
-            Ok(match bound {
-                Bound::Included(key) => Bound::Included(self.key_bytes(key)?),
-                Bound::Excluded(key) => Bound::Excluded(self.key_bytes(key)?),
-                Bound::Unbounded => Bound::Unbounded,
-            })
-        };
-        let (from, to) = (bytes(from)?, bytes(to)?);
-        let mut entries: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        for (_, reader) in self.readers()? {
-            let read = reader.range(
-                from.as_ref().map(Vec::as_slice),
-                to.as_ref().map(Vec::as_slice),
-                &mut |key, value| {
-                    entries.push((key.to_vec(), value.to_vec()));
-                    ControlFlow::Continue(())
-                },
-            );
-            read.map_err(|reason| QueryError::Store {
-                node: self.node,
-                reason,
-            })?;
-        }
-        entries.sort_by(|a, b| a.0.cmp(&b.0));
-        entries
-            .iter()
-            .map(|(key, value)| Ok((self.deserialize(key)?, self.value(value)?)))
-            .collect()
-    }
-
-    fn key_bytes<K: Serde>(&self, key: &K) -> Result<Vec<u8>, QueryError> {
-        let mut bytes = Vec::new();
-        match key.serialize(&mut bytes) {
-            Ok(()) => Ok(bytes),
-            Err(reason) => Err(QueryError::Serde {
-                node: self.node,
-                reason,
-            }),
-        }
-    }
-
-    /// A stored value: eight bytes of timestamp, then the value.
-    fn value<V: Serde>(&self, stored: &[u8]) -> Result<V, QueryError> {
-        match stored.split_first_chunk::<8>() {
-            Some((_, value)) => self.deserialize(value),
-            None => Err(QueryError::Serde {
-                node: self.node,
-                reason: SerdeError::Length {
-                    type_name: "a stored value with its timestamp",
-                    expected: 8,
-                    actual: stored.len(),
-                },
-            }),
-        }
-    }
-
-    fn deserialize<T: Serde>(&self, bytes: &[u8]) -> Result<T, QueryError> {
-        T::deserialize(bytes).map_err(|reason| QueryError::Serde {
-            node: self.node,
-            reason,
-        })
+        let here = readers.into_iter().map(|(partition, reader)| {
+            let snapshot = reader.snapshot();
+            snapshot.map(|snapshot| (partition, snapshot))
+        });
+        let here: Result<Vec<_>, ReadError> = here.collect();
+        let here = here.map_err(|reason| QueryError::Store { node, reason })?;
+        let partitions = Partitions::new(node, here, self.registry.partitions(store));
+        Ok(Snapshot::of(partitions))
     }
 }

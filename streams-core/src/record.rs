@@ -159,6 +159,15 @@ impl<V> Change<V> {
     }
 }
 
+/// A value and its timestamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ValueAndTimestamp<V> {
+    /// The value.
+    pub value: V,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: Timestamp,
+}
+
 /// When a value was valid: a versioned store keeps the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Validity {

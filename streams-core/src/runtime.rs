@@ -267,6 +267,7 @@ impl KafkaStreams {
         if let Some(globals) = &globals {
             globals.register(&queries);
         }
+        topology.tell(&queries);
         queries.set_running(true);
         let app = Arc::new(Application {
             topology,

@@ -108,6 +108,13 @@ pub trait Serde: Sized + Send + 'static {
         })
     }
 
+    /// The same as a window store of windows of that size has it: a window's bytes have no end.
+    #[doc(hidden)]
+    #[must_use]
+    fn of_window_size(self, _size: i64) -> Self {
+        self
+    }
+
     /// The value as a person reads it (`consume`, `query`, `--json`). Unless overridden, the bytes as a list of numbers.
     fn to_json(&self) -> serde_json::Value {
         let mut bytes = Vec::new();

@@ -22,6 +22,7 @@ mod cache;
 mod checkpoint;
 mod count;
 mod disk;
+mod entries;
 mod error;
 mod external;
 mod front;
@@ -34,6 +35,7 @@ mod segments;
 mod short_bytes;
 mod suppress_buffer;
 mod versioned;
+mod view;
 
 use buffer::WriteBuffer;
 use checkpoint::Mark;
@@ -42,6 +44,7 @@ use memory::MemoryMaps;
 pub use buffer_value::{BufferValue, BufferedContext};
 pub use cache::{CacheContext, CacheEntry, RecordCache, VisitCached};
 pub use checkpoint::Checkpoint;
+pub use entries::Entries;
 pub use error::StoreError;
 pub use external::ExternalStore;
 pub use join_buffer::JoinBuffer;
@@ -53,8 +56,9 @@ pub use segmented::Stored;
 pub use segments::{SEGMENT, SegmentKey, Segments};
 pub use suppress_buffer::{Buffered, Logged, SuppressBuffer, Totals, logged_key};
 pub use versioned::{
-    Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedReader, VersionedRows, key_of_row,
+    Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedRows, key_of_row,
 };
+pub use view::SingleSnapshot;
 
 /// A store of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,7 @@ mod windows;
 
 pub(crate) use arrival::Arrival;
 pub use pairs::{Pair, Pairs};
-pub use unmatched::{KeyAtTime, Unmatched, UnmatchedKey, UnmatchedValues};
+pub use unmatched::{Unmatched, UnmatchedKey, UnmatchedValues};
 pub use windows::{JoinWindows, Side};
 
 /// Which records without partner a join keeps.

@@ -14,12 +14,12 @@ use crate::exceptions::ProductionException;
 use crate::generated::SubTopology;
 use crate::lmdb::LmdbError;
 use crate::outbox::Outbox;
-use crate::query::{ByteReader, QueryRegistry};
+use crate::query::{ByteReader, ByteSnapshot, QueryRegistry};
 use crate::record::{RawRecord, TaskId, Timestamp, TopicPartition, Validity};
 use crate::state_dir::{Found, StateDirectory};
 use crate::store::{
-    Direction, History, LATEST_PREFIX, SEGMENT, Segments, StoreError, StoreSettings, StoreSpec,
-    TaskStores, VersionedReader, VersionedRows, key_of_row,
+    Direction, History, LATEST_PREFIX, SEGMENT, Segments, SingleSnapshot, StoreError,
+    StoreSettings, StoreSpec, TaskStores, VersionedRows, key_of_row,
 };
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
@@ -515,13 +515,7 @@ impl Task {
     pub(crate) fn register(&self, queries: &QueryRegistry) {
         let reader = self.cx.stores().reader();
         for (local, store) in self.stores.iter().enumerate() {
-            let reader = reader.single(local);
-            let reader: Arc<dyn ByteReader> = match store.descriptor.kind {
-                StoreKind::Versioned { retention } => {
-                    Arc::new(VersionedReader::new(reader, History { retention }))
-                }
-                _ => Arc::new(reader),
-            };
+            let reader = Arc::new(reader.single(local, store.descriptor.kind));
             queries.register(store.index, self.id.partition, reader);
         }
     }
@@ -608,6 +602,19 @@ impl Task {
         Ok(all)
     }
 
+    /// A store as of now, record cache and write buffer included: a copy of its rows.
+    pub(crate) fn snapshot(&mut self, store: usize) -> TaskResult<Box<dyn ByteSnapshot>> {
+        let rows = match self.history(store) {
+            None => self.read_all(store)?,
+            // The past too; there is no record cache before it.
+            Some(_) => copy_rows(self.cx.stores_mut(), store).map_err(state_error)?,
+        };
+        let kind = self.stores.get(store).map(|s| s.descriptor.kind);
+        let kind = kind.unwrap_or(StoreKind::KeyValue);
+        let segments = self.bytes().segments(store);
+        Ok(Box::new(SingleSnapshot::of_rows(rows, kind, segments)))
+    }
+
     /// Everything in a versioned store, the past included, in the order of the keys; the oldest version of each first.
     pub(crate) fn read_versions(&mut self, store: usize) -> TaskResult<Vec<Versions>> {
         let Some(history) = self.history(store) else {
@@ -648,6 +655,21 @@ impl Task {
     pub(crate) fn close(self) -> TaskResult {
         self.cx.into_stores().close().map_err(state_error)
     }
+}
+
+/// All rows of a store, write buffer included.
+pub(crate) fn copy_rows(
+    stores: &mut TaskStores,
+    store: usize,
+) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StoreError> {
+    let rows = stores.range(
+        store,
+        Bound::Unbounded,
+        Bound::Unbounded,
+        Direction::Forward,
+    )?;
+    rows.map(|row| row.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        .collect()
 }
 
 /// A key, and its versions.

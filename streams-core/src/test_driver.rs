@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::Result;
 use crate::generated::Topology;
+use crate::query::{QueryError, Snapshot};
 use crate::record::{Headers, Timestamp, VersionedRecord};
 use crate::topology::StoreKind;
 use crate::transport::ConsumedRecord;
@@ -21,7 +22,7 @@ mod engine;
 mod fields;
 
 use engine::Engine;
-pub use fields::{Sending, TestInput, TestInputTable, TestOutput, TestTable};
+pub use fields::{Sending, TestInput, TestInputTable, TestOutput, TestStore, TestTable};
 
 /// How a test driver is set up.
 ///
@@ -364,28 +365,20 @@ impl TestDriver {
     }
 
     fn store_get(&self, store: Option<usize>, key: &[u8]) -> Result<Option<StoreEntry>> {
-        self.engine.borrow_mut().store_get(store, key)
+        let mut engine = self.engine.borrow_mut();
+        let windowed = matches!(
+            engine.store_kind(store),
+            Some(StoreKind::Window { .. } | StoreKind::TimestampedWindow { .. })
+        );
+        // A window store puts a sequence number behind the table's key.
+        let sequence: &[u8] = if windowed { &[0; 4] } else { &[] };
+        engine.store_get(store, &[key, sequence].concat())
     }
 
-    fn store_all(&self, store: Option<usize>) -> Result<Vec<StoreEntry>> {
-        self.engine.borrow_mut().store_all(store)
-    }
-
-    /// Whether a table's keys are windowed.
-    fn is_windowed(&self, store: Option<usize>) -> bool {
-        let kind = self.engine.borrow().store_kind(store);
-        kind.is_some_and(|kind| kind.retention_ms().is_some())
-    }
-
-    /// An entry's key as the table has it: a window store puts a sequence number behind it.
-    fn table_key<'e>(&self, store: Option<usize>, entry: &'e StoreEntry) -> &'e [u8] {
-        let key = &entry.key[..];
-        match self.engine.borrow().store_kind(store) {
-            Some(StoreKind::Window { .. } | StoreKind::TimestampedWindow { .. }) => key
-                .split_last_chunk::<4>()
-                .map_or(key, |(key, _sequence)| key),
-            _ => key,
-        }
+    /// What a store holds, as of now.
+    fn snapshot<K, V>(&self, store: Option<usize>) -> Result<Snapshot<'_, K, V>, QueryError> {
+        let partitions = self.engine.borrow_mut().partitions(store)?;
+        Ok(Snapshot::of(partitions))
     }
 }
 

@@ -8,6 +8,7 @@ pub use self::check::{TopicCheck, TopicsCheck};
 use crate::config::StreamsConfig;
 use crate::error::{Error, TopologyError};
 use crate::record::{TaskId, TopicPartition};
+use crate::query::QueryRegistry;
 use crate::topology::{Changelog, SubtopologyDescriptor, TopicDescriptor, TopologyDescriptor};
 use crate::transport::{Admin, SubtopologySources, TransportError};
 
@@ -79,6 +80,17 @@ impl ResolvedTopology {
             .enumerate()
             .map(each)
             .collect()
+    }
+
+    /// Tells who queries how many partitions each store has: as many as its sub-topology has tasks.
+    pub(crate) fn tell(&self, queries: &QueryRegistry) {
+        for subtopology in self.descriptor.subtopologies {
+            let counts = subtopology.sources.iter();
+            let count = counts.map(|source| self.partition_count(source.topic)).max();
+            for store in subtopology.stores {
+                queries.set_partitions(*store, count.unwrap_or_default());
+            }
+        }
     }
 
     /// The directory-independent part of what state belongs to: the store's changelog, where it has one.

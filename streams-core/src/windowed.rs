@@ -210,6 +210,13 @@ impl<K: Serde, W: Window> Serde for Windowed<K, W> {
         Ok(Windowed { key, window })
     }
 
+    fn of_window_size(self, size: i64) -> Self {
+        match W::SIZE {
+            0 if size > 0 => self.sized(size),
+            _ => self,
+        }
+    }
+
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "key": self.key.to_json(),

@@ -44,11 +44,11 @@ use shop::{Customer, Enriched, Line, Order, Product, Shop};
 use streams_core::__private::{self as __s, Serde, SubTopology, Topology};
 use streams_core::context::{TaskContext, TaskContextParts};
 use streams_core::exceptions::ErrorHandlers;
-use streams_core::query::{ByteReader, ReadError};
+use streams_core::query::{ByteReader, ByteSnapshot, ReadError};
 use streams_core::record::{Headers, RawRecord, TaskId, Timestamp};
-use streams_core::store::{StoreSettings, StoreSpec, TaskStores};
+use streams_core::store::{SingleSnapshot, StoreSettings, StoreSpec, TaskStores};
 use streams_core::timestamps::TimestampExtractor;
-use streams_core::topology::StoreBackend;
+use streams_core::topology::{StoreBackend, StoreKind};
 use word_count::WordCount;
 
 /// A task without a runtime around it.
@@ -201,6 +201,13 @@ impl ByteReader for OneProduct {
         _: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         Ok(())
+    }
+    fn snapshot(&self) -> Result<Box<dyn ByteSnapshot>, ReadError> {
+        let mut pen = Vec::new();
+        self.get(b"pen", &mut pen)?;
+        let rows = [(b"pen".to_vec(), pen)].into();
+        let kind = StoreKind::TimestampedKeyValue;
+        Ok(Box::new(SingleSnapshot::of_rows(rows, kind, None)))
     }
 }
 

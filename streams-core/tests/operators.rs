@@ -15,9 +15,9 @@ use streams_core::exceptions::ErrorHandlers;
 use streams_core::generated::{Flushed, SubTopology, unknown_source, unknown_store};
 use streams_core::global_table::GlobalTable;
 use streams_core::ops;
-use streams_core::query::{ByteReader, ReadError};
+use streams_core::query::{ByteReader, ByteSnapshot, ReadError};
 use streams_core::record::{Header, Headers, RawRecord, TaskId};
-use streams_core::store::{StoreSettings, StoreSpec, TaskStores};
+use streams_core::store::{SingleSnapshot, StoreSettings, StoreSpec, TaskStores};
 use streams_core::table::TableStore;
 use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::{
@@ -148,6 +148,11 @@ impl ByteReader for Global {
         _: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         Ok(())
+    }
+    fn snapshot(&self) -> Result<Box<dyn ByteSnapshot>, ReadError> {
+        let rows = self.0.lock().unwrap().clone();
+        let kind = StoreKind::TimestampedKeyValue;
+        Ok(Box::new(SingleSnapshot::of_rows(rows, kind, None)))
     }
 }
 

@@ -9,7 +9,7 @@ use super::{ProcessingError, ProcessingResult, ProcessorContext, unbound};
 use crate::context::{Access, TaskContext, serialize};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::query::{QueryRegistry, StoreQuery};
-use crate::record::Timestamp;
+pub use crate::record::ValueAndTimestamp;
 use crate::serde::{Serde, SerdeError};
 use crate::store::Direction;
 use crate::table::decode_timestamped;
@@ -103,15 +103,6 @@ handle! {
     ReadOnlyKeyValueStore
 }
 
-/// A value and its timestamp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ValueAndTimestamp<V> {
-    /// The value.
-    pub value: V,
-    /// Milliseconds since the Unix epoch.
-    pub timestamp: Timestamp,
-}
-
 impl<K, V> KeyValueStore<K, V> {
     /// The field of a topology, whose stores the running application can query; `store` counts in the topology's stores.
     #[doc(hidden)]
@@ -143,35 +134,27 @@ pub(super) fn query_place(
 }
 
 macro_rules! queries {
-    ($name:ident) => {
-        impl<K: Serde, V: Serde> $name<K, V> {
-            /// In the running application: the value of a key as of the last commit, if the key is in a partition that this instance
-            /// has.
+    ($($name:ident: $key:ty;)*) => {$(
+        impl<K, V> $name<K, V> {
+            /// In the running application: the store as of the last commit, to be read by anybody. Elsewhere processors read it with
+            /// their context.
             ///
             /// # Errors
             /// When the application does not run, no partition is here, or the store cannot be read.
-            pub fn query(&self, key: &K) -> Result<Option<V>, crate::query::QueryError> {
+            pub fn snapshot(&self) -> Result<crate::query::Snapshot<'_, $key, V>, crate::query::QueryError> {
                 match &self.at {
-                    Place::Query(query) => query.get(key),
-                    _ => Err(crate::query::QueryError::NotRunning { node: "store" }),
-                }
-            }
-
-            /// In the running application: all entries as of the last commit, in the order of the keys' bytes.
-            ///
-            /// # Errors
-            /// As [`query`](Self::query).
-            pub fn query_all(&self) -> Result<Vec<(K, V)>, crate::query::QueryError> {
-                match &self.at {
-                    Place::Query(query) => query.range(Bound::Unbounded, Bound::Unbounded),
+                    super::stores::Place::Query(query) => query.snapshot(),
                     _ => Err(crate::query::QueryError::NotRunning { node: "store" }),
                 }
             }
         }
-    };
+    )*};
 }
-queries!(KeyValueStore);
-queries!(TimestampedKeyValueStore);
+pub(super) use queries;
+queries! {
+    KeyValueStore: K;
+    TimestampedKeyValueStore: K;
+}
 
 macro_rules! reads {
     ($name:ident, $read:ident, $out:ty) => {

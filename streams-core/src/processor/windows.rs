@@ -4,14 +4,15 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 
-use super::stores::{Place, corrupt, handle, local, query_place, set_key, unwritable};
+use super::stores::{Place, corrupt, handle, local, queries, query_place, set_key, unwritable};
 use super::{ProcessingResult, ProcessorContext};
 use crate::context::{Access, Put, TaskContext, WindowEntries, serialize};
 use crate::error::{RecordPart, TaskResult};
-use crate::query::{Keys, QueryRegistry, Scan};
+use crate::query::{Keys, QueryRegistry, Scan, between};
 use crate::record::{Headers, Timestamp, VersionedRecord};
-use crate::serde::{Serde, SerdeError};
+use crate::serde::Serde;
 use crate::store::{Placed, SEGMENT};
+use crate::windowed::{SessionWindow, Windowed};
 
 handle! {
     /// A store of windows: values by key and window start. What is older than its retention is gone for readers, and a put of it is
@@ -41,76 +42,11 @@ pub struct WindowEntry<K, V> {
     pub value: V,
 }
 
-/// A session store's key, as a person reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyInSession<K> {
-    /// The key.
-    pub key: K,
-    /// The session's end.
-    pub end: Timestamp,
-    /// The session's start.
-    pub start: Timestamp,
-}
-
-impl<K: Serde> Serde for KeyInSession<K> {
-    fn serialize(&self, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        self.key.serialize(out)?;
-        out.extend_from_slice(&self.end.to_be_bytes());
-        out.extend_from_slice(&self.start.to_be_bytes());
-        Ok(())
-    }
-
-    fn deserialize(bytes: &[u8]) -> Result<Self, SerdeError> {
-        let times = |bytes: &[u8]| -> Option<(Timestamp, Timestamp)> {
-            let (end, start) = bytes.split_first_chunk::<8>()?;
-            let start = start.try_into().ok()?;
-            Some((
-                Timestamp::from_be_bytes(*end),
-                Timestamp::from_be_bytes(start),
-            ))
-        };
-        let parts = bytes
-            .split_last_chunk::<16>()
-            .and_then(|(key, bytes)| Some((key, times(bytes)?)));
-        let Some((key, (end, start))) = parts else {
-            return Err(SerdeError::Length {
-                type_name: "a key with its session",
-                expected: 16,
-                actual: bytes.len(),
-            });
-        };
-        Ok(KeyInSession {
-            key: K::deserialize(key)?,
-            end,
-            start,
-        })
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({ "key": self.key.to_json(), "start": self.start, "end": self.end })
-    }
-}
-
 /// The order of what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Forward,
     Backward,
-}
-
-/// Times from a range: both bounds included.
-fn between(times: &impl RangeBounds<Timestamp>) -> (Timestamp, Timestamp) {
-    let from = match times.start_bound() {
-        Bound::Included(from) => *from,
-        Bound::Excluded(from) => from.saturating_add(1),
-        Bound::Unbounded => 0,
-    };
-    let to = match times.end_bound() {
-        Bound::Included(to) => *to,
-        Bound::Excluded(to) => to.saturating_sub(1),
-        Bound::Unbounded => Timestamp::MAX,
-    };
-    (from, to)
 }
 
 /// The bytes of keys that are asked for.
@@ -329,12 +265,47 @@ impl<K: Serde, V: Serde> WindowStore<K, V> {
         self.find(&KeyBytes::range(&keys)?, &starts, Order::Backward, cx)
     }
 
+    /// The windows of all keys that start in a range of times.
+    ///
+    /// # Errors
+    /// As [`fetch_at`](Self::fetch_at).
+    pub fn fetch_all(
+        &self,
+        starts: impl RangeBounds<Timestamp>,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        self.fetch_range(.., starts, cx)
+    }
+
+    /// As [`fetch_all`](Self::fetch_all), the other way round.
+    ///
+    /// # Errors
+    /// As [`fetch_at`](Self::fetch_at).
+    pub fn backward_fetch_all(
+        &self,
+        starts: impl RangeBounds<Timestamp>,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        self.backward_fetch_range(.., starts, cx)
+    }
+
     /// All windows that have not expired.
     ///
     /// # Errors
     /// As [`fetch_at`](Self::fetch_at).
     pub fn all(&self, cx: &mut ProcessorContext<'_>) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
         self.fetch_range(.., .., cx)
+    }
+
+    /// As [`all`](Self::all), the other way round.
+    ///
+    /// # Errors
+    /// As [`fetch_at`](Self::fetch_at).
+    pub fn backward_all(
+        &self,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        self.backward_fetch_range(.., .., cx)
     }
 
     fn find(
@@ -409,6 +380,42 @@ impl<K: Serde, V: Serde> SessionStore<K, V> {
         self.find_sessions(key, 0, Timestamp::MAX, cx)
     }
 
+    /// All sessions of a key, the latest first.
+    ///
+    /// # Errors
+    /// As [`fetch_session`](Self::fetch_session).
+    pub fn backward_fetch(
+        &self,
+        key: &K,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        self.backward_find_sessions(key, 0, Timestamp::MAX, cx)
+    }
+
+    /// All sessions of a range of keys (`..` for all): Kafka Streams' `fetch` of two keys.
+    ///
+    /// # Errors
+    /// As [`fetch_session`](Self::fetch_session).
+    pub fn fetch_range(
+        &self,
+        keys: impl RangeBounds<K>,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        self.find_sessions_of(keys, 0, Timestamp::MAX, cx)
+    }
+
+    /// As [`fetch_range`](Self::fetch_range), the other way round.
+    ///
+    /// # Errors
+    /// As [`fetch_session`](Self::fetch_session).
+    pub fn backward_fetch_range(
+        &self,
+        keys: impl RangeBounds<K>,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        self.backward_find_sessions_of(keys, 0, Timestamp::MAX, cx)
+    }
+
     /// The sessions of a key that end at `earliest_end` or later and start at `latest_start` or earlier.
     ///
     /// # Errors
@@ -420,9 +427,8 @@ impl<K: Serde, V: Serde> SessionStore<K, V> {
         latest_start: Timestamp,
         cx: &mut ProcessorContext<'_>,
     ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        let keys = KeyBytes::one(key)?;
-        let scan = Scan::sessions(keys.keys(), earliest_end, latest_start);
-        find(&self.at, scan, Order::Forward, cx)
+        let times = (earliest_end, latest_start);
+        self.find(&KeyBytes::one(key)?, times, Order::Forward, cx)
     }
 
     /// As [`find_sessions`](Self::find_sessions), the latest first.
@@ -436,9 +442,8 @@ impl<K: Serde, V: Serde> SessionStore<K, V> {
         latest_start: Timestamp,
         cx: &mut ProcessorContext<'_>,
     ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        let keys = KeyBytes::one(key)?;
-        let scan = Scan::sessions(keys.keys(), earliest_end, latest_start);
-        find(&self.at, scan, Order::Backward, cx)
+        let times = (earliest_end, latest_start);
+        self.find(&KeyBytes::one(key)?, times, Order::Backward, cx)
     }
 
     /// As [`find_sessions`](Self::find_sessions), of a range of keys.
@@ -452,9 +457,34 @@ impl<K: Serde, V: Serde> SessionStore<K, V> {
         latest_start: Timestamp,
         cx: &mut ProcessorContext<'_>,
     ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        let keys = KeyBytes::range(&keys)?;
+        let times = (earliest_end, latest_start);
+        self.find(&KeyBytes::range(&keys)?, times, Order::Forward, cx)
+    }
+
+    /// As [`find_sessions_of`](Self::find_sessions_of), the other way round.
+    ///
+    /// # Errors
+    /// As [`fetch_session`](Self::fetch_session).
+    pub fn backward_find_sessions_of(
+        &self,
+        keys: impl RangeBounds<K>,
+        earliest_end: Timestamp,
+        latest_start: Timestamp,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
+        let times = (earliest_end, latest_start);
+        self.find(&KeyBytes::range(&keys)?, times, Order::Backward, cx)
+    }
+
+    fn find(
+        &self,
+        keys: &KeyBytes,
+        (earliest_end, latest_start): (Timestamp, Timestamp),
+        order: Order,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
         let scan = Scan::sessions(keys.keys(), earliest_end, latest_start);
-        find(&self.at, scan, Order::Forward, cx)
+        find(&self.at, scan, order, cx)
     }
 }
 
@@ -561,3 +591,8 @@ macro_rules! of_node {
     )*};
 }
 of_node!(WindowStore SessionStore VersionedStore);
+queries! {
+    WindowStore: Windowed<K>;
+    SessionStore: Windowed<K, SessionWindow>;
+    VersionedStore: K;
+}

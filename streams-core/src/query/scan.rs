@@ -5,6 +5,9 @@ use std::ops::Bound;
 use crate::lmdb::Direction;
 use crate::record::Timestamp;
 
+/// The length of a local key's first part, the segment; the store key follows it.
+pub const SEGMENT: usize = 8;
+
 /// What is read of a window or session store.
 #[derive(Debug, Clone, Copy)]
 pub struct Scan<'k> {

@@ -8,13 +8,14 @@ use super::{Place, SingleStoreReader, StoreError, StoreReader, disk, read_meta};
 use crate::lmdb::{Access, Environment, EnvironmentOptions, LmdbError};
 use crate::record::TaskId;
 use crate::state_dir::{ReadableTask, readable_tasks};
+use crate::topology::StoreKind;
 
 /// A store of a task, open for reading beside the application that writes it.
 #[derive(Debug)]
 pub struct ExternalStore {
     /// The task; `None` are the global tables.
     pub task: Option<TaskId>,
-    /// Reads the last commit.
+    /// Reads the last commit, by the bytes of the store's own keys; see [`SingleStoreReader::of_kind`].
     pub reader: SingleStoreReader,
     environment: Environment,
     _alive: Arc<()>,
@@ -98,7 +99,7 @@ fn open_task(task: &ReadableTask, store: &str) -> Result<Option<ExternalStore>, 
     };
     Ok(Some(ExternalStore {
         task: task.task,
-        reader: reader.single(0),
+        reader: reader.single(0, StoreKind::KeyValue),
         environment,
         _alive: alive,
     }))

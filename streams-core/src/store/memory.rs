@@ -154,3 +154,14 @@ impl<'a> Iterator for MapRange<'a> {
         Some((key.as_slice(), value.as_slice()))
     }
 }
+
+impl DoubleEndedIterator for MapRange<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let inner = self.inner.as_mut()?;
+        let (key, value) = match self.direction {
+            Direction::Forward => inner.next_back(),
+            Direction::Backward => inner.next(),
+        }?;
+        Some((key.as_slice(), value.as_slice()))
+    }
+}

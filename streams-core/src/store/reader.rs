@@ -8,10 +8,11 @@ use std::sync::{Arc, PoisonError};
 use super::disk;
 use super::memory::{self, Map, MapRange, Published};
 use super::segments::Segments;
-use super::{Place, StoreError, checkpoint};
+use super::{Entries, Place, SingleSnapshot, StoreError, checkpoint};
 use crate::lmdb::{Database, Direction, Environment, Snapshot};
-use crate::query::{ByteReader, ReadError, Scan, Visit};
+use crate::query::{ByteReader, ByteSnapshot, ReadError};
 use crate::record::Timestamp;
+use crate::topology::{StoreBackend, StoreKind};
 
 /// How many entries a query takes at a time. Between two pages it holds no snapshot, so that a slow reader pins no pages.
 pub const PAGE: usize = 256;
@@ -86,10 +87,11 @@ impl StoreReader {
 
     /// A reader of one store, for [`crate::query::QueryRegistry`].
     #[must_use]
-    pub fn single(&self, store: usize) -> SingleStoreReader {
+    pub fn single(&self, store: usize, kind: StoreKind) -> SingleStoreReader {
         SingleStoreReader {
             reader: self.clone(),
             store,
+            kind,
             segments: self.segments.get(store).copied().flatten(),
         }
     }
@@ -171,6 +173,18 @@ impl fmt::Debug for StoreSnapshot {
 }
 
 impl StoreSnapshot {
+    /// A snapshot of one store that nobody writes.
+    pub(super) fn of_map(map: Arc<Map>) -> Self {
+        StoreSnapshot {
+            names: Arc::new(["".into()]),
+            places: Arc::new([Place::Memory]),
+            meta: None,
+            disk: None,
+            path: PathBuf::new(),
+            maps: vec![(map, -1)],
+        }
+    }
+
     /// The value of a key.
     ///
     /// # Errors
@@ -209,6 +223,24 @@ impl StoreSnapshot {
                 disk::range(disk.view()?, *database, from, to, direction)?.into()
             }
             _ => memory::range(self.map(store)?, from, to, direction).into(),
+        })
+    }
+
+    /// The entries between two keys, from both ends.
+    ///
+    /// # Errors
+    /// As [`StoreSnapshot::get`].
+    pub fn entries(
+        &self,
+        store: usize,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+    ) -> Result<Entries<'_>, StoreError> {
+        Ok(match (self.place(store)?, &self.disk) {
+            (Place::Disk(database), Some(disk)) => {
+                Entries::on_disk(disk.view()?, *database, from, to)
+            }
+            _ => Entries::of_map(memory::range(self.map(store)?, from, to, Direction::Forward)),
         })
     }
 
@@ -327,49 +359,45 @@ impl Iterator for PagedRange {
 pub struct SingleStoreReader {
     reader: StoreReader,
     store: usize,
+    kind: StoreKind,
     segments: Option<Segments>,
 }
 
 impl SingleStoreReader {
-    /// The same, of a window or session store that keeps its entries so.
+    /// The same, of a store on disk that is of this kind.
     #[must_use]
-    pub fn with_segments(mut self, segments: Option<Segments>) -> Self {
-        self.segments = segments;
+    pub fn of_kind(mut self, kind: StoreKind) -> Self {
+        self.kind = kind;
+        self.segments = Segments::of(kind, StoreBackend::Lmdb);
         self
     }
-}
 
-impl SingleStoreReader {
-    /// A consistent view of the last commit of the task's stores.
+    /// A consistent view of the last commit.
     ///
     /// # Errors
     /// When the task is closed or its files cannot be read.
-    pub fn snapshot(&self) -> Result<StoreSnapshot, StoreError> {
-        self.reader.snapshot()
-    }
-
-    /// The store's number among the task's.
-    #[must_use]
-    pub fn store(&self) -> usize {
-        self.store
-    }
-
-    /// The entries of a window store lie under other keys than the table's: only [`ByteReader::scan`] knows them.
-    fn has_plain_keys(&self) -> Result<(), ReadError> {
-        match self.segments {
-            None => Ok(()),
-            Some(_) => Err(
-                "the table is kept by windows, which queries cannot read yet: give it a `#[sink]` and read its updates".into(),
-            ),
-        }
+    pub fn view(&self) -> Result<SingleSnapshot, StoreError> {
+        let snapshot = self.reader.snapshot()?;
+        let segments = match self.segments {
+            Some(segments) => {
+                let observed = snapshot.observed(self.store)?;
+                Some((segments, segments.visible_from(observed)))
+            }
+            None => None,
+        };
+        Ok(SingleSnapshot {
+            snapshot,
+            store: self.store,
+            kind: self.kind,
+            segments,
+        })
     }
 }
 
 impl ByteReader for SingleStoreReader {
     fn get(&self, key: &[u8], value: &mut Vec<u8>) -> Result<bool, ReadError> {
-        self.has_plain_keys()?;
-        let snapshot = self.reader.snapshot()?;
-        let found = snapshot.get(self.store, key)?;
+        let snapshot = self.view()?;
+        let found = ByteSnapshot::get(&snapshot, key)?;
         value.extend_from_slice(found.unwrap_or_default());
         Ok(found.is_some())
     }
@@ -380,7 +408,6 @@ impl ByteReader for SingleStoreReader {
         to: Bound<&[u8]>,
         visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        self.has_plain_keys()?;
         // By pages: `visit` may take its time, and must not pin what it sees.
         for entry in self.reader.range(self.store, from, to, Direction::Forward) {
             let (key, value) = entry?;
@@ -391,22 +418,7 @@ impl ByteReader for SingleStoreReader {
         Ok(())
     }
 
-    fn scan(&self, scan: &Scan<'_>, visit: Visit<'_>) -> Result<(), ReadError> {
-        let Some(segments) = self.segments else {
-            return Err("the store has no windows".into());
-        };
-        let observed = self.reader.snapshot()?.observed(self.store)?;
-        // By pages, as in `range`.
-        let mut read = |from: Bound<&[u8]>, to: Bound<&[u8]>, direction, visit: Visit<'_>| {
-            for entry in self.reader.range(self.store, from, to, direction) {
-                let (key, value) = entry?;
-                if visit(&key, &value).is_break() {
-                    break;
-                }
-            }
-            Ok(())
-        };
-        let visible_from = segments.visible_from(observed);
-        Ok(segments.scan(scan, visible_from, &mut read, visit)?)
+    fn snapshot(&self) -> Result<Box<dyn ByteSnapshot>, ReadError> {
+        Ok(Box::new(self.view()?))
     }
 }

@@ -14,8 +14,13 @@ use crate::query::{Keys, Scan, Visit};
 use crate::record::Timestamp;
 use crate::topology::{StoreBackend, StoreKind};
 
-/// The length of a local key's first part.
-pub const SEGMENT: usize = 8;
+mod entries;
+
+pub use crate::query::SEGMENT;
+pub(super) use entries::SegmentEntries;
+
+/// Behind all that follows a time in a store key.
+const BEHIND: [u8; 9] = [u8::MAX; 9];
 
 /// More segments than that are looked for, not tried one by one.
 const FEW: i64 = 4;
@@ -369,13 +374,23 @@ impl Segments {
             return;
         };
         high.extend_from_slice(&segment.to_be_bytes());
-        high.extend_from_slice(key);
+        let last = self.last_time(segment).min(scan.to).to_be_bytes();
         if one {
-            high.extend_from_slice(&scan.to.to_be_bytes());
-            high.extend_from_slice(&[u8::MAX; 8]);
-        } else {
-            high.extend_from_slice(&[u8::MAX; 17]);
+            high.extend_from_slice(key);
+            high.extend_from_slice(&last);
+            high.extend_from_slice(&BEHIND);
+            return;
         }
+        // A key that others begin with may lie behind them, as times follow it.
+        let begun = (0..=key.len()).filter_map(|length| key.get(..length));
+        let highest = begun.map(|key| [key, &last, &BEHIND].concat()).max();
+        high.extend_from_slice(&highest.unwrap_or_default());
+    }
+
+    /// The last time of a segment.
+    fn last_time(self, segment: i64) -> Timestamp {
+        let behind = segment.saturating_add(1).saturating_mul(self.layout);
+        behind.saturating_sub(1)
     }
 }
 

@@ -10,10 +10,8 @@ use super::{StoreError, TaskStores};
 use crate::query::VisitVersion;
 use crate::record::{Timestamp, Validity};
 
-mod reader;
 mod row;
 
-pub use reader::VersionedReader;
 use row::Row;
 
 /// How long a versioned store keeps the past.
@@ -104,7 +102,7 @@ impl Times {
 
 /// The key of the row that holds [`Times`]: behind all segments, before all latest values.
 const TIMES: &[u8] = &[0xfe];
-const LATEST: u8 = 0xff;
+pub(super) const LATEST: u8 = 0xff;
 
 /// Where the latest values of a versioned store begin: their keys are this and the key itself.
 pub const LATEST_PREFIX: &[u8] = &[LATEST];

@@ -133,41 +133,6 @@ impl<K: Serde> Serde for UnmatchedKey<K> {
     }
 }
 
-/// A key of a window store of a join, without its sequence number: a record's key and time.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyAtTime<K> {
-    /// The record's key.
-    pub key: K,
-    /// The record's time.
-    pub timestamp: Timestamp,
-}
-
-impl<K: Serde> Serde for KeyAtTime<K> {
-    fn serialize(&self, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        self.key.serialize(out)?;
-        out.extend_from_slice(&self.timestamp.to_be_bytes());
-        Ok(())
-    }
-
-    fn deserialize(bytes: &[u8]) -> Result<Self, SerdeError> {
-        let Some((key, timestamp)) = bytes.split_last_chunk::<8>() else {
-            return Err(SerdeError::Length {
-                type_name: "a key with its time",
-                expected: 8,
-                actual: bytes.len(),
-            });
-        };
-        Ok(KeyAtTime {
-            key: K::deserialize(key)?,
-            timestamp: Timestamp::from_be_bytes(*timestamp),
-        })
-    }
-
-    fn to_json(&self) -> serde_json::Value {
-        json!({ "key": self.key.to_json(), "start": self.timestamp })
-    }
-}
-
 /// The values of a key of the store of records without partner: records of one key, time and side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnmatchedValues<V, OV>(pub Vec<Unmatched<V, OV>>);

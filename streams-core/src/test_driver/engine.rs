@@ -13,13 +13,14 @@ use crate::config::StreamsConfig;
 use crate::error::{BoxError, Error, Result};
 use crate::global::GlobalTables;
 use crate::outbox::{Outbox, Outgoing};
-use crate::query::QueryRegistry;
+use crate::query::{ByteSnapshot, Partitions, QueryError, QueryRegistry};
 use crate::record::{Headers, Timestamp, TopicPartition, Validity, VersionedRecord};
 use crate::restore::{Restores, Teller};
 use crate::runtime::{Application, Counters, Worker};
 use crate::state_dir::StateDirectory;
-use crate::store::{Direction, SEGMENT, Segments};
+use crate::store::{Direction, SEGMENT, Segments, SingleSnapshot};
 use crate::task::{StateLocation, SubTopologies, state_error};
+use crate::task::copy_rows;
 use crate::time::{Clock, ManualClock};
 use crate::topics::{self, full_name};
 use crate::topology::{StoreBackend, StoreKind, TopologyDescriptor};
@@ -173,6 +174,7 @@ impl Engine {
         if let Some(globals) = &globals {
             globals.register(&self.queries);
         }
+        topology.tell(&self.queries);
         let app = Arc::new(Application {
             topology,
             config: self.config(),
@@ -506,6 +508,33 @@ impl Engine {
             .into_iter()
             .map(|(key, stored)| entry(kind, key, stored))
             .collect())
+    }
+
+    /// The partitions of a table's store as of now.
+    pub(super) fn partitions(&mut self, store: Option<usize>) -> Result<Partitions, QueryError> {
+        let descriptor = store.and_then(|index| self.descriptor.stores.get(index));
+        let (Some(index), Some(descriptor)) = (store, descriptor) else {
+            return Err(QueryError::NoStore { node: "the table" });
+        };
+        let (node, kind) = (descriptor.node, descriptor.kind);
+        let unreadable = |reason| QueryError::Store { node, reason };
+        let Some(instance) = &mut self.running else {
+            return Err(QueryError::NotRunning { node });
+        };
+        let mut here = Vec::new();
+        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
+            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
+                let snapshot = task.snapshot(local).map_err(|e| unreadable(e.into()))?;
+                here.push((task.id().partition, snapshot));
+            }
+        }
+        if let Some((stores, number)) = instance.globals.as_mut().and_then(|g| g.store(index)) {
+            let rows = copy_rows(stores, number).map_err(|e| unreadable(e.into()))?;
+            let snapshot = SingleSnapshot::of_rows(rows, kind, None);
+            here.push((0, Box::new(snapshot) as Box<dyn ByteSnapshot>));
+        }
+        here.sort_by_key(|(partition, _)| *partition);
+        Ok(Partitions::new(node, here, self.queries.partitions(index)))
     }
 
     pub(super) fn store_get(

@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::TestDriver;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::query::{QueryError, Snapshot};
 use crate::record::{Header, Headers, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
 use crate::transport::ConsumedRecord;
@@ -42,6 +43,13 @@ pub struct TestTable<K, V> {
     types: PhantomData<fn() -> (K, V)>,
 }
 
+/// A store that processors share.
+pub struct TestStore<K, V> {
+    driver: TestDriver,
+    store: Option<usize>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
 /// How many records of each topic were read, so that two fields of one topic take nothing from each other.
 type Cursors = RefCell<Vec<usize>>;
 
@@ -54,7 +62,7 @@ macro_rules! debug_by_topic {
         }
     )*};
 }
-debug_by_topic!(TestInput TestInputTable TestOutput TestTable);
+debug_by_topic!(TestInput TestInputTable TestOutput TestStore TestTable);
 
 impl<K: Serde, V: Serde> fmt::Debug for Sending<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -93,6 +101,16 @@ impl TestDriver {
             driver: self.clone(),
             topics,
             cursors: Cursors::default(),
+            types: PhantomData,
+        }
+    }
+
+    /// The field of a store that processors share.
+    #[must_use]
+    pub fn store<K, V>(&self, store: Option<usize>) -> TestStore<K, V> {
+        TestStore {
+            driver: self.clone(),
+            store,
             types: PhantomData,
         }
     }
@@ -191,6 +209,22 @@ impl<K: Serde, V: Serde> TestInput<K, V> {
     }
 }
 
+macro_rules! snapshots {
+    ($($name:ident)*) => {$(
+        impl<K, V> $name<K, V> {
+            /// What the store has now, committed or not, to be read as the running application's
+            /// [`Snapshot`] is, by keys, times and versions. It is a copy: what comes later is not in it.
+            ///
+            /// # Errors
+            /// When the field has no store, or its bytes cannot be read.
+            pub fn snapshot(&self) -> Result<Snapshot<'_, K, V>, QueryError> {
+                self.driver.snapshot(self.store)
+            }
+        }
+    )*};
+}
+snapshots!(TestInputTable TestTable TestStore);
+
 impl<K: Serde, V: Serde> TestInputTable<K, V> {
     /// A key's new value.
     pub fn send(&self, key: impl Into<K>, value: impl Into<V>) -> Sending<'_, K, V> {
@@ -210,7 +244,7 @@ impl<K: Serde, V: Serde> TestInputTable<K, V> {
         get(&self.driver, self.store, &key.into())
     }
 
-    /// All the table has, committed or not, in the order of the keys' bytes.
+    /// All the table has, committed or not, in the order of the keys' bytes; of windows, in the order of the store.
     ///
     /// # Errors
     /// When the table has no store, or its bytes cannot be read.
@@ -250,7 +284,7 @@ impl<K: Serde, V: Serde> TestTable<K, V> {
         get(&self.driver, self.store, &key.into())
     }
 
-    /// All the table has, committed or not, in the order of the keys' bytes.
+    /// All the table has, committed or not, in the order of the keys' bytes; of windows, in the order of the store.
     ///
     /// # Errors
     /// When the table has no store, or its bytes cannot be read.
@@ -349,27 +383,13 @@ fn get<K: Serde, V: Serde>(
 ) -> Result<Option<V>> {
     let mut bytes = Vec::new();
     key.serialize(&mut bytes)?;
-    let found = if driver.is_windowed(store) {
-        let all = driver.store_all(store)?;
-        all.into_iter()
-            .find(|e| driver.table_key(store, e) == bytes)
-    } else {
-        driver.store_get(store, &bytes)?
-    };
+    let found = driver.store_get(store, &bytes)?;
     Ok(found
         .map(|entry| V::deserialize(&entry.value))
         .transpose()?)
 }
 
 fn all<K: Serde, V: Serde>(driver: &TestDriver, store: Option<usize>) -> Result<Vec<(K, V)>> {
-    let entries = driver.store_all(store)?;
-    entries
-        .iter()
-        .map(|e| {
-            Ok::<_, Error>((
-                K::deserialize(driver.table_key(store, e))?,
-                V::deserialize(&e.value)?,
-            ))
-        })
-        .collect()
+    let snapshot = driver.snapshot(store)?;
+    Ok(snapshot.all()?.collect::<Result<_, QueryError>>()?)
 }

@@ -154,14 +154,14 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
         let text = type_text(ty);
         mixed!(__s::TypeDescriptor::of::<#ty>(#text))
     };
-    let of_key = |name: &str| {
-        let (ty, name) = (&store.key, Ident::new(name, Span::mixed_site()));
+    let of_key = |window: &str| {
+        let (ty, window) = (&store.key, Ident::new(window, Span::mixed_site()));
         let text = type_text(&store.key);
-        mixed!(__s::TypeDescriptor::of::<__s::#name<#ty>>(#text))
+        mixed!(__s::TypeDescriptor::of::<__s::Windowed<#ty, __s::#window>>(#text))
     };
     let key = match store.kind {
-        Kind::Window => of_key("KeyAtTime"),
-        Kind::Session => of_key("KeyInSession"),
+        Kind::Window => of_key("TimeWindow"),
+        Kind::Session => of_key("SessionWindow"),
         _ => described(&store.key),
     };
     let value = described(&store.value);

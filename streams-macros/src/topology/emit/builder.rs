@@ -24,6 +24,7 @@ enum Handle {
     InputTable,
     Output,
     Table,
+    Store,
 }
 
 fn handle(node: &Node) -> Option<Handle> {
@@ -32,6 +33,7 @@ fn handle(node: &Node) -> Option<Handle> {
         (Origin::Source(_), Shape::Table | Shape::GlobalTable) => Some(Handle::InputTable),
         (Origin::Derived(_), Shape::Stream) if !node.sinks.is_empty() => Some(Handle::Output),
         (Origin::Derived(_), Shape::Table) => Some(Handle::Table),
+        (_, Shape::Store) => Some(Handle::Store),
         _ => None,
     }
 }
@@ -70,6 +72,14 @@ fn both(
             Handle::InputTable => mixed!(TestInputTable),
             Handle::Output => mixed!(TestOutput),
             Handle::Table => mixed!(TestTable),
+            Handle::Store => mixed!(TestStore),
+        };
+        let key = match node.type_name.as_str() {
+            "WindowStore" => mixed!(#facade::__private::Windowed<#key>),
+            "SessionStore" => {
+                mixed!(#facade::__private::Windowed<#key, #facade::__private::SessionWindow>)
+            }
+            _ => mixed!(#key),
         };
         Some(mixed!(#[doc = #doc] #vis #name: #facade::__private::#ty<#key, #value>,))
     });
@@ -358,6 +368,7 @@ fn driver(emit: &Emit<'_>) -> TokenStream {
             Handle::InputTable => mixed!(#field: driver.input_table(#topic, #store)),
             Handle::Output => mixed!(#field: driver.output(&[#(#written),*])),
             Handle::Table => mixed!(#field: driver.table(#store, &[#(#written),*])),
+            Handle::Store => mixed!(#field: driver.store(#store)),
         })
     });
     mixed! {

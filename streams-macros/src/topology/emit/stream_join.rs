@@ -47,7 +47,7 @@ pub(super) fn store(
             let types = store.types.as_ref();
             (
                 kind,
-                own(types.map(|(key, _)| mixed!(__s::KeyAtTime<#key>))),
+                own(types.map(|(key, _)| mixed!(__s::Windowed<#key>))),
                 type_descriptor(types.map(|(_, value)| value)),
             )
         }
