@@ -14,13 +14,14 @@ pub use streams_core::processor::{
     Punctuator, ReadOnlyKeyValueStore, SessionStore, SourceMetadata, TimestampedKeyValueStore,
     ValueAndTimestamp, ValueTransformer, VersionedStore, WindowEntry, WindowStore,
 };
-pub use streams_core::query::QueryError;
+pub use streams_core::query::{QueryError, Snapshot, SnapshotEntries};
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
 pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, Statistics};
 pub use streams_core::serde::{Json, Serde, SerdeError};
 pub use streams_core::store::Placed;
 pub use streams_core::test_driver::{
-    self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestTable,
+    self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestStore,
+    TestTable,
 };
 pub use streams_core::windowed::{SessionWindow, TimeWindow, Windowed};
 pub use streams_macros::{Json, processor, topology};
@@ -72,6 +73,8 @@ mod documents {
     struct Windows;
     #[doc = include_str!("../docs/versioned.md")]
     mod versioned {}
+    #[doc = include_str!("../docs/queries.md")]
+    mod queries {}
     #[doc = include_str!("../docs/suppress.md")]
     mod suppress {}
     #[doc = include_str!("../docs/program.md")]

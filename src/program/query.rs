@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use streams_core::config::{Log, StreamsConfig};
-use streams_core::query::{ByteReader as _, ByteSnapshot, Keys, Partitions, Scan, split, topic_key};
+use streams_core::query::{
+    ByteReader as _, ByteSnapshot, Keys, Partitions, Scan, split, topic_key,
+};
 use streams_core::record::{Timestamp, Validity};
 use streams_core::store::ExternalStore;
 use streams_core::topology::{
@@ -31,7 +33,10 @@ pub(super) fn query(
     let snapshots = snapshots(store, &tasks)?;
     let mut output = Output::new();
     let mut found = 0_u64;
-    if matches!(args, QueryArgs { versions: true, .. } | QueryArgs { as_of: Some(_), .. }) {
+    if matches!(
+        args,
+        QueryArgs { versions: true, .. } | QueryArgs { as_of: Some(_), .. }
+    ) {
         for (validity, value) in versions(args, store, &asked, &snapshots)? {
             found += 1;
             print_version(&mut output, store, args, (validity, &value))?;
@@ -124,7 +129,10 @@ fn fits(store: &StoreDescriptor, args: &QueryArgs) -> Result<(), ProgramError> {
         return refused("--versions", "is not versioned and has latest values only");
     }
     if args.prefix.is_some() && windowed {
-        return refused("--prefix", "is kept by windows: give a key, or `--from` and `--to`");
+        return refused(
+            "--prefix",
+            "is kept by windows: give a key, or `--from` and `--to`",
+        );
     }
     let timed = args.time_from.or(args.time_to).is_some();
     match (timed, windowed, versioned) {
@@ -274,10 +282,7 @@ fn open(
 
 type Snapshots = Vec<(i32, Box<dyn ByteSnapshot>)>;
 
-fn snapshots(
-    store: &StoreDescriptor,
-    tasks: &[ExternalStore],
-) -> Result<Snapshots, ProgramError> {
+fn snapshots(store: &StoreDescriptor, tasks: &[ExternalStore]) -> Result<Snapshots, ProgramError> {
     let each = tasks.iter().map(|task| {
         let reader = task.reader.clone().of_kind(store.kind);
         let partition = task.task.map_or(0, |id| id.partition);

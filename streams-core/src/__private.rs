@@ -31,13 +31,12 @@ pub use crate::handles::{GlobalKTable, KStream, KTable};
 pub use crate::obligations::{Milliseconds, copartitioned, join_windows, not_negative};
 pub use crate::ops::{self, Sided};
 pub use crate::processor::{
-    Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyOf,
-    KeyValueStore, Named, NamedOutput, NoOutput, OldValue, Output, ProcessingResult,
-    ProcessorDefinition, ProcessorSlot, ProcessorStore, Punctuation, Punctuator,
-    ReadOnlyKeyValueStore, SessionStore, SharedAs, SharesStore, StorePlace,
-    TimestampedKeyValueStore, ValueOf, VersionedStore, WindowStore, joined, numbered, output_named,
-    outputs_are_read, process, process_values, punctuate, shared_stores_are_given, shared_with,
-    stateful_is_partitioned, stores_differ, transform_values,
+    Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyOf, KeyValueStore, Named,
+    NamedOutput, NoOutput, OldValue, Output, ProcessingResult, ProcessorDefinition, ProcessorSlot,
+    ProcessorStore, Punctuation, Punctuator, ReadOnlyKeyValueStore, SessionStore, SharedAs,
+    SharesStore, StorePlace, TimestampedKeyValueStore, ValueOf, VersionedStore, WindowStore,
+    joined, numbered, output_named, outputs_are_read, process, process_values, punctuate,
+    shared_stores_are_given, shared_with, stateful_is_partitioned, stores_differ, transform_values,
 };
 pub use crate::query::QueryRegistry;
 pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
@@ -45,8 +44,8 @@ pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};
 pub use crate::stream_join::{
-    JoinKind, JoinParts, JoinWindows, UnmatchedKey, UnmatchedValues, YieldedKey,
-    stream_join, stream_self_join,
+    JoinKind, JoinParts, JoinWindows, UnmatchedKey, UnmatchedValues, YieldedKey, stream_join,
+    stream_self_join,
 };
 pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
 pub use crate::table::waiting::{Arrived, Suppress, Waiting};

@@ -20,7 +20,7 @@ mod snapshot;
 
 pub use scan::{Keys, SEGMENT, Scan};
 pub(crate) use snapshot::between;
-pub use snapshot::{Entries, Partitions, RawEntries, Snapshot, split, topic_key};
+pub use snapshot::{Partitions, RawEntries, Snapshot, SnapshotEntries, split, topic_key};
 
 /// What a store's reader fails with.
 pub type ReadError = Box<dyn std::error::Error + Send + Sync>;

@@ -55,9 +55,7 @@ pub use reader::{
 pub use segmented::Stored;
 pub use segments::{SEGMENT, SegmentKey, Segments};
 pub use suppress_buffer::{Buffered, Logged, SuppressBuffer, Totals, logged_key};
-pub use versioned::{
-    Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedRows, key_of_row,
-};
+pub use versioned::{Found, History, LATEST_PREFIX, Placed, ReadRow, VersionedRows, key_of_row};
 pub use view::SingleSnapshot;
 
 /// A store of a task.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 pub use self::check::{TopicCheck, TopicsCheck};
 use crate::config::StreamsConfig;
 use crate::error::{Error, TopologyError};
-use crate::record::{TaskId, TopicPartition};
 use crate::query::QueryRegistry;
+use crate::record::{TaskId, TopicPartition};
 use crate::topology::{Changelog, SubtopologyDescriptor, TopicDescriptor, TopologyDescriptor};
 use crate::transport::{Admin, SubtopologySources, TransportError};
 
@@ -86,7 +86,9 @@ impl ResolvedTopology {
     pub(crate) fn tell(&self, queries: &QueryRegistry) {
         for subtopology in self.descriptor.subtopologies {
             let counts = subtopology.sources.iter();
-            let count = counts.map(|source| self.partition_count(source.topic)).max();
+            let count = counts
+                .map(|source| self.partition_count(source.topic))
+                .max();
             for store in subtopology.stores {
                 queries.set_partitions(*store, count.unwrap_or_default());
             }

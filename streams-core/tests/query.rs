@@ -32,7 +32,11 @@ fn a_query_sees_the_last_commit_of_every_partition() {
     let counts: KTable<String, i64> = KTable::of_node("counts", Some(0), &registry);
     let mut partitions = [stores(), stores()];
     for (partition, stores) in (0..).zip(&partitions) {
-        registry.register(0, partition, Arc::new(stores.reader().single(0, StoreKind::TimestampedKeyValue)));
+        registry.register(
+            0,
+            partition,
+            Arc::new(stores.reader().single(0, StoreKind::TimestampedKeyValue)),
+        );
     }
     registry.set_running(true);
     put(&mut partitions[0], "b", Some(2));
@@ -88,7 +92,11 @@ fn a_query_without_an_answer_says_why() {
     );
 
     let mut stores = stores();
-    registry.register(0, 0, Arc::new(stores.reader().single(0, StoreKind::TimestampedKeyValue)));
+    registry.register(
+        0,
+        0,
+        Arc::new(stores.reader().single(0, StoreKind::TimestampedKeyValue)),
+    );
     stores.put(0, b"a", Some(&[1, 2])).unwrap();
     commit(&mut stores);
     assert!(

@@ -248,8 +248,8 @@ impl<K, V> Snapshot<'_, K, V> {
         self.partitions.count()
     }
 
-    fn entries<'s>(&'s self, merged: RawEntries<'s>) -> Entries<'s, K, V> {
-        Entries {
+    fn entries<'s>(&'s self, merged: RawEntries<'s>) -> SnapshotEntries<'s, K, V> {
+        SnapshotEntries {
             merged,
             kind: self.partitions.kind(),
             node: self.partitions.node,
@@ -290,7 +290,10 @@ impl<K: Serde, V: Serde> Snapshot<'_, K, V> {
     ///
     /// # Errors
     /// When the store cannot be read, or is kept by windows.
-    pub fn range(&self, keys: impl RangeBounds<K>) -> Result<Entries<'_, K, V>, QueryError> {
+    pub fn range(
+        &self,
+        keys: impl RangeBounds<K>,
+    ) -> Result<SnapshotEntries<'_, K, V>, QueryError> {
         let bounds = self.partitions.bounds(&keys)?;
         let (from, to) = borrowed(&bounds);
         Ok(self.entries(self.partitions.range(from, to)?))
@@ -301,7 +304,7 @@ impl<K: Serde, V: Serde> Snapshot<'_, K, V> {
     ///
     /// # Errors
     /// As [`range`](Self::range).
-    pub fn prefix<P: Serde>(&self, prefix: &P) -> Result<Entries<'_, K, V>, QueryError> {
+    pub fn prefix<P: Serde>(&self, prefix: &P) -> Result<SnapshotEntries<'_, K, V>, QueryError> {
         let prefix = self.partitions.bytes(prefix)?;
         let end = prefix_end(&prefix);
         let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -313,7 +316,7 @@ impl<K: Serde, V: Serde> Snapshot<'_, K, V> {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn all(&self) -> Result<Entries<'_, K, V>, QueryError> {
+    pub fn all(&self) -> Result<SnapshotEntries<'_, K, V>, QueryError> {
         Ok(self.entries(self.partitions.all()?))
     }
 
@@ -361,11 +364,7 @@ impl<K: Serde, V: Serde> Snapshot<'_, K, V> {
             .collect()
     }
 
-    fn version(
-        &self,
-        validity: Validity,
-        value: &[u8],
-    ) -> Result<VersionedRecord<V>, QueryError> {
+    fn version(&self, validity: Validity, value: &[u8]) -> Result<VersionedRecord<V>, QueryError> {
         let value = V::deserialize(value);
         Ok(VersionedRecord {
             value: value.map_err(|reason| self.partitions.malformed(reason))?,
@@ -401,7 +400,7 @@ impl<K: Serde, V: Serde, const SIZE: i64> Snapshot<'_, Windowed<K, TimeWindow<SI
         &self,
         key: &K,
         starts: impl RangeBounds<Timestamp>,
-    ) -> Result<Entries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
+    ) -> Result<SnapshotEntries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
         let key = self.partitions.bytes(key)?;
         let (from, to) = between(&starts);
         self.scan(&Scan::between(Keys::One(&key), from, to))
@@ -416,7 +415,7 @@ impl<K: Serde, V: Serde, const SIZE: i64> Snapshot<'_, Windowed<K, TimeWindow<SI
         &self,
         keys: impl RangeBounds<K>,
         starts: impl RangeBounds<Timestamp>,
-    ) -> Result<Entries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
+    ) -> Result<SnapshotEntries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
         let bounds = self.partitions.bounds(&keys)?;
         let (from, to) = between(&starts);
         self.scan(&Scan::between(keys_between(&bounds), from, to))
@@ -429,7 +428,7 @@ impl<K: Serde, V: Serde, const SIZE: i64> Snapshot<'_, Windowed<K, TimeWindow<SI
     pub fn fetch_all(
         &self,
         starts: impl RangeBounds<Timestamp>,
-    ) -> Result<Entries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
+    ) -> Result<SnapshotEntries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
         let (from, to) = between(&starts);
         self.scan(&Scan::between(Keys::All, from, to))
     }
@@ -437,13 +436,13 @@ impl<K: Serde, V: Serde, const SIZE: i64> Snapshot<'_, Windowed<K, TimeWindow<SI
     fn scan(
         &self,
         scan: &Scan<'_>,
-    ) -> Result<Entries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
+    ) -> Result<SnapshotEntries<'_, Windowed<K, TimeWindow<SIZE>>, V>, QueryError> {
         Ok(self.entries(self.partitions.scan(scan)?))
     }
 }
 
 /// Sessions, with their keys and values.
-type Sessions<'s, K, V> = Entries<'s, Windowed<K, SessionWindow>, V>;
+type Sessions<'s, K, V> = SnapshotEntries<'s, Windowed<K, SessionWindow>, V>;
 
 impl<K: Serde, V: Serde> Snapshot<'_, Windowed<K, SessionWindow>, V> {
     /// The value of exactly this session.
@@ -479,10 +478,7 @@ impl<K: Serde, V: Serde> Snapshot<'_, Windowed<K, SessionWindow>, V> {
     ///
     /// # Errors
     /// As [`fetch_session`](Self::fetch_session).
-    pub fn fetch_range(
-        &self,
-        keys: impl RangeBounds<K>,
-    ) -> Result<Sessions<'_, K, V>, QueryError> {
+    pub fn fetch_range(&self, keys: impl RangeBounds<K>) -> Result<Sessions<'_, K, V>, QueryError> {
         self.find_sessions_of(keys, 0, Timestamp::MAX)
     }
 
@@ -545,16 +541,16 @@ pub(crate) fn between(times: &impl RangeBounds<Timestamp>) -> (Timestamp, Timest
 
 /// Entries of a [`Snapshot`], from both ends, each read when the iterator comes to it. An entry that cannot be read is an error, and
 /// the next one comes after it.
-pub struct Entries<'s, K, V> {
+pub struct SnapshotEntries<'s, K, V> {
     merged: RawEntries<'s>,
     kind: StoreKind,
     node: &'static str,
     types: PhantomData<fn() -> (K, V)>,
 }
 
-impl<K, V> fmt::Debug for Entries<'_, K, V> {
+impl<K, V> fmt::Debug for SnapshotEntries<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entries")
+        f.debug_struct("SnapshotEntries")
             .field("node", &self.node)
             .finish_non_exhaustive()
     }
@@ -562,10 +558,10 @@ impl<K, V> fmt::Debug for Entries<'_, K, V> {
 
 type Read<K, V> = Result<(K, ValueAndTimestamp<V>), QueryError>;
 
-impl<'s, K: Serde, V: Serde> Entries<'s, K, V> {
+impl<'s, K: Serde, V: Serde> SnapshotEntries<'s, K, V> {
     /// The same, with the timestamps that the store keeps with its values; -1 where it keeps none.
     pub fn with_timestamps(self) -> impl DoubleEndedIterator<Item = Read<K, V>> + use<'s, K, V> {
-        let Entries {
+        let SnapshotEntries {
             merged, kind, node, ..
         } = self;
         merged.map(move |entry| read(node, kind, entry))
@@ -576,7 +572,7 @@ fn without_timestamp<K, V>(entry: Read<K, V>) -> Result<(K, V), QueryError> {
     entry.map(|(key, stored)| (key, stored.value))
 }
 
-impl<K: Serde, V: Serde> Iterator for Entries<'_, K, V> {
+impl<K: Serde, V: Serde> Iterator for SnapshotEntries<'_, K, V> {
     type Item = Result<(K, V), QueryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -585,7 +581,7 @@ impl<K: Serde, V: Serde> Iterator for Entries<'_, K, V> {
     }
 }
 
-impl<K: Serde, V: Serde> DoubleEndedIterator for Entries<'_, K, V> {
+impl<K: Serde, V: Serde> DoubleEndedIterator for SnapshotEntries<'_, K, V> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let entry = self.merged.next_back()?;
         Some(without_timestamp(read(self.node, self.kind, entry)))

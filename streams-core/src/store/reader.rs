@@ -240,7 +240,12 @@ impl StoreSnapshot {
             (Place::Disk(database), Some(disk)) => {
                 Entries::on_disk(disk.view()?, *database, from, to)
             }
-            _ => Entries::of_map(memory::range(self.map(store)?, from, to, Direction::Forward)),
+            _ => Entries::of_map(memory::range(
+                self.map(store)?,
+                from,
+                to,
+                Direction::Forward,
+            )),
         })
     }
 

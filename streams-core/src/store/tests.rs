@@ -465,7 +465,9 @@ fn single_readers_serve_the_query_registry() {
         stores.put(1, &key.to_be_bytes(), Some(b"v")).unwrap();
     }
     stores.commit(Checkpoint::default()).unwrap();
-    let reader = stores.reader().single(1, crate::topology::StoreKind::KeyValue);
+    let reader = stores
+        .reader()
+        .single(1, crate::topology::StoreKind::KeyValue);
     let mut value = Vec::new();
     assert!(reader.get(&5_u32.to_be_bytes(), &mut value).unwrap());
     assert_eq!(value, b"v");

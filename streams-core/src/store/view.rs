@@ -30,9 +30,8 @@ impl SingleSnapshot {
         kind: StoreKind,
         segments: Option<Segments>,
     ) -> Self {
-        let short = |(key, value): (Vec<u8>, Vec<u8>)| {
-            (key.as_slice().into(), value.as_slice().into())
-        };
+        let short =
+            |(key, value): (Vec<u8>, Vec<u8>)| (key.as_slice().into(), value.as_slice().into());
         let map: Map = rows.into_iter().map(short).collect();
         SingleSnapshot {
             snapshot: StoreSnapshot::of_map(Arc::new(map)),
