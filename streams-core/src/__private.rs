@@ -2,7 +2,7 @@
 //! `kstreams::__private` re-exports it whole; macro and core are released in lockstep.
 
 pub use core::clone::Clone;
-pub use core::convert::{From, Into};
+pub use core::convert::{From, Infallible, Into};
 pub use core::default::Default;
 pub use core::iter::IntoIterator;
 pub use core::option::Option::{self, None, Some};

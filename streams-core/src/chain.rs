@@ -286,18 +286,7 @@ impl<V> Keyed<(), V> {
     where
         (): TellsApart<V>,
     {
-        let Record {
-            key,
-            value,
-            timestamp,
-            headers,
-        } = self.0;
-        Record {
-            key: Some(key),
-            value,
-            timestamp,
-            headers,
-        }
+        self.0.nullable_key()
     }
 }
 
@@ -322,18 +311,7 @@ impl<K, V> NotNullKey<K, V> for Keyed<K, V> {
     }
     #[inline(always)]
     fn nullable_key(self) -> Record<Option<K>, V> {
-        let Record {
-            key,
-            value,
-            timestamp,
-            headers,
-        } = self.0;
-        Record {
-            key: Some(key),
-            value,
-            timestamp,
-            headers,
-        }
+        self.0.nullable_key()
     }
 }
 

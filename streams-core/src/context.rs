@@ -30,6 +30,7 @@ pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
 mod failures;
 mod parts;
 pub use failures::InNode;
+pub(crate) use failures::{Failed, Made, made_by};
 pub(crate) use state::{Forward, Leaving, Limits, Put};
 use state::{State, StoreSlot};
 use times::Times;

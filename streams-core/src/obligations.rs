@@ -204,6 +204,31 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Fallible for Result<T
     }
 }
 
+/// What a function of a `try_…` aggregation returns: a `Result` of the aggregate, whose error a handler is asked about.
+#[diagnostic::on_unimplemented(
+    message = "the functions of a `try_…` aggregation have to return a `Result` of the aggregate, which is `{Aggregate}` here, not `{Self}` [KS0280]",
+    label = "a function of this one returns `{Self}`; `Result<{Aggregate}, E>` is needed, where `E` is a `std::error::Error` or a text",
+    note = "where none of them can fail, use the operator without `try_`"
+)]
+pub trait AggregateOf<Aggregate> {
+    /// Why it failed.
+    type Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+    /// As the standard library has it.
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn result(self) -> Result<Aggregate, Self::Error>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<A, E: Into<Box<dyn std::error::Error + Send + Sync>>> AggregateOf<A> for Result<A, E> {
+    type Error = E;
+    #[inline(always)]
+    fn result(self) -> Result<A, E> {
+        self
+    }
+}
+
 /// What the closure of `#[sink(topic = |key, value| …)]` returns: a topic's name.
 #[diagnostic::on_unimplemented(
     message = "the closure of a sink's `topic` has to return a topic's name, not `{Self}` [KS0206]",

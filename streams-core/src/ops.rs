@@ -7,8 +7,8 @@ use crate::record::{Change, Record};
 
 mod fallible;
 pub use fallible::{
-    print, table_try_filter, table_try_map_values, table_try_map_values_with_key, tried,
-    try_filter, try_flat_map, try_flat_map_values, try_for_each, try_map, try_map_values,
+    print, table_tried, table_try_filter, table_try_map_values, table_try_map_values_with_key,
+    tried, try_filter, try_flat_map, try_flat_map_values, try_for_each, try_map, try_map_values,
     try_map_values_with_key,
 };
 

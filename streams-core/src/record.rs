@@ -125,6 +125,23 @@ impl<K, V> Record<K, V> {
         }
     }
 
+    /// The same record as one of a stream that may hold null keys.
+    #[inline(always)]
+    pub(crate) fn nullable_key(self) -> Record<Option<K>, V> {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = self;
+        Record {
+            key: Some(key),
+            value,
+            timestamp,
+            headers,
+        }
+    }
+
     /// The same record with another value.
     pub fn with_value<V2>(self, value: V2) -> Record<K, V2> {
         Record {

@@ -12,11 +12,13 @@ use std::marker::PhantomData;
 use crate::context::{Forward, Put, TaskContext, serialize};
 use crate::error::{RecordPart, TaskFailure, TaskResult};
 use crate::generated::Flushed;
-use crate::obligations::{DeclaredKey, DeclaredValue, JoinKey};
+use crate::obligations::JoinKey;
 use crate::record::{Change, Headers, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
 
+mod grouped;
 mod regrouped;
+pub use grouped::{Aggregate, Grouped};
 pub(crate) use regrouped::same_bytes;
 pub use regrouped::{AggregateRows, PresentRows, Regrouped, Regrouping};
 
@@ -394,207 +396,8 @@ pub(crate) fn decode_timestamped<T: Serde>(stored: &[u8]) -> Result<(Timestamp, 
     }
 }
 
-/// A record on its way into an aggregating table. Null keys and values are dropped before.
-#[derive(Debug)]
-pub struct Grouped<CK, CV, K, V> {
-    record: Record<CK, CV>,
-    store: TableStore<K, V>,
-}
-
+/// What goes on of an update; `None` where nothing does.
 type Updated<K, V> = TaskResult<Option<Record<K, Change<V>>>>;
-
-impl<CK, CV, K, V> Grouped<CK, CV, K, V> {
-    /// `KGroupedStream.count`.
-    ///
-    /// # Errors
-    /// When the store fails or the key has no bytes.
-    #[inline]
-    pub fn count<Node>(self, cx: &mut TaskContext) -> Updated<K, V>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        V: DeclaredValue<i64, Node> + Serde,
-    {
-        self.update::<Node, i64, i64>(
-            || Some(0),
-            |_, _, count| Some(count.unwrap_or_default().wrapping_add(1)),
-            V::of,
-            cx,
-        )
-    }
-
-    /// `KGroupedStream.reduce`: a key's first value is taken as it is.
-    ///
-    /// # Errors
-    /// When the store fails, or key or value have no bytes.
-    #[inline]
-    pub fn reduce<Node>(
-        self,
-        reducer: impl FnOnce(V, V) -> V,
-        cx: &mut TaskContext,
-    ) -> Updated<K, V>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        V: DeclaredValue<CV, Node> + Serde,
-    {
-        self.update::<Node, V, V>(
-            || None,
-            |_, value, old| {
-                let value = V::of(value);
-                Some(match old {
-                    Some(old) => reducer(old, value),
-                    None => value,
-                })
-            },
-            |v| v,
-            cx,
-        )
-    }
-
-    /// Reads the old value, makes the new one, stores and forwards it. The new timestamp is the later one of the old value's
-    /// and the record's. `A` is the aggregate while it is computed, `S` what is stored.
-    ///
-    /// A key's first update says the initial value as its old one, as in Kafka Streams.
-    #[inline]
-    fn update<Node, A, S>(
-        self,
-        initial: impl FnOnce() -> Option<A>,
-        aggregator: impl FnOnce(&K, CV, Option<A>) -> Option<S>,
-        declared: impl FnOnce(S) -> V,
-        cx: &mut TaskContext,
-    ) -> Updated<K, V>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        A: Serde,
-        S: Serde,
-        V: Serde,
-    {
-        let Record {
-            key,
-            value,
-            timestamp: record_timestamp,
-            headers,
-        } = self.record;
-        let key = K::of(key);
-        self.store.set_key(&key, cx)?;
-        let (timestamp, before) = match self.store.get::<A>(cx)? {
-            Some((timestamp, before)) => (timestamp.max(record_timestamp), Some(before)),
-            None => (record_timestamp, initial()),
-        };
-        let old = match &before {
-            Some(before) if self.store.sends_old => self.store.copy(before, cx)?,
-            _ => None,
-        };
-        let new = aggregator(&key, value, before);
-        let forward = self
-            .store
-            .put(new.as_ref(), timestamp, record_timestamp, &headers, cx)?;
-        let Some(is_latest) = forward.now() else {
-            return Ok(None);
-        };
-        let new = new.map(declared).filter(|v| !v.is_null());
-        Ok(Some(Record {
-            key,
-            value: Change {
-                new,
-                old,
-                is_latest,
-            },
-            timestamp,
-            headers,
-        }))
-    }
-}
-
-impl<CK, CV, K, A> Grouped<CK, CV, K, Option<A>> {
-    /// `KGroupedStream.aggregate` with an aggregator that may return `None`: that deletes the key.
-    ///
-    /// # Errors
-    /// When the store fails, or key or value have no bytes.
-    #[inline]
-    pub fn aggregate<Node>(
-        self,
-        initializer: impl FnOnce() -> A,
-        aggregator: impl FnOnce(&K, CV, A) -> Option<A>,
-        cx: &mut TaskContext,
-    ) -> Updated<K, Option<A>>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        A: Serde,
-    {
-        self.update::<Node, A, A>(
-            || Some(initializer()),
-            |key, value, old| aggregator(key, value, old?),
-            Some,
-            cx,
-        )
-    }
-
-    /// `KGroupedStream.reduce` with a reducer that may return `None`: that deletes the key.
-    ///
-    /// # Errors
-    /// When the store fails, or key or value have no bytes.
-    #[inline]
-    pub fn reduce_or_delete<Node>(
-        self,
-        reducer: impl FnOnce(A, A) -> Option<A>,
-        cx: &mut TaskContext,
-    ) -> Updated<K, Option<A>>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        A: DeclaredValue<CV, Node> + Serde,
-    {
-        self.update::<Node, A, A>(
-            || None,
-            |_, value, old| {
-                let value = A::of(value);
-                match old {
-                    Some(old) => reducer(old, value),
-                    None => Some(value),
-                }
-            },
-            Some,
-            cx,
-        )
-    }
-}
-
-/// [`Grouped::aggregate`] of tables whose values are not nullable.
-pub trait Aggregate<CK, CV, K, V> {
-    /// `KGroupedStream.aggregate`.
-    ///
-    /// # Errors
-    /// When the store fails, or key or value have no bytes.
-    fn aggregate<Node>(
-        self,
-        initializer: impl FnOnce() -> V,
-        aggregator: impl FnOnce(&K, CV, V) -> V,
-        cx: &mut TaskContext,
-    ) -> Updated<K, V>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        V: Serde;
-}
-
-impl<CK, CV, K, V> Aggregate<CK, CV, K, V> for Grouped<CK, CV, K, V> {
-    #[inline]
-    fn aggregate<Node>(
-        self,
-        initializer: impl FnOnce() -> V,
-        aggregator: impl FnOnce(&K, CV, V) -> V,
-        cx: &mut TaskContext,
-    ) -> Updated<K, V>
-    where
-        K: DeclaredKey<CK, Node> + Serde,
-        V: Serde,
-    {
-        self.update::<Node, V, V>(
-            || Some(initializer()),
-            |key, value, old| Some(aggregator(key, value, old?)),
-            |v| v,
-            cx,
-        )
-    }
-}
 
 /// A stream's record that meets a table. Null values are dropped before, and for an inner join null keys.
 pub struct Joining<CK, CV, K, V, Node, Table> {

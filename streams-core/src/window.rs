@@ -7,7 +7,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::context::{Forward, Found, Put, TaskContext, serialize};
+use crate::context::{Failed, Forward, Found, Put, TaskContext, serialize};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::generated::Flushed;
 use crate::obligations::DeclaredKey;
@@ -202,6 +202,25 @@ struct Work<'r, CK, K, V, S> {
     bytes: &'r [u8],
     timestamp: Timestamp,
     headers: &'r Headers,
+}
+
+/// Why a record goes no further.
+enum Stop {
+    Task(TaskError),
+    /// A function of the user's failed.
+    Failed(Failed),
+}
+
+impl From<TaskError> for Stop {
+    fn from(error: TaskError) -> Self {
+        Stop::Task(error)
+    }
+}
+
+impl From<Failed> for Stop {
+    fn from(failed: Failed) -> Self {
+        Stop::Failed(failed)
+    }
 }
 
 /// An aggregate with the time of its latest record.

@@ -3,6 +3,7 @@
 
 mod cache;
 mod errors;
+mod fallible;
 mod foreign_keys;
 mod invariance;
 mod joined_tables;

@@ -9,6 +9,7 @@ use crate::exceptions::{
     DeadLetter, Decision, DeserializationException, ErrorHandlerContext, InvalidTimestamp,
     ProcessingException, ProductionException, Response, panic_text,
 };
+use crate::obligations::AggregateOf;
 use crate::outbox::Outgoing;
 use crate::record::{Headers, RawRecord, RecordMetadata, TopicPartition};
 use crate::serde::SerdeError;
@@ -35,7 +36,32 @@ impl Drop for InNode {
     }
 }
 
+/// A closure of a node returned an error, which nobody was asked about yet.
+#[derive(Debug)]
+pub struct Failed {
+    node: &'static str,
+    reason: ProcessingException,
+}
+
+/// What a closure made, where it did not fail.
+pub(crate) type Made<T> = Result<T, Failed>;
+
+/// What a closure of a `try_…` aggregation made.
+#[inline(always)]
+pub(crate) fn made_by<A, R: AggregateOf<A>>(node: &'static str, returned: R) -> Made<A> {
+    returned.result().map_err(|error| Failed {
+        node,
+        reason: ProcessingException::returned(error),
+    })
+}
+
 impl TaskContext {
+    /// Asks the handler about a closure that failed: `Ok` where it says to go on.
+    #[cold]
+    pub(crate) fn decide(&mut self, Failed { node, reason }: Failed) -> TaskResult {
+        self.failed(node, reason)
+    }
+
     /// What a closure that may fail returned: `None` where it failed and the handler says to go on.
     ///
     /// # Errors

@@ -188,6 +188,24 @@ pub fn tried<K, R: Fallible>(record: Record<K, R>) -> Result<Record<K, R::Value>
     try_map_values(record, |value| value)
 }
 
+/// After a joiner of tables that may fail: the update that it made, or its error.
+///
+/// # Errors
+/// The joiner's.
+///
+/// ```
+/// use streams_core::{ops, record::{Change, Record}};
+///
+/// let update = Record::new("a", Change::new(Some("7".parse::<i32>()), None), 0);
+/// assert_eq!(ops::table_tried(update).map(|r| r.value.new), Ok(Some(7)));
+/// ```
+#[inline(always)]
+pub fn table_tried<K, R: Fallible>(
+    record: Record<K, Change<R>>,
+) -> Result<Record<K, Change<R::Value>>, R::Error> {
+    table_try_map_values(record, |value| value)
+}
+
 /// `KTable.filter` with a closure that may fail.
 ///
 /// # Errors

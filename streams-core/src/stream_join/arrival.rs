@@ -199,6 +199,22 @@ impl Arrival {
         }))
     }
 
+    /// The joiner failed on what came last: the record meets nobody else. Records whose window closed go on, as they are others.
+    #[cold]
+    pub(super) fn leave(&mut self) {
+        let last = self.next.checked_sub(1).and_then(|at| self.entries.get(at));
+        if !matches!(
+            last,
+            Some(Entry {
+                kind: Kind::Closed(_),
+                ..
+            })
+        ) {
+            self.forget();
+            self.stage = Stage::Done;
+        }
+    }
+
     #[inline]
     fn add(&mut self, kind: Kind, timestamp: Timestamp, key: &[u8], value: &[u8]) {
         let start = self.bytes.len();

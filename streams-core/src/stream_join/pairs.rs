@@ -58,6 +58,14 @@ impl<KO, K, V, OV> Pairs<KO, K, V, OV> {
     }
 }
 
+impl<KO, K, V, OV> Pairs<KO, K, V, OV> {
+    /// The joiner failed on the last pair: as in Kafka Streams, the record meets nobody else.
+    #[cold]
+    pub fn leave(&mut self) {
+        self.found.leave();
+    }
+}
+
 impl<KO, K, V, OV> Pairs<KO, K, V, OV>
 where
     KO: YieldedKey<K>,

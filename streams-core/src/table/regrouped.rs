@@ -2,8 +2,8 @@
 //!
 //! Semantics are Kafka Streams' (4.3.1): `KTableRepartitionMap`, `KTableAggregate`, `KTableReduce`.
 
-use crate::context::{TaskContext, serialize};
-use crate::obligations::{DeclaredKey, DeclaredValue};
+use crate::context::{Made, TaskContext, made_by, serialize};
+use crate::obligations::{AggregateOf, DeclaredKey, DeclaredValue};
 use crate::record::{Change, Record};
 use crate::serde::Serde;
 
@@ -132,8 +132,8 @@ impl<CK, CV, K, V> Regrouped<CK, CV, K, V> {
         V: DeclaredValue<i64, Node> + Serde,
     {
         self.update::<Node, i64>(
-            |_, _, count| Some(count.wrapping_sub(1)),
-            |_, _, count| Some(count.unwrap_or_default().wrapping_add(1)),
+            |_, _, count| Ok(Some(count.wrapping_sub(1))),
+            |_, _, count| Ok(Some(count.unwrap_or_default().wrapping_add(1))),
             |count| Some(V::of(count)),
             cx,
         )
@@ -155,13 +155,43 @@ impl<CK, CV, K, V> Regrouped<CK, CV, K, V> {
         V: DeclaredValue<CV, Node> + Serde,
     {
         self.update::<Node, V>(
-            |_, row, before| Some(subtractor(before, V::of(row))),
+            |_, row, before| Ok(Some(subtractor(before, V::of(row)))),
             |_, row, before| {
                 let row = V::of(row);
-                Some(match before {
+                Ok(Some(match before {
                     Some(before) => adder(before, row),
                     None => row,
-                })
+                }))
+            },
+            Some,
+            cx,
+        )
+    }
+
+    /// [`reduce`](Self::reduce) with functions that may fail: then the group keeps its value, also if the old row was taken out.
+    ///
+    /// # Errors
+    /// As [`reduce`](Self::reduce), and when one failed and the handler says to fail.
+    #[inline]
+    pub fn try_reduce<Node, R: AggregateOf<V>, S: AggregateOf<V>>(
+        self,
+        adder: impl FnOnce(V, V) -> R,
+        subtractor: impl FnOnce(V, V) -> S,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> Updated<K, V>
+    where
+        K: DeclaredKey<CK, Node> + Serde,
+        V: DeclaredValue<CV, Node> + Serde,
+    {
+        self.update::<Node, V>(
+            |_, row, before| made_by(node, subtractor(before, V::of(row))).map(Some),
+            |_, row, before| {
+                let row = V::of(row);
+                match before {
+                    Some(before) => made_by(node, adder(before, row)).map(Some),
+                    None => Ok(Some(row)),
+                }
             },
             Some,
             cx,
@@ -169,12 +199,12 @@ impl<CK, CV, K, V> Regrouped<CK, CV, K, V> {
     }
 
     /// Takes the old row out, puts the new one in, stores and forwards the result. `A` is the aggregate; its timestamp is the
-    /// later one of the old aggregate's and the record's.
+    /// later one of the old aggregate's and the record's. Where a function fails, nothing changes.
     #[inline]
     fn update<Node, A>(
         self,
-        subtractor: impl FnOnce(&K, CV, A) -> Option<A>,
-        adder: impl FnOnce(&K, CV, Option<A>) -> Option<A>,
+        subtractor: impl FnOnce(&K, CV, A) -> Made<Option<A>>,
+        adder: impl FnOnce(&K, CV, Option<A>) -> Made<Option<A>>,
         declared: impl FnOnce(A) -> Option<V>,
         cx: &mut TaskContext,
     ) -> Updated<K, V>
@@ -201,11 +231,15 @@ impl<CK, CV, K, V> Regrouped<CK, CV, K, V> {
         };
         let without = match (change.old, before) {
             (Some(row), Some(before)) => subtractor(&key, row, before),
-            (_, before) => before,
+            (_, before) => Ok(before),
         };
-        let new = match change.new {
-            Some(row) => adder(&key, row, without),
-            None => without,
+        let new = match (without, change.new) {
+            (Ok(without), Some(row)) => adder(&key, row, without),
+            (without, _) => without,
+        };
+        let new = match new {
+            Ok(new) => new,
+            Err(failed) => return cx.decide(failed).map(|()| None),
         };
         let forward = self
             .store
@@ -245,8 +279,37 @@ impl<CK, CV, K, A> Regrouped<CK, CV, K, Option<A>> {
         A: Serde,
     {
         self.update::<Node, A>(
-            subtractor,
-            |key, row, before| adder(key, row, before.unwrap_or_else(initializer)),
+            |key, row, before| Ok(subtractor(key, row, before)),
+            |key, row, before| Ok(adder(key, row, before.unwrap_or_else(initializer))),
+            |aggregate| Some(Some(aggregate)),
+            cx,
+        )
+    }
+
+    /// [`aggregate`](Self::aggregate) with functions that may fail: then the group keeps its value, also if the old row was taken
+    /// out.
+    ///
+    /// # Errors
+    /// As [`aggregate`](Self::aggregate), and when one failed and the handler says to fail.
+    #[inline]
+    pub fn try_aggregate<Node, R: AggregateOf<Option<A>>, S: AggregateOf<Option<A>>>(
+        self,
+        initializer: impl FnOnce() -> A,
+        adder: impl FnOnce(&K, CV, A) -> R,
+        subtractor: impl FnOnce(&K, CV, A) -> S,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> Updated<K, Option<A>>
+    where
+        K: DeclaredKey<CK, Node> + Serde,
+        A: Serde,
+    {
+        self.update::<Node, A>(
+            |key, row, before| made_by(node, subtractor(key, row, before)),
+            |key, row, before| {
+                let before = before.unwrap_or_else(initializer);
+                made_by(node, adder(key, row, before))
+            },
             |aggregate| Some(Some(aggregate)),
             cx,
         )
@@ -268,12 +331,42 @@ impl<CK, CV, K, A> Regrouped<CK, CV, K, Option<A>> {
         A: DeclaredValue<CV, Node> + Serde,
     {
         self.update::<Node, A>(
-            |_, row, before| subtractor(before, A::of(row)),
+            |_, row, before| Ok(subtractor(before, A::of(row))),
+            |_, row, before| {
+                let row = A::of(row);
+                Ok(match before {
+                    Some(before) => adder(before, row),
+                    None => Some(row),
+                })
+            },
+            |aggregate| Some(Some(aggregate)),
+            cx,
+        )
+    }
+
+    /// [`reduce_or_delete`](Self::reduce_or_delete) with functions that may fail: then the group keeps its value.
+    ///
+    /// # Errors
+    /// As [`reduce_or_delete`](Self::reduce_or_delete), and when one failed and the handler says to fail.
+    #[inline]
+    pub fn try_reduce_or_delete<Node, R: AggregateOf<Option<A>>, S: AggregateOf<Option<A>>>(
+        self,
+        adder: impl FnOnce(A, A) -> R,
+        subtractor: impl FnOnce(A, A) -> S,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> Updated<K, Option<A>>
+    where
+        K: DeclaredKey<CK, Node> + Serde,
+        A: DeclaredValue<CV, Node> + Serde,
+    {
+        self.update::<Node, A>(
+            |_, row, before| made_by(node, subtractor(before, A::of(row))),
             |_, row, before| {
                 let row = A::of(row);
                 match before {
-                    Some(before) => adder(before, row),
-                    None => Some(row),
+                    Some(before) => made_by(node, adder(before, row)),
+                    None => Ok(Some(row)),
                 }
             },
             |aggregate| Some(Some(aggregate)),
@@ -298,6 +391,22 @@ pub trait AggregateRows<CK, CV, K, V> {
     where
         K: DeclaredKey<CK, Node> + Serde,
         V: Serde;
+
+    /// The same with functions that may fail: then the group keeps its value, also if the old row was taken out.
+    ///
+    /// # Errors
+    /// As [`aggregate`](Self::aggregate), and when one failed and the handler says to fail.
+    fn try_aggregate<Node, R: AggregateOf<V>, S: AggregateOf<V>>(
+        self,
+        initializer: impl FnOnce() -> V,
+        adder: impl FnOnce(&K, CV, V) -> R,
+        subtractor: impl FnOnce(&K, CV, V) -> S,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> Updated<K, V>
+    where
+        K: DeclaredKey<CK, Node> + Serde,
+        V: Serde;
 }
 
 impl<CK, CV, K, V> AggregateRows<CK, CV, K, V> for Regrouped<CK, CV, K, V> {
@@ -314,8 +423,32 @@ impl<CK, CV, K, V> AggregateRows<CK, CV, K, V> for Regrouped<CK, CV, K, V> {
         V: Serde,
     {
         self.update::<Node, V>(
-            |key, row, before| Some(subtractor(key, row, before)),
-            |key, row, before| Some(adder(key, row, before.unwrap_or_else(initializer))),
+            |key, row, before| Ok(Some(subtractor(key, row, before))),
+            |key, row, before| Ok(Some(adder(key, row, before.unwrap_or_else(initializer)))),
+            Some,
+            cx,
+        )
+    }
+
+    #[inline]
+    fn try_aggregate<Node, R: AggregateOf<V>, S: AggregateOf<V>>(
+        self,
+        initializer: impl FnOnce() -> V,
+        adder: impl FnOnce(&K, CV, V) -> R,
+        subtractor: impl FnOnce(&K, CV, V) -> S,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> Updated<K, V>
+    where
+        K: DeclaredKey<CK, Node> + Serde,
+        V: Serde,
+    {
+        self.update::<Node, V>(
+            |key, row, before| made_by(node, subtractor(key, row, before)).map(Some),
+            |key, row, before| {
+                let before = before.unwrap_or_else(initializer);
+                made_by(node, adder(key, row, before)).map(Some)
+            },
             Some,
             cx,
         )

@@ -2,12 +2,12 @@
 
 use super::time::FixedWindows;
 use super::{
-    AllWindows, SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindows, WindowOf,
+    AllWindows, SessionWindows, SlidingWindows, Stop, TimeWindows, UnlimitedWindows, WindowOf,
     WindowedTable, Work,
 };
-use crate::context::TaskContext;
+use crate::context::{Made, TaskContext, made_by};
 use crate::error::{RecordPart, TaskResult};
-use crate::obligations::{DeclaredKey, DeclaredValue};
+use crate::obligations::{AggregateOf, DeclaredKey, DeclaredValue};
 use crate::record::{Change, Record};
 use crate::serde::Serde;
 use crate::windowed::{Windowed, WindowedKey};
@@ -24,7 +24,7 @@ pub trait Functions<CK, CV, A, V> {
     /// Before the first record.
     fn initial(&mut self) -> Option<A>;
     /// With one record more.
-    fn add(&mut self, key: &CK, value: CV, before: Option<A>) -> Option<A>;
+    fn add(&mut self, key: &CK, value: CV, before: Option<A>) -> Made<Option<A>>;
     /// As the table's type has it.
     fn declared(&self, aggregate: A) -> V;
 }
@@ -32,7 +32,7 @@ pub trait Functions<CK, CV, A, V> {
 /// How the aggregates of sessions become one.
 pub trait SessionFunctions<CK, CV, A, V>: Functions<CK, CV, A, V> {
     /// Two aggregates as one.
-    fn merge(&mut self, key: &CK, one: Option<A>, other: A) -> Option<A>;
+    fn merge(&mut self, key: &CK, one: Option<A>, other: A) -> Made<Option<A>>;
 }
 
 /// Functions that make a `Functions`.
@@ -46,7 +46,7 @@ pub struct Aggregated<I, G, D> {
 impl<CK, CV, A, V, I, G, D> Functions<CK, CV, A, V> for Aggregated<I, G, D>
 where
     I: FnMut() -> Option<A>,
-    G: FnMut(&CK, CV, Option<A>) -> Option<A>,
+    G: FnMut(&CK, CV, Option<A>) -> Made<Option<A>>,
     D: Fn(A) -> V,
 {
     #[inline]
@@ -54,7 +54,7 @@ where
         (self.initial)()
     }
     #[inline]
-    fn add(&mut self, key: &CK, value: CV, before: Option<A>) -> Option<A> {
+    fn add(&mut self, key: &CK, value: CV, before: Option<A>) -> Made<Option<A>> {
         (self.add)(key, value, before)
     }
     #[inline]
@@ -79,7 +79,7 @@ where
         self.functions.initial()
     }
     #[inline]
-    fn add(&mut self, key: &CK, value: CV, before: Option<A>) -> Option<A> {
+    fn add(&mut self, key: &CK, value: CV, before: Option<A>) -> Made<Option<A>> {
         self.functions.add(key, value, before)
     }
     #[inline]
@@ -91,20 +91,20 @@ where
 impl<CK, CV, A, V, I, G, D, M> SessionFunctions<CK, CV, A, V> for Merged<I, G, D, M>
 where
     Aggregated<I, G, D>: Functions<CK, CV, A, V>,
-    M: FnMut(&CK, Option<A>, A) -> Option<A>,
+    M: FnMut(&CK, Option<A>, A) -> Made<Option<A>>,
 {
     #[inline]
-    fn merge(&mut self, key: &CK, one: Option<A>, other: A) -> Option<A> {
+    fn merge(&mut self, key: &CK, one: Option<A>, other: A) -> Made<Option<A>> {
         (self.merge)(key, one, other)
     }
 }
 
 /// How a kind of windows takes a record.
 pub trait TakesRecords<CK, CV, K, V>: AllWindows {
-    /// Updates the windows of a record.
+    /// Updates the windows of a record. Where a function fails, the windows before keep their updates, and the rest is left out.
     ///
     /// # Errors
-    /// When the store fails, or key or value have no bytes.
+    /// When the store fails, or key or value have no bytes; when a function failed and the handler says to fail.
     fn take<Node, A: Serde>(
         work: WindowedRecord<CK, CV, K, V, Self>,
         functions: impl SessionFunctions<CK, CV, A, V>,
@@ -142,7 +142,11 @@ macro_rules! takes_records {
                 let $next = &mut next;
                 let done = $take;
                 $cx.scratch.wanted = bytes;
-                done
+                match done {
+                    Ok(()) => Ok(()),
+                    Err(Stop::Task(e)) => Err(e),
+                    Err(Stop::Failed(failed)) => $cx.decide(failed),
+                }
             }
         }
     };
@@ -168,7 +172,7 @@ fn fixed<Node, CK, CV, K, V, S, A, N>(
     f: &mut impl Functions<CK, CV, A, V>,
     cx: &mut TaskContext,
     next: &mut N,
-) -> TaskResult
+) -> Result<(), Stop>
 where
     CK: Clone,
     CV: Clone,
@@ -179,6 +183,34 @@ where
     N: FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
 {
     work.in_fixed_windows::<Node, CV, A, N>(value, f, cx, next)
+}
+
+/// The functions of `aggregate`. A merger is asked for by sessions only.
+fn aggregating<CK, CV, A, V>(
+    mut initializer: impl FnMut() -> A,
+    mut aggregator: impl FnMut(&CK, CV, A) -> Made<Option<A>>,
+    mut merger: impl FnMut(&CK, A, A) -> Made<Option<A>>,
+    declared: impl Fn(A) -> V,
+) -> impl SessionFunctions<CK, CV, A, V> {
+    Merged {
+        functions: Aggregated {
+            initial: move || Some(initializer()),
+            add: move |key: &CK, value: CV, old: Option<A>| match old {
+                Some(old) => aggregator(key, value, old),
+                None => Ok(None),
+            },
+            declared,
+        },
+        merge: move |key: &CK, one: Option<A>, other: A| match one {
+            Some(one) => merger(key, one, other),
+            None => Ok(Some(other)),
+        },
+    }
+}
+
+/// In the place of a merger, where no session can ask for it.
+fn never_merged<CK, A>(_: &CK, _: A, other: A) -> Made<Option<A>> {
+    Ok(Some(other))
 }
 
 impl<CK, CV, K, V, S> WindowedRecord<CK, CV, K, V, S>
@@ -201,18 +233,12 @@ where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
         V: DeclaredValue<i64, Node>,
     {
-        let functions = Merged {
-            functions: Aggregated {
-                initial: || Some(0_i64),
-                add: |_: &CK, _: CV, count: Option<i64>| {
-                    Some(count.unwrap_or_default().wrapping_add(1))
-                },
-                declared: |count| V::of(count),
-            },
-            merge: |_: &CK, one: Option<i64>, other: i64| {
-                Some(one.unwrap_or_default().wrapping_add(other))
-            },
-        };
+        let functions = aggregating(
+            || 0_i64,
+            |_: &CK, _: CV, count: i64| Ok(Some(count.wrapping_add(1))),
+            |_: &CK, one: i64, other: i64| Ok(Some(one.wrapping_add(other))),
+            |count| V::of(count),
+        );
         S::take::<Node, i64>(self, functions, cx, next)
     }
 
@@ -223,7 +249,40 @@ where
     #[inline]
     pub fn reduce<Node>(
         self,
-        reducer: impl FnMut(V, V) -> V,
+        mut reducer: impl FnMut(V, V) -> V,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
+        V: DeclaredValue<CV, Node>,
+    {
+        self.reduce_made(|old, value| Ok(reducer(old, value)), cx, next)
+    }
+
+    /// [`reduce`](Self::reduce) with a reducer that may fail: then the window keeps its value.
+    ///
+    /// # Errors
+    /// As [`reduce`](Self::reduce), and when the reducer failed and the handler says to fail.
+    #[inline]
+    pub fn try_reduce<Node, R: AggregateOf<V>>(
+        self,
+        mut reducer: impl FnMut(V, V) -> R,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
+        V: DeclaredValue<CV, Node>,
+    {
+        self.reduce_made(|old, value| made_by(node, reducer(old, value)), cx, next)
+    }
+
+    #[inline(always)]
+    fn reduce_made<Node>(
+        self,
+        reducer: impl FnMut(V, V) -> Made<V>,
         cx: &mut TaskContext,
         next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
     ) -> TaskResult
@@ -233,16 +292,16 @@ where
     {
         let reducer = std::cell::RefCell::new(reducer);
         let reduced = |old: Option<V>, value: V| match old {
-            Some(old) => (reducer.borrow_mut())(old, value),
-            None => value,
+            Some(old) => (reducer.borrow_mut())(old, value).map(Some),
+            None => Ok(Some(value)),
         };
         let functions = Merged {
             functions: Aggregated {
                 initial: || None,
-                add: |_: &CK, value: CV, old: Option<V>| Some(reduced(old, V::of(value))),
+                add: |_: &CK, value: CV, old: Option<V>| reduced(old, V::of(value)),
                 declared: |value| value,
             },
-            merge: |_: &CK, one: Option<V>, other: V| Some(reduced(one, other)),
+            merge: |_: &CK, one: Option<V>, other: V| reduced(one, other),
         };
         S::take::<Node, V>(self, functions, cx, next)
     }
@@ -261,7 +320,7 @@ where
     #[inline]
     pub fn aggregate<Node>(
         self,
-        mut initializer: impl FnMut() -> A,
+        initializer: impl FnMut() -> A,
         mut aggregator: impl FnMut(&CK, CV, A) -> Option<A>,
         cx: &mut TaskContext,
         next: impl FnMut(Record<K, Change<Option<A>>>, &mut TaskContext) -> TaskResult,
@@ -269,14 +328,37 @@ where
     where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
-        let functions = Merged {
-            functions: Aggregated {
-                initial: || Some(initializer()),
-                add: |key: &CK, value: CV, old: Option<A>| aggregator(key, value, old?),
-                declared: Some,
-            },
-            merge: |_: &CK, _: Option<A>, other: A| Some(other),
-        };
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: A| Ok(aggregator(key, value, old)),
+            never_merged,
+            Some,
+        );
+        S::take::<Node, A>(self, functions, cx, next)
+    }
+
+    /// The same with an aggregator that may fail: then the window keeps its value.
+    ///
+    /// # Errors
+    /// As without `try_`, and when a function failed and the handler says to fail.
+    #[inline]
+    pub fn try_aggregate<Node, R: AggregateOf<Option<A>>>(
+        self,
+        initializer: impl FnMut() -> A,
+        mut aggregator: impl FnMut(&CK, CV, A) -> R,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<Option<A>>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
+    {
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: A| made_by(node, aggregator(key, value, old)),
+            never_merged,
+            Some,
+        );
         S::take::<Node, A>(self, functions, cx, next)
     }
 
@@ -287,7 +369,7 @@ where
     #[inline]
     pub fn aggregate_sessions<Node>(
         self,
-        mut initializer: impl FnMut() -> A,
+        initializer: impl FnMut() -> A,
         mut aggregator: impl FnMut(&CK, CV, A) -> Option<A>,
         mut merger: impl FnMut(&CK, A, A) -> Option<A>,
         cx: &mut TaskContext,
@@ -296,17 +378,38 @@ where
     where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
-        let functions = Merged {
-            functions: Aggregated {
-                initial: || Some(initializer()),
-                add: |key: &CK, value: CV, old: Option<A>| aggregator(key, value, old?),
-                declared: Some,
-            },
-            merge: |key: &CK, one: Option<A>, other: A| match one {
-                Some(one) => merger(key, one, other),
-                None => Some(other),
-            },
-        };
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: A| Ok(aggregator(key, value, old)),
+            |key: &CK, one: A, other: A| Ok(merger(key, one, other)),
+            Some,
+        );
+        S::take::<Node, A>(self, functions, cx, next)
+    }
+
+    /// The same with functions that may fail: then the sessions stay as they are.
+    ///
+    /// # Errors
+    /// As without `try_`, and when a function failed and the handler says to fail.
+    #[inline]
+    pub fn try_aggregate_sessions<Node, R: AggregateOf<Option<A>>, M: AggregateOf<Option<A>>>(
+        self,
+        initializer: impl FnMut() -> A,
+        mut aggregator: impl FnMut(&CK, CV, A) -> R,
+        mut merger: impl FnMut(&CK, A, A) -> M,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<Option<A>>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
+    {
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: A| made_by(node, aggregator(key, value, old)),
+            |key: &CK, one: A, other: A| made_by(node, merger(key, one, other)),
+            Some,
+        );
         S::take::<Node, A>(self, functions, cx, next)
     }
 }
@@ -326,6 +429,21 @@ pub trait WindowedAggregate<CK, CV, K, V, S> {
     ) -> TaskResult
     where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>;
+
+    /// The same with an aggregator that may fail: then the window keeps its value.
+    ///
+    /// # Errors
+    /// As without `try_`, and when a function failed and the handler says to fail.
+    fn try_aggregate<Node, R: AggregateOf<V>>(
+        self,
+        initializer: impl FnMut() -> V,
+        aggregator: impl FnMut(&CK, CV, V) -> R,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>;
 }
 
 impl<CK, CV, K, V, S> WindowedAggregate<CK, CV, K, V, S> for WindowedRecord<CK, CV, K, V, S>
@@ -337,7 +455,7 @@ where
     #[inline]
     fn aggregate<Node>(
         self,
-        mut initializer: impl FnMut() -> V,
+        initializer: impl FnMut() -> V,
         mut aggregator: impl FnMut(&CK, CV, V) -> V,
         cx: &mut TaskContext,
         next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
@@ -345,14 +463,33 @@ where
     where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
-        let functions = Merged {
-            functions: Aggregated {
-                initial: || Some(initializer()),
-                add: |key: &CK, value: CV, old: Option<V>| Some(aggregator(key, value, old?)),
-                declared: |value| value,
-            },
-            merge: |_: &CK, _: Option<V>, other: V| Some(other),
-        };
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: V| Ok(Some(aggregator(key, value, old))),
+            never_merged,
+            |value| value,
+        );
+        S::take::<Node, V>(self, functions, cx, next)
+    }
+
+    #[inline]
+    fn try_aggregate<Node, R: AggregateOf<V>>(
+        self,
+        initializer: impl FnMut() -> V,
+        mut aggregator: impl FnMut(&CK, CV, V) -> R,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
+    {
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: V| made_by(node, aggregator(key, value, old)).map(Some),
+            never_merged,
+            |value| value,
+        );
         S::take::<Node, V>(self, functions, cx, next)
     }
 }
@@ -373,6 +510,22 @@ pub trait SessionAggregate<CK, CV, K, V, S> {
     ) -> TaskResult
     where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>;
+
+    /// The same with functions that may fail: then the sessions stay as they are.
+    ///
+    /// # Errors
+    /// As without `try_`, and when a function failed and the handler says to fail.
+    fn try_aggregate_sessions<Node, R: AggregateOf<V>, M: AggregateOf<V>>(
+        self,
+        initializer: impl FnMut() -> V,
+        aggregator: impl FnMut(&CK, CV, V) -> R,
+        merger: impl FnMut(&CK, V, V) -> M,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>;
 }
 
 impl<CK, CV, K, V, S> SessionAggregate<CK, CV, K, V, S> for WindowedRecord<CK, CV, K, V, S>
@@ -384,7 +537,7 @@ where
     #[inline]
     fn aggregate_sessions<Node>(
         self,
-        mut initializer: impl FnMut() -> V,
+        initializer: impl FnMut() -> V,
         mut aggregator: impl FnMut(&CK, CV, V) -> V,
         mut merger: impl FnMut(&CK, V, V) -> V,
         cx: &mut TaskContext,
@@ -393,17 +546,34 @@ where
     where
         K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
-        let functions = Merged {
-            functions: Aggregated {
-                initial: || Some(initializer()),
-                add: |key: &CK, value: CV, old: Option<V>| Some(aggregator(key, value, old?)),
-                declared: |value| value,
-            },
-            merge: |key: &CK, one: Option<V>, other: V| match one {
-                Some(one) => Some(merger(key, one, other)),
-                None => Some(other),
-            },
-        };
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: V| Ok(Some(aggregator(key, value, old))),
+            |key: &CK, one: V, other: V| Ok(Some(merger(key, one, other))),
+            |value| value,
+        );
+        S::take::<Node, V>(self, functions, cx, next)
+    }
+
+    #[inline]
+    fn try_aggregate_sessions<Node, R: AggregateOf<V>, M: AggregateOf<V>>(
+        self,
+        initializer: impl FnMut() -> V,
+        mut aggregator: impl FnMut(&CK, CV, V) -> R,
+        mut merger: impl FnMut(&CK, V, V) -> M,
+        node: &'static str,
+        cx: &mut TaskContext,
+        next: impl FnMut(Record<K, Change<V>>, &mut TaskContext) -> TaskResult,
+    ) -> TaskResult
+    where
+        K: WindowedKey<Window: WindowOf<S>> + DeclaredKey<Windowed<CK, K::Window>, Node>,
+    {
+        let functions = aggregating(
+            initializer,
+            |key: &CK, value: CV, old: V| made_by(node, aggregator(key, value, old)).map(Some),
+            |key: &CK, one: V, other: V| made_by(node, merger(key, one, other)).map(Some),
+            |value| value,
+        );
         S::take::<Node, V>(self, functions, cx, next)
     }
 }

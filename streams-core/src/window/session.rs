@@ -1,7 +1,7 @@
 //! Sessions: a record joins the sessions of its key that are near enough, and they become one.
 
 use super::aggregate::SessionFunctions;
-use super::{Next, SessionWindows, Work};
+use super::{Next, SessionWindows, Stop, Work};
 use crate::context::{Found, TaskContext};
 use crate::error::TaskResult;
 use crate::obligations::DeclaredKey;
@@ -18,7 +18,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SessionWindows> {
         f: &mut impl SessionFunctions<CK, CV, A, V>,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -37,7 +37,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SessionWindows> {
         if to < 0 || to < from {
             return Ok(());
         }
-        self.emit::<Node, N>(close, (from, to), cx, next)
+        Ok(self.emit::<Node, N>(close, (from, to), cx, next)?)
     }
 
     fn merge<Node, CV, A: Serde, N: Next<K, V>>(
@@ -48,7 +48,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SessionWindows> {
         found: &mut Found,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -64,13 +64,15 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SessionWindows> {
         for (key, stored) in found.iter() {
             let session = self.bounds(key, cx)?;
             let other = A::deserialize(stored).map_err(|e| self.table.corrupt(e, cx))?;
-            aggregate = f.merge(self.key, aggregate, other);
+            aggregate = f.merge(self.key, aggregate, other)?;
             (start, end) = (start.min(session.0), end.max(session.1));
         }
         if end < close {
             cx.drop_late(now, close, observed);
             return Ok(());
         }
+        // Before the merged sessions go: Kafka Streams loses them if the aggregator fails.
+        let new = f.add(self.key, value, aggregate)?;
         if (start, end) != (now, now) {
             for at in 0..found.len() {
                 let (key, stored) = found.get(at).unwrap_or_default();
@@ -90,7 +92,6 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SessionWindows> {
                 }
             }
         }
-        let new = f.add(self.key, value, aggregate);
         self.set_key(start, end, cx)?;
         if self.put(new.as_ref(), now, cx)? {
             let new = new.map(|new| f.declared(new)).filter(|v| !v.is_null());

@@ -1,7 +1,7 @@
 //! Sliding windows: each record makes the window that ends with it, and the windows that begin right after those before it.
 
 use super::aggregate::Functions;
-use super::{Next, SlidingWindows, Value, Work};
+use super::{Next, SlidingWindows, Stop, Value, Work};
 use crate::context::{Found, TaskContext};
 use crate::error::TaskResult;
 use crate::obligations::DeclaredKey;
@@ -40,7 +40,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         f: &mut impl Functions<CK, CV, A, V>,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -76,7 +76,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         } else {
             (last - difference).max(0)
         };
-        self.emit::<Node, N>(close, (from, to), cx, next)
+        Ok(self.emit::<Node, N>(close, (from, to), cx, next)?)
     }
 
     /// Reads the key's windows that start between two times.
@@ -99,7 +99,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         found: &mut Found,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -157,7 +157,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         found: &mut Found,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -207,7 +207,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         found: &Found,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -243,7 +243,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         found: &Found,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -265,7 +265,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
         f: &mut impl Functions<CK, CV, A, V>,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -280,7 +280,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde> Work<'_, CK, K, V, SlidingWindows> {
             .map_or(self.timestamp, |(latest, _)| self.timestamp.max(*latest));
         let before = before.map(|(_, before)| before);
         let old = self.old(before.as_ref(), cx)?;
-        let new = f.add(self.key, value.clone(), before);
+        let new = f.add(self.key, value.clone(), before)?;
         self.set_key(start, end, cx)?;
         if self.put(new.as_ref(), timestamp, cx)? {
             let new = new.map(|new| f.declared(new)).filter(|v| !v.is_null());

@@ -1,9 +1,8 @@
 //! Tumbling, hopping and unlimited windows: which a record belongs to follows from its timestamp alone.
 
 use super::aggregate::Functions;
-use super::{AllWindows, Next, TimeWindows, UnlimitedWindows, Work};
+use super::{AllWindows, Next, Stop, TimeWindows, UnlimitedWindows, Work};
 use crate::context::TaskContext;
-use crate::error::TaskResult;
 use crate::obligations::DeclaredKey;
 use crate::record::{Change, Timestamp};
 use crate::serde::Serde;
@@ -73,7 +72,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde, S: FixedWindows> Work<'_, CK, K, V, S>
         f: &mut impl Functions<CK, CV, A, V>,
         cx: &mut TaskContext,
         next: &mut N,
-    ) -> TaskResult
+    ) -> Result<(), Stop>
     where
         K: DeclaredKey<Windowed<CK, K::Window>, Node>,
     {
@@ -99,7 +98,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde, S: FixedWindows> Work<'_, CK, K, V, S>
                 None => (self.timestamp, f.initial()),
             };
             let old = self.old(before.as_ref(), cx)?;
-            let new = f.add(self.key, value, before);
+            let new = f.add(self.key, value, before)?;
             if self.put(new.as_ref(), timestamp, cx)? {
                 let new = new.map(|new| f.declared(new)).filter(|v| !v.is_null());
                 let change = Change::new(new, old);
@@ -114,7 +113,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde, S: FixedWindows> Work<'_, CK, K, V, S>
             return Ok(());
         };
         match windows.closed(last, close) {
-            Some(starts) => self.emit::<Node, N>(close, starts, cx, next),
+            Some(starts) => Ok(self.emit::<Node, N>(close, starts, cx, next)?),
             None => Ok(()),
         }
     }

@@ -439,6 +439,13 @@ const JOIN_FOREIGN: Operator = Operator {
     ..JOIN_TABLES
 };
 
+const TRY_ADDER: Param = function!("aggregator", ["&K", "V", "A"] -> "Result<A, E>");
+const TRY_MERGE_SESSIONS: Param = function!("merger", ["&K", "A", "A"] -> "Result<A, E>");
+const TRY_REDUCER: Param = function!("reducer", ["V", "V"] -> "Result<V, E>");
+const TRY_ROW_ADDER: Param = function!("adder", ["&K", "V", "A"] -> "Result<A, E>");
+const TRY_SUBTRACTOR: Param = function!("subtractor", ["&K", "V", "A"] -> "Result<A, E>");
+const TRY_ROW_REDUCER: Param = function!("adder", ["V", "V"] -> "Result<V, E>");
+const TRY_ROW_SUBTRACTOR: Param = function!("subtractor", ["V", "V"] -> "Result<V, E>");
 const PREDICATE: Param = function!("predicate", ["&K", "&V"] -> "bool");
 const NEW_KEY: Param = function!("key", ["&K", "&V"] -> "K2");
 const MAP_VALUE: Param = function!("mapper", ["V"] -> "V2");
@@ -454,16 +461,30 @@ const ROW_SUBTRACTOR: Param = function!("subtractor", ["V", "V"] -> "V");
 const REDUCER: Param = function!("reducer", ["V", "V"] -> "V");
 const GLOBAL_KEY: Param = function!("key mapper", ["&K", "&V"] -> "GK");
 const JOINER: Param = function!("joiner", ["V", "&TV"] -> "O");
+const TRY_JOINER: Param = function!("joiner", ["V", "&TV"] -> "Result<O, E>");
 const JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "&TV"] -> "O");
+const TRY_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "&TV"] -> "Result<O, E>");
 const LEFT_JOINER: Param = function!("joiner", ["V", "Option<&TV>"] -> "O");
+const TRY_LEFT_JOINER: Param = function!("joiner", ["V", "Option<&TV>"] -> "Result<O, E>");
 const LEFT_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "Option<&TV>"] -> "O");
+const TRY_LEFT_JOINER_WITH_KEY: Param =
+    function!("joiner", ["&K", "V", "Option<&TV>"] -> "Result<O, E>");
 const TABLE_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "&V", "&OV"] -> "O");
+const TRY_TABLE_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "&V", "&OV"] -> "Result<O, E>");
 const TABLE_LEFT_JOINER_WITH_KEY: Param = function!("joiner", ["&K", "&V", "Option<&OV>"] -> "O");
+const TRY_TABLE_LEFT_JOINER_WITH_KEY: Param =
+    function!("joiner", ["&K", "&V", "Option<&OV>"] -> "Result<O, E>");
 const OUTER_JOINER_WITH_KEY: Param =
     function!("joiner", ["&K", "Option<&V>", "Option<&OV>"] -> "O");
+const TRY_OUTER_JOINER_WITH_KEY: Param =
+    function!("joiner", ["&K", "Option<&V>", "Option<&OV>"] -> "Result<O, E>");
 const OUTER_JOINER: Param = function!("joiner", ["Option<&V>", "Option<&OV>"] -> "O");
+const TRY_OUTER_JOINER: Param =
+    function!("joiner", ["Option<&V>", "Option<&OV>"] -> "Result<O, E>");
 const STREAM_JOINER: Param = function!("joiner", ["&V", "&OV"] -> "O");
+const TRY_STREAM_JOINER: Param = function!("joiner", ["&V", "&OV"] -> "Result<O, E>");
 const STREAM_LEFT_JOINER: Param = function!("joiner", ["&V", "Option<&OV>"] -> "O");
+const TRY_STREAM_LEFT_JOINER: Param = function!("joiner", ["&V", "Option<&OV>"] -> "Result<O, E>");
 
 /// Every operator. Several rows of one name: the receiver, or the other node, decides.
 #[rustfmt::skip]
@@ -498,33 +519,53 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "group_by_key", options: &["name"], yields: Shape::GroupedStream, doc: "Groups by the key as it is: an aggregation follows.", ..STATELESS },
     // Streams joined with tables.
     Operator { name: "join", params: &[Param::Node, JOINER], doc: "Each record with the table's value for its key; without one, no result.", ..JOIN_TABLE },
+    Operator { name: "try_join", params: &[Param::Node, TRY_JOINER], doc: "`join` with a joiner that may fail.", ..JOIN_TABLE },
     Operator { name: "left_join", params: &[Param::Node, LEFT_JOINER], doc: "Each record with the table's value for its key, if there is one.", ..LEFT_JOIN_TABLE },
+    Operator { name: "try_left_join", params: &[Param::Node, TRY_LEFT_JOINER], doc: "`left_join` with a joiner that may fail.", ..LEFT_JOIN_TABLE },
     Operator { name: "join_with_key", params: &[Param::Node, JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_TABLE },
+    Operator { name: "try_join_with_key", params: &[Param::Node, TRY_JOINER_WITH_KEY], doc: "`join_with_key` with a joiner that may fail.", ..JOIN_TABLE },
     Operator { name: "left_join_with_key", params: &[Param::Node, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the key.", ..LEFT_JOIN_TABLE },
+    Operator { name: "try_left_join_with_key", params: &[Param::Node, TRY_LEFT_JOINER_WITH_KEY], doc: "`left_join_with_key` with a joiner that may fail.", ..LEFT_JOIN_TABLE },
     Operator { name: "join", params: &[Param::Node, GLOBAL_KEY, JOINER], doc: "Each record with the global table's value for the key that the mapper finds; without one, no result.", ..JOIN_GLOBAL },
+    Operator { name: "try_join", params: &[Param::Node, GLOBAL_KEY, TRY_JOINER], doc: "`join` with a joiner that may fail.", ..JOIN_GLOBAL },
     Operator { name: "left_join", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER], doc: "Each record with the global table's value for the key that the mapper finds, if there is one.", ..JOIN_GLOBAL },
+    Operator { name: "try_left_join", params: &[Param::Node, GLOBAL_KEY, TRY_LEFT_JOINER], doc: "`left_join` with a joiner that may fail.", ..JOIN_GLOBAL },
     Operator { name: "join_with_key", params: &[Param::Node, GLOBAL_KEY, JOINER_WITH_KEY], doc: "`join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
+    Operator { name: "try_join_with_key", params: &[Param::Node, GLOBAL_KEY, TRY_JOINER_WITH_KEY], doc: "`join_with_key` with a joiner that may fail.", ..JOIN_GLOBAL },
     Operator { name: "left_join_with_key", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
+    Operator { name: "try_left_join_with_key", params: &[Param::Node, GLOBAL_KEY, TRY_LEFT_JOINER_WITH_KEY], doc: "`left_join_with_key` with a joiner that may fail.", ..JOIN_GLOBAL },
     Operator { name: "join", params: &[Param::Node, STREAM_JOINER], doc: "Pairs of records of both streams with one key, within a time difference.", ..JOIN_STREAM },
+    Operator { name: "try_join", params: &[Param::Node, TRY_STREAM_JOINER], doc: "`join` with a joiner that may fail.", ..JOIN_STREAM },
     Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], doc: "`join` that keeps the left records without a partner.", ..LEFT_JOIN_STREAM },
+    Operator { name: "try_left_join", params: &[Param::Node, TRY_STREAM_LEFT_JOINER], doc: "`left_join` with a joiner that may fail.", ..LEFT_JOIN_STREAM },
     Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], doc: "`join` that keeps the records of both sides without a partner.", ..OUTER_JOIN_STREAM },
+    Operator { name: "try_outer_join", params: &[Param::Node, TRY_OUTER_JOINER], doc: "`outer_join` with a joiner that may fail.", ..OUTER_JOIN_STREAM },
     Operator { name: "join_with_key", params: &[Param::Node, TABLE_JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_STREAM },
+    Operator { name: "try_join_with_key", params: &[Param::Node, TRY_TABLE_JOINER_WITH_KEY], doc: "`join_with_key` with a joiner that may fail.", ..JOIN_STREAM },
     Operator { name: "left_join_with_key", params: &[Param::Node, TABLE_LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the key.", ..LEFT_JOIN_STREAM },
+    Operator { name: "try_left_join_with_key", params: &[Param::Node, TRY_TABLE_LEFT_JOINER_WITH_KEY], doc: "`left_join_with_key` with a joiner that may fail.", ..LEFT_JOIN_STREAM },
     Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..OUTER_JOIN_STREAM },
+    Operator { name: "try_outer_join_with_key", params: &[Param::Node, TRY_OUTER_JOINER_WITH_KEY], doc: "`outer_join_with_key` with a joiner that may fail.", ..OUTER_JOIN_STREAM },
     Operator { name: "process", params: &[Param::Processor], options: &["stores"], key: Key::Changes, doc: "A processor of your own, which may change the key; with several outputs the field's type is `()`, and they are read as `field.output`.", ..STATELESS },
     Operator { name: "process_values", params: &[Param::Processor], options: &["stores"], doc: "A processor of your own that cannot change the key.", ..STATELESS },
     // Grouped streams.
     Operator { name: "count", losing: Losing::Never, doc: "How many records each key has had: `KTable<K, i64>`.", ..AGGREGATION },
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key combined into one of their type; `None` removes the key.", ..AGGREGATION },
+    Operator { name: "try_reduce", params: &[TRY_REDUCER], losing: Losing::IfOption, doc: "`reduce` with a reducer that may fail.", ..AGGREGATION },
     Operator { name: "aggregate", params: &[INITIAL, ADDER], losing: Losing::IfOption, doc: "The values of each key gathered into a value of another type; `None` removes the key.", ..AGGREGATION },
+    Operator { name: "try_aggregate", params: &[INITIAL, TRY_ADDER], losing: Losing::IfOption, doc: "`aggregate` with an aggregator that may fail.", ..AGGREGATION },
     Operator { name: "windowed_by", on: Shape::GroupedStream, params: &[Param::Windows], yields: Shape::WindowedStream, doc: "Groups by key and window: `tumbling`, `hopping`, `sliding`, `session`, `unlimited`; an aggregation follows.", ..STATELESS },
     Operator { name: "cogroup", on: Shape::GroupedStream, params: &[ADDER], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, nulls: Nulls::DropsKeys, doc: "Begins an aggregation of several streams: this one's records go into the aggregate by this aggregator.", ..STATELESS },
+    Operator { name: "try_cogroup", on: Shape::GroupedStream, params: &[TRY_ADDER], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, nulls: Nulls::DropsKeys, doc: "`cogroup` with an aggregator that may fail.", ..STATELESS },
     // Windowed and cogrouped streams.
     Operator { name: "emit", on: Shape::WindowedStream, params: &[Param::Value], yields: Shape::WindowedStream, doc: "When results are sent: `on_window_update` or `on_window_close`.", ..STATELESS },
     Operator { name: "count", losing: Losing::Never, doc: "How many records each key has had in each window: `KTable<Windowed<K>, i64>`.", ..WINDOWED },
     Operator { name: "reduce", params: &[REDUCER], losing: Losing::IfOption, doc: "The values of each key and window combined into one of their type.", ..WINDOWED },
+    Operator { name: "try_reduce", params: &[TRY_REDUCER], losing: Losing::IfOption, doc: "`reduce` with a reducer that may fail.", ..WINDOWED },
     Operator { name: "aggregate", params: &[INITIAL, ADDER, MERGE_SESSIONS], optional: 1, losing: Losing::IfOption, doc: "The values of each key and window gathered into a value of another type; of sessions with a third function that merges two.", ..WINDOWED },
+    Operator { name: "try_aggregate", params: &[INITIAL, TRY_ADDER, TRY_MERGE_SESSIONS], optional: 1, losing: Losing::IfOption, doc: "`aggregate` with functions that may fail.", ..WINDOWED },
     Operator { name: "cogroup", on: Shape::CogroupedStream, with: Some(Shape::Stream), params: &[Param::Node, ADDER], options: &["name"], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, sides: Sides::Two, nulls: Nulls::DropsKeys, doc: "Another stream, grouped by its key, whose records go into the same aggregate.", ..STATELESS },
+    Operator { name: "try_cogroup", on: Shape::CogroupedStream, with: Some(Shape::Stream), params: &[Param::Node, TRY_ADDER], options: &["name"], yields: Shape::CogroupedStream, partitioning: Partitioning::ByKey, sides: Sides::Two, nulls: Nulls::DropsKeys, doc: "`cogroup` with an aggregator that may fail.", ..STATELESS },
     Operator { name: "windowed_by", on: Shape::CogroupedStream, params: &[Param::Windows], yields: Shape::WindowedCogroup, doc: "Groups all inputs by key and window; each keeps a stream time of its own.", ..STATELESS },
     Operator { name: "aggregate", params: &[INITIAL], losing: Losing::IfOption, doc: "Ends a cogroup with the initial value.", ..COGROUPED },
     Operator { name: "aggregate", on: Shape::WindowedCogroup, params: &[INITIAL, MERGE_SESSIONS], optional: 1, losing: Losing::IfOption, nulls: Nulls::Keeps, doc: "Ends a cogroup by windows with the initial value; of sessions with a function that merges two, too.", ..COGROUPED },
@@ -541,15 +582,25 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "group_by", params: &[function!("mapper", ["&K", "&V"] -> "(K2, V2)")], options: &["name"], yields: Shape::GroupedTable, losing: Losing::NoTable, key: Key::Changes, state: State::None, doc: "Groups rows by a new key: an aggregation with adder and subtractor follows, through a repartition topic. Rows whose new key or value is `None` are in no group.", ..ON_TABLE },
     Operator { name: "count", losing: Losing::Never, doc: "How many rows each group has.", ..GROUPED_TABLE },
     Operator { name: "reduce", params: &[ROW_REDUCER, ROW_SUBTRACTOR], losing: Losing::IfOption, doc: "The rows of each group combined: `adder(combined, row)`, `subtractor(combined, row)`; `None` removes the group.", ..GROUPED_TABLE },
+    Operator { name: "try_reduce", params: &[TRY_ROW_REDUCER, TRY_ROW_SUBTRACTOR], losing: Losing::IfOption, doc: "`reduce` with functions that may fail.", ..GROUPED_TABLE },
     Operator { name: "aggregate", params: &[INITIAL, ROW_ADDER, SUBTRACTOR], losing: Losing::IfOption, doc: "The rows of each group gathered: initializer, adder, subtractor; `None` removes the group.", ..GROUPED_TABLE },
+    Operator { name: "try_aggregate", params: &[INITIAL, TRY_ROW_ADDER, TRY_SUBTRACTOR], losing: Losing::IfOption, doc: "`aggregate` with functions that may fail.", ..GROUPED_TABLE },
     Operator { name: "join", params: &[Param::Node, STREAM_JOINER], doc: "The rows of both tables with one key.", ..JOIN_TABLES },
+    Operator { name: "try_join", params: &[Param::Node, TRY_STREAM_JOINER], doc: "`join` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join` that keeps the left rows without a partner.", ..JOIN_TABLES },
+    Operator { name: "try_left_join", params: &[Param::Node, TRY_STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`left_join` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "outer_join", params: &[Param::Node, OUTER_JOINER], doc: "`join` that keeps the rows of both sides without a partner.", ..JOIN_TABLES },
+    Operator { name: "try_outer_join", params: &[Param::Node, TRY_OUTER_JOINER], doc: "`outer_join` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "join_with_key", params: &[Param::Node, TABLE_JOINER_WITH_KEY], doc: "`join` whose joiner also sees the key.", ..JOIN_TABLES },
+    Operator { name: "try_join_with_key", params: &[Param::Node, TRY_TABLE_JOINER_WITH_KEY], doc: "`join_with_key` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "left_join_with_key", params: &[Param::Node, TABLE_LEFT_JOINER_WITH_KEY], losing: Losing::AsInput, doc: "`left_join` whose joiner also sees the key.", ..JOIN_TABLES },
+    Operator { name: "try_left_join_with_key", params: &[Param::Node, TRY_TABLE_LEFT_JOINER_WITH_KEY], losing: Losing::AsInput, doc: "`left_join_with_key` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..JOIN_TABLES },
+    Operator { name: "try_outer_join_with_key", params: &[Param::Node, TRY_OUTER_JOINER_WITH_KEY], doc: "`outer_join_with_key` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], doc: "Each row with the row of another table that its foreign key names; a chain starts with it. Partition counts may differ.", ..JOIN_FOREIGN },
+    Operator { name: "try_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), TRY_STREAM_JOINER], doc: "`join_on` with a joiner that may fail.", ..JOIN_FOREIGN },
     Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join_on` that keeps rows without a partner, or without a foreign key.", ..JOIN_FOREIGN },
+    Operator { name: "try_left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), TRY_STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`left_join_on` with a joiner that may fail.", ..JOIN_FOREIGN },
     Operator { name: "suppress", params: &[Param::Value], options: &["name"], inner: &[SUPPRESSED], doc: "Holds updates back until a window closes (`until_window_closes()`) or a time limit passes (`until_time_limit(\"10s\")`).", ..ON_TABLE },
 ];
 

@@ -73,7 +73,7 @@ pub(crate) fn of_node(node: &Node) -> Option<(usize, &Op)> {
 
 /// Which records without partner an operator keeps, by its name.
 pub(crate) fn kind(op: &Op) -> JoinKind {
-    let name = op.name.to_string();
+    let name = op.base_name();
     if name.starts_with("left") {
         JoinKind::Left
     } else if name.starts_with("outer") {

@@ -71,6 +71,12 @@ fn snake(name: &str) -> String {
     out
 }
 
+/// What may follow a grouping, as calls. The forms whose functions may fail are told by the page.
+fn calls(offered: &[&str]) -> Vec<String> {
+    let plain = offered.iter().filter(|name| !name.starts_with("try_"));
+    plain.map(|name| format!("`.{name}(…)`")).collect()
+}
+
 // A stream, a grouped stream, a table and a global table have different operators.
 pub(super) fn operators_fit_what_they_are_called_on(cx: &Ctxt, topology: &Topology) {
     for (_, chain) in chains(topology) {
@@ -124,7 +130,7 @@ fn wrong_receiver(
                 );
                 return ("KS0122", message);
             }
-            let calls: Vec<String> = offered.iter().map(|n| format!("`.{n}(…)`")).collect();
+            let calls = calls(&offered);
             let message = format!(
                 "`{place}` is followed by an aggregation ({}), not by `{name}`: put `{name}` before it, or behind the \
                  aggregation",
@@ -248,10 +254,7 @@ pub(super) fn groupings_are_aggregated(cx: &Ctxt, topology: &Topology) {
             continue;
         };
         if row.yields.is_grouping() {
-            let mends: Vec<_> = kinds::offered_by(row.yields)
-                .iter()
-                .map(|name| format!("`.{name}(…)`"))
-                .collect();
+            let mends = calls(&kinds::offered_by(row.yields));
             cx.error(
                 "KS0122",
                 &last.name,

@@ -1,6 +1,6 @@
 //! Foreign-key joins: the left side subscribes, the right one keeps subscriptions and answers, the left one joins the answers.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 
 use super::super::model::{NodeId, Op};
 use super::super::plan::{Role, facts};
@@ -22,7 +22,7 @@ impl Method<'_> {
             self.emit.marker(self.node),
             self.emit.marker(self.emit.plan.topology.node(other)),
         );
-        let f = ident_at(&op.name.to_string(), op.name.span());
+        let f = ident_at(&op.base_name(), op.name.span());
         let ((foreign_key, _), topic) = (self.emit.types(other), number(topic));
         let (extractor, cx) = (op.args.get(1), self.context());
         let call = flow.call(&mixed!(r.#f::<#foreign_key, _>(#extractor, #cx)));
@@ -62,7 +62,6 @@ impl Method<'_> {
         &self,
         op: &Op,
         position: usize,
-        f: &Ident,
         flow: Flow,
         next: &TokenStream,
     ) -> TokenStream {
@@ -76,6 +75,8 @@ impl Method<'_> {
         let (_, foreign_value) = self.emit.types(other);
         let (t, cx, exit) = (self.task(), self.context(), flow.exit());
         let joiner = op.args.get(2);
+        let f = ident_at(&op.base_name(), op.name.span());
+        let joined = self.joined(op, "table_tried", &exit);
         let present = if self.table_operator_follows(position) {
             mixed!(let r = __s::TableChain(r).present();)
         } else {
@@ -84,6 +85,7 @@ impl Method<'_> {
         mixed! {
             let __s::Some(r) = #t.#left.responded::<#foreign_value>(r, #cx)? else { #exit };
             let r = r.#f(#joiner);
+            #joined
             #present
             #next
         }

@@ -392,8 +392,8 @@ impl<'e> Method<'e> {
     pub(super) fn merger(&self, op: &Op) -> Option<TokenStream> {
         let merger = op.args.get(1)?;
         Some(match self.merger_types() {
-            Some(_) => mixed!(&merge,),
-            None => mixed!(#merger,),
+            Some(_) => mixed!(&merge),
+            None => mixed!(#merger),
         })
     }
 

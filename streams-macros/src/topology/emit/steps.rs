@@ -393,7 +393,7 @@ impl<'e> Method<'e> {
                 if facts::waits(op) {
                     return self.waiting_join(op, position, rest, flow, fresh);
                 }
-                self.join(op, &f, flow, fresh, &|fresh| self.steps(rest, flow, fresh))
+                self.join(op, flow, fresh, &|fresh| self.steps(rest, flow, fresh))
             }
             (Shape::Table, "group_by") => {
                 let f = ident_at("table_group_by", span);
@@ -474,11 +474,13 @@ impl<'e> Method<'e> {
                 } else {
                     TokenStream::new()
                 };
-                mixed!(let __s::Some(r) = r.#f(#(#args),*) else { #exit }; #present #next)
+                let f = ident_at(&base, span);
+                let joined = self.joined(op, "table_tried", &exit);
+                mixed!(let __s::Some(r) = r.#f(#(#args),*) else { #exit }; #joined #present #next)
             }
             (Shape::Table, "join_on" | "left_join_on") => {
                 let next = next(true);
-                self.respond(op, position, &f, flow, &next)
+                self.respond(op, position, flow, &next)
             }
             (Shape::Table, "to_stream") => {
                 let next = next(true);
@@ -512,22 +514,58 @@ impl<'e> Method<'e> {
         mixed!(#cx.tried(#node, #call)?)
     }
 
+    /// After a join whose joiner may fail: what it made, at the joiner itself, as it is what rustc may complain of.
+    pub(super) fn joined(&self, op: &Op, tried: &str, exit: &TokenStream) -> TokenStream {
+        let Some(joiner) = op.args.last().filter(|_| op.is_fallible()) else {
+            return TokenStream::new();
+        };
+        let span = joiner.span();
+        let tried = ident_at(tried, span);
+        let call = quote_spanned!(at(span)=> __s::ops::#tried(r));
+        let call = self.tried(&call);
+        mixed!(let __s::Some(r) = #call else { #exit };)
+    }
+
+    /// What an aggregation's call needs where its functions may fail: their types, which rustc infers, and the node's name.
+    fn fallible(&self, op: &Op) -> (TokenStream, TokenStream) {
+        if !op.is_fallible() {
+            return (TokenStream::new(), TokenStream::new());
+        }
+        let functions = match op.base_name().as_str() {
+            "aggregate" => op.args.len() - 1,
+            // Its other argument is the other stream.
+            "cogroup" => 1,
+            _ => op.args.len(),
+        };
+        let types = std::iter::repeat_n(mixed!(_), functions);
+        let node = facts::plain(&self.node.name);
+        (mixed!(#(, #types)*), mixed!(#node,))
+    }
+
+    /// The aggregation of a cogroup's input: the call's name, and what it needs where the aggregator may fail.
+    fn of_input(&self, input: &Op, plain: &str) -> (Ident, TokenStream, TokenStream) {
+        let word = if input.is_fallible() { "try_" } else { "" };
+        let (types, name) = self.fallible(input);
+        let f = ident_at(&format!("{word}{plain}"), input.name.span());
+        (f, types, name)
+    }
+
     /// The call of an aggregation, and what comes before it. Where rustc has to infer the store's types, the record and the
     /// initializer tell them.
     fn aggregation(&self, op: &Op, f: &Ident, inferred: bool) -> (TokenStream, TokenStream) {
         let cx = self.context();
         let (args, marker) = (&op.args, self.emit.marker(self.node));
         if let Some((input, aggregator)) = self.aggregator(op) {
-            let f = ident_at("aggregate", input.name.span());
-            let (store, types) = if inferred {
-                let types = mixed!(.with_keys_of(&r).with_values_of(&initial));
-                (mixed!(store), types)
+            let (store, like) = if inferred {
+                let like = mixed!(.with_keys_of(&r).with_values_of(&initial));
+                (mixed!(store), like)
             } else {
                 let (t, store) = (self.task(), &self.node.name);
                 (mixed!(#t.#store), TokenStream::new())
             };
+            let (f, types, name) = self.of_input(input, "aggregate");
             let call = mixed! {
-                #store #types.grouped(r).#f::<#marker>(&initial, #aggregator, #cx)?
+                #store #like.grouped(r).#f::<#marker #types>(&initial, #aggregator, #name #cx)?
             };
             let key = if inferred {
                 TokenStream::new()
@@ -536,6 +574,7 @@ impl<'e> Method<'e> {
             };
             return (key, call);
         }
+        let (types, name) = self.fallible(op);
         let of_table = op.known().is_some_and(|row| row.on == Shape::GroupedTable);
         let (grouped, like) = if of_table {
             (mixed!(regrouped), mixed!(with_rows_like))
@@ -549,24 +588,24 @@ impl<'e> Method<'e> {
                 .value()
                 .is_some_and(|v| facts::option_of(v).is_some());
             let f = if nullable && op.is("reduce") {
-                &ident_at("reduce_or_delete", op.name.span())
+                &ident_at(&format!("{f}_or_delete"), op.name.span())
             } else {
                 f
             };
-            let call = mixed!(#t.#store.#grouped(r).#f::<#marker>(#(#args,)* #cx)?);
+            let call = mixed!(#t.#store.#grouped(r).#f::<#marker #types>(#(#args,)* #name #cx)?);
             return (TokenStream::new(), call);
         }
         let store = mixed!(store.with_keys_of(&r));
         match op.args.split_first() {
             Some((initializer, rest)) if op.is("aggregate") => {
                 let call = mixed! {
-                    #store.with_values_of(&initial).#grouped(r).#f::<#marker>(initial, #(#rest,)* #cx)?
+                    #store.with_values_of(&initial).#grouped(r).#f::<#marker #types>(initial, #(#rest,)* #name #cx)?
                 };
                 (mixed!(let initial = #initializer;), call)
             }
             Some(_) => {
                 let call = mixed! {
-                    #store.#like(&r).#grouped(r).#f::<#marker>(#(#args,)* #cx)?
+                    #store.#like(&r).#grouped(r).#f::<#marker #types>(#(#args,)* #name #cx)?
                 };
                 (TokenStream::new(), call)
             }
@@ -604,19 +643,22 @@ impl<'e> Method<'e> {
             }
         };
         let session = kind == Some(WindowsKind::Session) && op.is("aggregate");
-        let f = if session {
-            "aggregate_sessions"
-        } else {
-            &op.name.to_string()
-        };
-        let f = ident_at(f, op.name.span());
+        let sessions = if session { "_sessions" } else { "" };
+        let f = ident_at(&format!("{}{sessions}", op.name), op.name.span());
+        let (types, name) = self.fallible(op);
         let (cx, marker) = (self.context(), self.emit.marker(self.node));
         let done = flow.done();
         if let Some((input, aggregator)) = self.aggregator(op) {
-            let f = ident_at(&f.to_string(), input.name.span());
             let time = self.time_of_input();
-            let merge = self.merger(op);
-            let call = mixed!(::<#marker>(&initial, #aggregator, #merge #cx, #next));
+            let mut merge = self.merger(op).map(|merger| mixed!(#merger,));
+            let (f, mut types, name) = self.of_input(input, &f.to_string());
+            if let (Some(merger), true) = (&mut merge, input.is_fallible()) {
+                let never_fails = mixed!(__s::Ok::<_, __s::Infallible>);
+                let called = self.merger(op);
+                *merger = mixed!(|key, one, other| #never_fails((#called)(key, one, other)),);
+                types.extend(mixed!(, _));
+            }
+            let call = mixed!(::<#marker #types>(&initial, #aggregator, #merge #name #cx, #next));
             if inferred {
                 return mixed! {
                     #keys
@@ -631,7 +673,8 @@ impl<'e> Method<'e> {
         }
         if !inferred {
             let (t, store, args) = (self.task(), &self.node.name, &op.args);
-            let call = flow.call(&mixed!(store.windowed(r).#f::<#marker>(#(#args,)* #cx, #next)));
+            let call = flow
+                .call(&mixed!(store.windowed(r).#f::<#marker #types>(#(#args,)* #name #cx, #next)));
             return mixed!(#keys #values let store = #t.#store; #call);
         }
         let store = mixed!(store.with_keys_of(&r));
@@ -640,13 +683,13 @@ impl<'e> Method<'e> {
                 #keys
                 #values
                 let initial = #initializer;
-                #store.with_values_of(&initial).windowed(r).#f::<#marker>(initial, #(#rest,)* #cx, #next)?;
+                #store.with_values_of(&initial).windowed(r).#f::<#marker #types>(initial, #(#rest,)* #name #cx, #next)?;
                 #done
             },
             Some((reducer, _)) => mixed! {
                 #keys
                 #values
-                #store.with_values_like(&r).windowed(r).#f::<#marker>(#reducer, #cx, #next)?;
+                #store.with_values_like(&r).windowed(r).#f::<#marker #types>(#reducer, #name #cx, #next)?;
                 #done
             },
             None => mixed! {
@@ -661,7 +704,6 @@ impl<'e> Method<'e> {
     pub(super) fn join(
         &self,
         op: &'e Op,
-        f: &Ident,
         flow: Flow,
         fresh: bool,
         next: &dyn Fn(bool) -> TokenStream,
@@ -682,6 +724,8 @@ impl<'e> Method<'e> {
         let (marker, table_marker) = (self.emit.marker(self.node), self.emit.marker(table));
         let field = Ident::new(&table.name.to_string(), table.name.span());
         let joining = ident_at("joining", place.span());
+        let f = ident_at(&op.base_name(), op.name.span());
+        let joined = self.joined(op, "tried", &exit);
         let args = op.args.get(1..).unwrap_or_default();
         let next = next(fresh || inner && !global);
         if facts::is_viewed(self.emit.plan.topology, table) {
@@ -696,6 +740,7 @@ impl<'e> Method<'e> {
                     __s::None => __s::None,
                 };
                 let __s::Some(r) = __s::Found(r, row).#f(#(#args),*) else { #exit };
+                #joined
                 #next
             };
         }
@@ -704,6 +749,7 @@ impl<'e> Method<'e> {
             #values
             let r = #t.#field.#joining(r).between::<#marker, #table_marker>();
             let __s::Some(r) = r.#f(#(#args,)* #cx)? else { #exit };
+            #joined
             #next
         }
     }

@@ -167,7 +167,8 @@ impl Method<'_> {
                 }
             }
         };
-        let f = ident_at(&op.name.to_string(), op.name.span());
+        let f = ident_at(&op.base_name(), op.name.span());
+        let joined = self.joined(op, "tried", &mixed!(pairs.leave(); continue;));
         let args = op.args.get(1..).unwrap_or_default();
         let looped = Flow {
             looped: true,
@@ -180,6 +181,7 @@ impl Method<'_> {
             let mut pairs = #pairs;
             while let __s::Some(pair) = pairs.next(#cx)? {
                 let __s::Some(r) = pair.#f(#(#args),*) else { continue; };
+                #joined
                 #inner
             }
             #done

@@ -8,7 +8,7 @@ use super::super::plan::{Step, TimeRole, facts, old_values, suppression};
 use super::super::suppression::Until;
 use super::super::windows::{Windows, WindowsKind};
 use super::steps::{Flow, Method};
-use super::{ident_at, milliseconds, number};
+use super::{milliseconds, number};
 
 impl<'e> Method<'e> {
     /// A join with a grace: the record goes into the buffer, and what waited long enough is joined.
@@ -20,7 +20,6 @@ impl<'e> Method<'e> {
         flow: Flow,
         fresh: bool,
     ) -> TokenStream {
-        let f = ident_at(&op.name.to_string(), op.name.span());
         let inner = op.is("join") || op.is("join_with_key");
         let keys = if inner {
             self.not_null_keys(fresh, flow)
@@ -32,7 +31,7 @@ impl<'e> Method<'e> {
             looped: true,
             ..flow
         };
-        let joined = self.join(op, &f, looped, fresh || inner, &|fresh| {
+        let joined = self.join(op, looped, fresh || inner, &|fresh| {
             self.steps(rest, looped, fresh)
         });
         let cx = self.context();

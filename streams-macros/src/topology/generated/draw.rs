@@ -60,7 +60,23 @@ fn is_drawn(row: &Operator) -> bool {
     let by_windows = |shape| matches!(shape, Shape::WindowedStream | Shape::WindowedCogroup);
     let windows = by_windows(row.on) || by_windows(row.yields);
     let processor = row.params.contains(&Param::Processor);
-    !windows && !processor && row.name != "suppress"
+    !windows && !processor && row.name != "suppress" && base_of(row).is_none()
+}
+
+/// The row of a `try_…` operator without `try_`, in whose place it is drawn.
+fn base_of(row: &Operator) -> Option<&'static Operator> {
+    let base = row.name.strip_prefix("try_")?;
+    let same = |other: &&Operator| (other.name, other.on, other.with) == (base, row.on, row.with);
+    OPERATORS.iter().find(same)
+}
+
+/// The `try_…` operators that together should be used often.
+pub(crate) fn fallible_rows() -> BTreeSet<Row> {
+    OPERATORS
+        .iter()
+        .filter(|row| base_of(row).is_some_and(is_drawn))
+        .map(row_of)
+        .collect()
 }
 
 /// What the topologies together should use.
@@ -123,6 +139,12 @@ impl Draw {
                     .unwrap_or(&Shape::Stream),
             };
             self.source(&mut topology, shape);
+        }
+        // Streams of one key, or hardly any would meet.
+        if let [first, _, third, ..] = topology.nodes.as_mut_slice()
+            && third.shape == Shape::Stream
+        {
+            third.key = first.key;
         }
         let derived = 3 + self.random.below(5);
         for _ in 0..derived {
@@ -198,8 +220,9 @@ impl Draw {
             let Some(op) = self.operator_of(topology, base, &at, &ops, length) else {
                 break;
             };
+            *self.used.entry(row_of(op.row)).or_default() += 1;
+            let op = self.fallible(op);
             let (op, next) = operator(&mut self.random, topology, op, &at);
-            *self.used.entry(op.row.clone()).or_default() += 1;
             let forced = matches!(op.does, Does::ToStream) && at.loses;
             at = next;
             ops.push(op);
@@ -338,6 +361,12 @@ impl Draw {
             }
         }
         choices.retain(|choice| is_legal(topology, base, at, ops, choice, length));
+        // A cogroup of two streams takes two draws in a row, and a second stream that fits.
+        let joins =
+            |choice: &Choice| at.shape == Shape::CogroupedStream && choice.row.has_two_sides();
+        if choices.iter().any(joins) {
+            choices.retain(joins);
+        }
         let rarest = choices
             .iter()
             .map(|choice| self.used.get(&row_of(choice.row)).copied().unwrap_or(0))
@@ -348,6 +377,18 @@ impl Draw {
             });
         }
         self.random.pick(&choices).cloned()
+    }
+}
+
+impl Draw {
+    /// The same operator, or sometimes its `try_…` form.
+    fn fallible(&mut self, choice: Choice) -> Choice {
+        let is_twin =
+            |row: &&Operator| base_of(row).is_some_and(|base| std::ptr::eq(base, choice.row));
+        match OPERATORS.iter().find(is_twin) {
+            Some(row) if self.random.chance(40) => Choice { row, ..choice },
+            _ => choice,
+        }
     }
 }
 
@@ -445,7 +486,7 @@ fn is_legal(
             other.is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed)
         }
         // The rest of a chain behind them is nothing.
-        "for_each" | "try_for_each" | "print" => last,
+        "for_each" | "print" => last,
         _ if row.state == State::Owns => true,
         // Rows that are grouped anew ask for old values, for which a `to_table` in the middle of a chain has no store.
         "group_by" if at.shape == Shape::Table => {
@@ -541,7 +582,9 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         })
     };
     let joined = |left: bool| value.of_number(&format!("{v}.wrapping_add({})", of_other(left)));
-    let left = row.name.starts_with("left_");
+    let fallible = row.name.strip_prefix("try_");
+    let base = fallible.unwrap_or(row.name);
+    let left = base.starts_with("left_");
     let with_key = row.name.ends_with("_with_key");
     let mut next = At {
         shape: row.yields,
@@ -562,8 +605,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         // Values are never `Option` here; `to_table` does not know behind an operator that makes new ones.
         Losing::IfOption => row.name == "to_table" && at.revalued,
     };
-    let fallible = row.name.strip_prefix("try_");
-    let (mut args, does) = match (fallible.unwrap_or(row.name), row.on, row.with) {
+    let (mut args, does) = match (base, row.on, row.with) {
         ("filter" | "filter_not", ..) => {
             let keep = row.name != "filter_not";
             if topology.limit.is_some() && random.chance(40) {
@@ -780,7 +822,7 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         }
         (_, Shape::Table, Some(Shape::Table)) | (_, Shape::Stream, Some(Shape::Stream)) => {
             next.value = value;
-            let kind = match row.name.split('_').next() {
+            let kind = match base.split('_').next() {
                 Some("left") => Kind::Left,
                 Some("outer") => Kind::Outer,
                 _ => Kind::Inner,
@@ -841,11 +883,8 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
     ) {
         next.revalued = true;
     }
-    // The closures of the model do not fail.
-    if let (Some(_), Some(closure)) = (fallible, args.last_mut())
-        && let Some((params, body)) = closure.split_once("| ")
-    {
-        *closure = format!("{params}| Ok::<_, String>({body})");
+    if fallible.is_some() {
+        never_failing(&mut args, &does);
     }
     let takes_node = row.params.contains(&Param::Node);
     let op = Op {
@@ -857,4 +896,14 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         repartitions: repartitions(at, row),
     };
     (op, next)
+}
+
+/// The closures of the model do not fail.
+fn never_failing(args: &mut [String], does: &Does) {
+    let maps_keys = matches!(does, Does::JoinGlobal { .. } | Does::JoinOn { .. });
+    for closure in args.iter_mut().skip(usize::from(maps_keys)) {
+        if let Some((params, body)) = closure.split_once("| ") {
+            *closure = format!("{params}| Ok::<_, String>({body})");
+        }
+    }
 }

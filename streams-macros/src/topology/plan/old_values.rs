@@ -127,7 +127,7 @@ fn asks_other(
     };
     facts::joins_foreign(op)
         || facts::joins_tables(op)
-            && (op.name.to_string().starts_with("outer_join")
+            && (op.base_name().starts_with("outer_join")
                 || asked(topology, (node.id, position + 1), seen))
 }
 
@@ -140,7 +140,7 @@ fn asks(topology: &Topology, node: &Node, position: usize, seen: &mut BTreeSet<P
         return position == 0 && asked(topology, (node.id, 0), seen);
     };
     if facts::joins_tables(op) {
-        let name = op.name.to_string();
+        let name = op.base_name();
         return name.starts_with("left_join")
             || name.starts_with("outer_join")
             || asked(topology, (node.id, position + 1), seen);
