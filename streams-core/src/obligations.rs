@@ -206,7 +206,7 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Fallible for Result<T
 
 /// What a function of a `try_…` aggregation returns: a `Result` of the aggregate, whose error a handler is asked about.
 #[diagnostic::on_unimplemented(
-    message = "the functions of a `try_…` aggregation have to return a `Result` of the aggregate, which is `{Aggregate}` here, not `{Self}` [KS0280]",
+    message = "the functions of a `try_…` aggregation have to return `Result<{Aggregate}, E>`, a `Result` of its aggregate, not `{Self}` [KS0280]",
     label = "a function of this one returns `{Self}`; `Result<{Aggregate}, E>` is needed, where `E` is a `std::error::Error` or a text",
     note = "where none of them can fail, use the operator without `try_`"
 )]

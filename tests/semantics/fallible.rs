@@ -269,6 +269,63 @@ fn sessions_that_a_failing_record_would_have_merged_stay() {
     );
 }
 
+#[topology(application_id = "cogroups")]
+struct Cogroups {
+    #[source(topic = "in", partitions = 1)]
+    input: KStream<String, String>,
+    #[source(topic = "other", partitions = 1)]
+    other: KStream<String, i64>,
+
+    #[from(input.group_by_key()
+        .try_cogroup(|_, v, sum| add(sum, &v))
+        .cogroup(other, |_, n, sum| sum + n)
+        .aggregate(|| 0))]
+    #[sink(topic = "sums")]
+    sums: KTable<String, i64>,
+    #[from(other.group_by_key()
+        .cogroup(|_, n, all| format!("{all}{n}"))
+        .try_cogroup(input, |_, v, all| append(all, v))
+        .windowed_by(session("10ms").grace("1m"))
+        .aggregate(String::new, |_, one, other| one + &other))]
+    #[sink(topic = "sessions")]
+    sessions: KTable<Windowed<String, SessionWindow>, String>,
+    /// In a chain whose store's types rustc infers.
+    #[from(other.group_by_key()
+        .cogroup(|_, n, all| format!("{all}{n}"))
+        .try_cogroup(input, |_, v, all| append(all, v))
+        .windowed_by(tumbling("10ms"))
+        .aggregate(String::new)
+        .to_stream()
+        .map(|k, all| (k.key, all)))]
+    #[sink(topic = "inferred")]
+    inferred: KStream<String, String>,
+}
+
+#[test]
+fn an_input_of_a_cogroup_that_fails_leaves_the_aggregate_as_it_was() {
+    let t = Cogroups::builder().test_driver().unwrap();
+    let notes = noting(&t);
+    t.input.send("a", "1").at(11);
+    t.other.send("a", 2).at(12);
+    t.input.send("a", "bad").at(13);
+    t.other.send("a", 3).at(14);
+    t.commit().unwrap();
+    assert_eq!(values(&t, "sums"), ["1@11", "3@12", "6@14"]);
+    assert_eq!(values(&t, "inferred"), ["1@11", "12@12", "123@14"]);
+    assert_eq!(
+        values(&t, "sessions"),
+        ["1@11", "null@11", "12@12", "null@12", "123@14"]
+    );
+    assert_eq!(
+        taken(&notes),
+        [
+            "sums in-1: bad: invalid digit found in string",
+            "sessions in-1: a bad value",
+            "inferred in-1: a bad value",
+        ]
+    );
+}
+
 #[topology(application_id = "regrouped")]
 struct Regrouped {
     #[source(topic = "rows", partitions = 1)]

@@ -128,11 +128,12 @@ impl Draw {
             extra: Vec::new(),
             generics: "",
         };
-        let sources = 2 + self.random.below(3);
+        let sources = 2 + self.random.below(4);
         for source in 0..sources {
             let shape = match source {
                 0 => Shape::Stream,
                 1 => Shape::Table,
+                2 if self.random.chance(50) => Shape::Stream,
                 _ => *self
                     .random
                     .pick(&[Shape::Stream, Shape::Table, Shape::GlobalTable])
