@@ -36,7 +36,7 @@ pub(super) fn operators_exist(cx: &Ctxt, topology: &Topology) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => match shape {
                     Some(shape) if !offered.is_empty() => {
-                        format!("{shape} has {}", list(&offered))
+                        format!("{shape} has {}", list(&plain(&offered)))
                     }
                     _ => "docs/operators.md lists them all".to_owned(),
                 },
@@ -71,10 +71,23 @@ fn snake(name: &str) -> String {
     out
 }
 
-/// What may follow a grouping, as calls. The forms whose functions may fail are told by the page.
+/// Without the forms whose functions may fail: a list of everything would be twice as long.
+fn plain<'n>(offered: &[&'n str]) -> Vec<&'n str> {
+    let has_base = |name: &str| {
+        name.strip_prefix("try_")
+            .is_some_and(|base| offered.contains(&base))
+    };
+    offered
+        .iter()
+        .copied()
+        .filter(|name| !has_base(name))
+        .collect()
+}
+
+/// What may follow a grouping, as calls.
 fn calls(offered: &[&str]) -> Vec<String> {
-    let plain = offered.iter().filter(|name| !name.starts_with("try_"));
-    plain.map(|name| format!("`.{name}(…)`")).collect()
+    let offered = plain(offered).into_iter();
+    offered.map(|name| format!("`.{name}(…)`")).collect()
 }
 
 // A stream, a grouped stream, a table and a global table have different operators.
@@ -179,7 +192,7 @@ fn wrong_receiver(
             let mend = match offering.contains(&other) && !back {
                 true => format!(
                     ": `.{conversion}().{name}(…)`, or what {shape} offers: {}",
-                    list(&offered)
+                    list(&plain(&offered))
                 ),
                 false => String::new(),
             };
