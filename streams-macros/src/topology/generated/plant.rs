@@ -689,7 +689,11 @@ pub(crate) const MISTAKES: &[Mistake] = &[
         change(
             random,
             topology,
-            |t, id| shape(t, id) == Shape::Stream,
+            |t, id| {
+                // A join of streams has stores, and takes their options.
+                let joins = |op: &Op| matches!(op.does, Does::JoinStreams { .. });
+                shape(t, id) == Shape::Stream && !t.nodes[id].ops().iter().any(joins)
+            },
             |node| {
                 node.store = Some("kind = memory".to_owned());
             },
