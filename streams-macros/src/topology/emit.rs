@@ -7,6 +7,7 @@ macro_rules! mixed {
     };
 }
 
+mod aggregations;
 mod builder;
 mod descriptor;
 mod foreign;
