@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use kstreams::prelude::*;
-use kstreams::{TestDriver, TestDriverOptions};
+use kstreams::{TestDriver, TestDriverOptions, TestState};
 
 const KEYS: u64 = 100_000;
 const VALUE_BYTES: usize = 100;
@@ -71,6 +71,29 @@ struct Join {
     output: KStream<String, String>,
 }
 
+/// A count by key and window of ten minutes. Records are a millisecond apart.
+#[topology(application_id = "windowed-count")]
+struct WindowedCount {
+    #[source(topic = "in", partitions = 4)]
+    input: KStream<String, String>,
+    #[from(input.group_by_key().windowed_by(tumbling("10m")).count())]
+    #[sink(topic = "out", partitions = 4)]
+    counts: KTable<Windowed<String>, i64>,
+}
+
+/// Two streams that take turns: a record meets those of the other with its key that are up to 100 seconds older, one half of one on
+/// average.
+#[topology(application_id = "stream-join")]
+struct StreamJoin {
+    #[source(topic = "in", partitions = 4)]
+    input: KStream<String, String>,
+    #[source(topic = "other", partitions = 4)]
+    other: KStream<String, String>,
+    #[from(input.join(other, |value, other| half_and_half(value.clone(), other), within("100s")))]
+    #[sink(topic = "out", partitions = 4)]
+    output: KStream<String, String>,
+}
+
 /// As long as either, and no allocation of its own: what is measured is the join.
 fn half_and_half(mut value: String, other: &str) -> String {
     value.truncate(VALUE_BYTES / 2);
@@ -94,7 +117,7 @@ fn main() -> kstreams::Result<()> {
     let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|c| *c == name);
 
     println!(
-        "{:<14}{:>12}{:>16}{:>20}",
+        "{:<16}{:>12}{:>16}{:>20}",
         "work", "records", "ns/record", "allocations/record"
     );
     if wanted("pass-through") {
@@ -109,8 +132,42 @@ fn main() -> kstreams::Result<()> {
         let test = Join::builder().test_driver()?;
         measure("join", &test, records)?;
     }
+    if wanted("windowed-count") {
+        let test = WindowedCount::builder().test_driver()?;
+        measure("windowed-count", &test, records)?;
+        state_size(&test, &["counts"], records)?;
+    }
+    if wanted("stream-join") {
+        let test = StreamJoin::builder().test_driver()?;
+        measure("stream-join", &test, records)?;
+        let stores = ["output-this-join-store", "output-other-join-store"];
+        state_size(&test, &stores, records)?;
+    }
     Ok(())
 }
+
+/// The same with state in LMDB: how many bytes an entry of the stores takes.
+fn state_size(driver: &TestDriver, stores: &[&str], records: u64) -> kstreams::Result<()> {
+    let options = TestDriverOptions::new().on_demand();
+    driver.reset(options.cache_max_bytes(CACHE_BYTES).state(TestState::Lmdb))?;
+    feed(driver, if stores.len() > 1 { BOTH } else { ONE }, records)?;
+    driver.run()?;
+    driver.commit()?;
+    let (mut bytes, mut entries) = (0, 0);
+    for store in stores {
+        bytes += driver.store_size(store)?;
+        entries += driver.store_entries(store)?.len() as u64;
+    }
+    println!(
+        "{:<16}{entries:>12} windows, {:.1} bytes of state each",
+        "",
+        bytes as f64 / entries as f64
+    );
+    Ok(())
+}
+
+const ONE: &[&str] = &["in"];
+const BOTH: &[&str] = &["in", "other"];
 
 fn measure(name: &str, driver: &TestDriver, records: u64) -> kstreams::Result<()> {
     driver.reset(
@@ -118,34 +175,18 @@ fn measure(name: &str, driver: &TestDriver, records: u64) -> kstreams::Result<()
             .on_demand()
             .cache_max_bytes(CACHE_BYTES),
     )?;
-    let value = "v".repeat(VALUE_BYTES);
-    let send = |topic: &str, key: u64, time: u64| {
-        let key = format!("key-{key:08}");
-        driver.pipe_raw(
-            topic,
-            Some(key.as_bytes()),
-            Some(value.as_bytes()),
-            time as i64,
-            Headers::new(),
-        )
-    };
     if name == "join" {
         for key in 0..KEYS.min(records) {
-            send("table", key, 0)?;
+            send(driver, "table", key, 0)?;
         }
     }
     // Once over every key first, so that what is measured is the steady state.
     for key in 0..KEYS.min(records) {
-        send("in", key, 1)?;
+        send(driver, "in", key, 1)?;
     }
     driver.run()?;
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    for time in 0..records {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        send("in", random % KEYS.min(records), 2 + time)?;
-    }
+    let topics = if name == "stream-join" { BOTH } else { ONE };
+    feed(driver, topics, records)?;
     let (allocations, began) = (ALLOCATIONS.load(Relaxed), Instant::now());
     measured(driver)?;
     let (ns, allocations) = (
@@ -153,11 +194,35 @@ fn measure(name: &str, driver: &TestDriver, records: u64) -> kstreams::Result<()
         ALLOCATIONS.load(Relaxed) - allocations,
     );
     println!(
-        "{name:<14}{records:>12}{:>16.0}{:>20.2}",
+        "{name:<16}{records:>12}{:>16.0}{:>20.2}",
         ns as f64 / records as f64,
         allocations as f64 / records as f64
     );
     Ok(())
+}
+
+/// Records of random keys, the topics in turns.
+fn feed(driver: &TestDriver, topics: &[&str], records: u64) -> kstreams::Result<()> {
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for (time, topic) in (0..records).zip(topics.iter().cycle()) {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        send(driver, topic, random % KEYS.min(records), 2 + time)?;
+    }
+    Ok(())
+}
+
+fn send(driver: &TestDriver, topic: &str, key: u64, time: u64) -> kstreams::Result<()> {
+    const VALUE: &[u8] = &[b'v'; VALUE_BYTES];
+    let key = format!("key-{key:08}");
+    driver.pipe_raw(
+        topic,
+        Some(key.as_bytes()),
+        Some(VALUE),
+        time as i64,
+        Headers::new(),
+    )
 }
 
 /// A frame of its own, for `callgrind --toggle-collect`.

@@ -306,6 +306,15 @@ impl TestDriver {
         self.engine.borrow_mut().store_entries(store)
     }
 
+    /// How many bytes the committed entries of a store take, over all partitions: with state in LMDB the pages of its databases, in
+    /// memory the keys and values alone.
+    ///
+    /// # Errors
+    /// When there is no such store, or it cannot be read.
+    pub fn store_size(&self, store: &str) -> Result<u64> {
+        self.engine.borrow_mut().store_size(store)
+    }
+
     /// Everything in a versioned store, the past that it keeps included: by key, each with its versions, the oldest first.
     ///
     /// # Errors

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigSource, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
@@ -145,26 +147,6 @@ impl Reader {
         })
     }
 
-    /// Reads until each topic has at least so many records.
-    pub(crate) fn read_until(&mut self, counts: &[(String, usize)]) -> Result<(), String> {
-        let deadline = Instant::now() + SOON;
-        for (topic, expected) in counts {
-            loop {
-                let found = self.topics.get(topic).map_or(0, count);
-                if found >= *expected {
-                    break;
-                }
-                if Instant::now() > deadline {
-                    return Err(format!(
-                        "{topic} has {found} records after {SOON:?}, not {expected}"
-                    ));
-                }
-                self.poll()?;
-            }
-        }
-        Ok(())
-    }
-
     /// Reads to the ends as they are now. Nobody writes any more.
     pub(crate) fn read_to_end(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + SOON;
@@ -224,35 +206,34 @@ pub(crate) fn count(records: &ByKey) -> usize {
     records.values().map(Vec::len).sum()
 }
 
-/// Text beside the committed offset of each partition.
-pub(crate) type Metadata = BTreeMap<(String, i32), String>;
+/// What a group committed beside the offset of each partition.
+pub(crate) type Metadata = BTreeMap<(String, i32), Beside>;
 
-/// What a group committed beside its offsets of these topics, all of which it must have.
+/// What is committed beside an offset: Kafka Streams' `TopicPartitionMetadata`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Beside {
+    pub(crate) partition_time: i64,
+    /// Times that processors keep there (`ProcessorMetadata`).
+    pub(crate) processors: BTreeMap<String, i64>,
+}
+
+/// What a group committed beside its offsets of these topics, of all of which it must have some.
 pub(crate) fn committed(
     bootstrap: &str,
     group: &str,
     topics: &[String],
     partitions: i32,
 ) -> Result<Metadata, String> {
-    let consumer: BaseConsumer = config(bootstrap)
-        .set("group.id", group)
-        .create()
-        .map_err(|e| e.to_string())?;
-    let mut wanted = TopicPartitionList::new();
-    for topic in topics {
-        for partition in 0..partitions {
-            wanted.add_partition(topic, partition);
-        }
-    }
-    let found = consumer
-        .committed_offsets(wanted, WAIT)
-        .map_err(|e| e.to_string())?;
+    let consumer = group_consumer(bootstrap, group)?;
+    let found = committed_by(&consumer, topics, partitions)?;
     let each = found.elements();
     each.iter()
         .map(|e| match e.offset() {
             Offset::Offset(_) => {
                 let place = (e.topic().to_owned(), e.partition());
-                Ok((place, e.metadata().to_owned()))
+                let metadata = beside(e.metadata())
+                    .ok_or_else(|| format!("{place:?}: `{}` beside the offset", e.metadata()))?;
+                Ok((place, metadata))
             }
             other => Err(format!(
                 "{}-{}: committed {other:?}",
@@ -261,4 +242,102 @@ pub(crate) fn committed(
             )),
         })
         .collect()
+}
+
+fn group_consumer(bootstrap: &str, group: &str) -> Result<BaseConsumer, String> {
+    let mut config = config(bootstrap);
+    let consumer = config.set("group.id", group).create();
+    consumer.map_err(|e| e.to_string())
+}
+
+fn committed_by(
+    consumer: &BaseConsumer,
+    topics: &[String],
+    partitions: i32,
+) -> Result<TopicPartitionList, String> {
+    let mut wanted = TopicPartitionList::new();
+    for topic in topics {
+        for partition in 0..partitions {
+            wanted.add_partition(topic, partition);
+        }
+    }
+    let found = consumer.committed_offsets(wanted, WAIT);
+    found.map_err(|e| e.to_string())
+}
+
+/// The text beside an offset: base64 of version, time, and processors' times by name.
+fn beside(text: &str) -> Option<Beside> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let (time, mut rest) = bytes.strip_prefix(&[2])?.split_first_chunk::<8>()?;
+    let mut processors = BTreeMap::new();
+    if let Some((count, entries)) = rest.split_first_chunk::<4>() {
+        rest = entries;
+        for _ in 0..u32::from_be_bytes(*count) {
+            let (length, tail) = rest.split_first_chunk::<4>()?;
+            let (name, tail) = tail.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+            let (time, tail) = tail.split_first_chunk::<8>()?;
+            rest = tail;
+            let name = String::from_utf8(name.to_vec()).ok()?;
+            processors.insert(name, i64::from_be_bytes(*time));
+        }
+    }
+    rest.is_empty().then_some(Beside {
+        partition_time: i64::from_be_bytes(*time),
+        processors,
+    })
+}
+
+/// Waits until a group has committed all that is in its topics. Those come first that the others are written from: once a topic's end
+/// is committed, what came of it is written.
+pub(crate) fn caught_up(
+    bootstrap: &str,
+    group: &str,
+    topics: &[String],
+    partitions: i32,
+) -> Result<(), String> {
+    let consumer = group_consumer(bootstrap, group)?;
+    let deadline = Instant::now() + SOON;
+    for topic in topics {
+        for partition in 0..partitions {
+            loop {
+                let ends = consumer.fetch_watermarks(topic, partition, WAIT);
+                let end = ends.map_err(|e| e.to_string())?.1;
+                let found = committed_by(&consumer, std::slice::from_ref(topic), partitions)?;
+                let at = found.find_partition(topic, partition).map(|e| e.offset());
+                if end == 0 || at == Some(Offset::Offset(end)) {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    return Err(format!(
+                        "{topic}-{partition}: {at:?} is committed after {SOON:?}, not {end}"
+                    ));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is set for a topic itself, by its name.
+pub(crate) type Settings = BTreeMap<String, BTreeMap<String, String>>;
+
+/// How topics are set.
+pub(crate) fn settings(bootstrap: &str, topics: &[String]) -> Result<Settings, String> {
+    let admin: AdminClient<DefaultClientContext> =
+        config(bootstrap).create().map_err(|e| e.to_string())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|e| e.to_string())?;
+    let asked: Vec<_> = topics.iter().map(|t| ResourceSpecifier::Topic(t)).collect();
+    let told = runtime.block_on(admin.describe_configs(&asked, &AdminOptions::new()));
+    let mut settings = Settings::new();
+    for (topic, of) in topics.iter().zip(told.map_err(|e| e.to_string())?) {
+        let of = of.map_err(|e| format!("{topic}: {e}"))?;
+        let set = of.entries.into_iter();
+        let set = set.filter(|entry| entry.source == ConfigSource::DynamicTopic);
+        let set = set.map(|entry| (entry.name, entry.value.unwrap_or_default()));
+        settings.insert(topic.clone(), set.collect());
+    }
+    Ok(settings)
 }

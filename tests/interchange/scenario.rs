@@ -3,21 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use kstreams::{ProcessingGuarantee, State, StreamsConfig};
 use streams_core::query::ByteReader;
 use streams_core::store::ExternalStore;
 
-use crate::client::{self, ByKey, Input, Metadata, Reader};
+use crate::client::{self, ByKey, Metadata, Reader, Settings};
 use crate::java::JavaApplication;
 use crate::topology::{Application, Start};
+use crate::work::{Compare, Work};
 
 const PARTITIONS: i32 = 2;
-const KEYS: usize = 24;
-const LINES: usize = 150;
-const STORES: [&str; 4] = ["counts", "words", "sums", "prices"];
 const SOON: Duration = Duration::from_secs(60);
 
 /// Who runs the application.
@@ -29,6 +26,7 @@ pub(crate) enum Side {
 
 /// An application's life: who begins, and who takes over, if anybody does.
 pub(crate) struct Scenario<'a> {
+    pub(crate) work: &'static Work,
     pub(crate) bootstrap: &'a str,
     /// The application id, and the prefix of its topics.
     pub(crate) name: &'a str,
@@ -43,8 +41,10 @@ pub(crate) struct Outcome {
     pub(crate) topics: BTreeMap<String, ByKey>,
     /// Store, key, timestamp and value of each entry.
     pub(crate) stores: BTreeSet<String>,
-    /// What was committed beside the offsets of each input partition: its partition time.
+    /// What was committed beside the offsets of each input partition.
     pub(crate) metadata: Metadata,
+    /// How the topics of its own are set.
+    pub(crate) settings: Settings,
 }
 
 impl Scenario<'_> {
@@ -53,47 +53,73 @@ impl Scenario<'_> {
         client::forget(self.bootstrap, self.name)?;
         client::create_topics(self.bootstrap, &self.external_topics(), PARTITIONS)?;
         let mut application = self.start(self.first, directory)?;
-        let mut feed = Feed::new(self)?;
-        feed.phase(self, 1)?;
+        self.phase(1)?;
         if let Some(second) = self.second {
             let left = self.stop(application, directory)?;
             application = self.start(second, directory)?;
-            if matches!(second, Side::Rust(_)) {
+            let restored = if matches!(second, Side::Rust(_)) {
                 // Its files cannot be read while it runs in this process. It also has to find its own way back.
-                equal(
-                    "restored stores",
-                    &left,
-                    &self.stop(application, directory)?,
-                )?;
+                let restored = self.stop(application, directory)?;
                 application = self.start(second, directory)?;
+                restored
             } else {
-                equal(
-                    "restored stores",
-                    &left,
-                    &self.dump(&mut application, directory)?,
-                )?;
-            }
+                self.dump(&mut application, directory)?
+            };
+            equal("restored stores", &left, &restored)?;
         }
-        feed.phase(self, 2)?;
+        self.phase(2)?;
         let stores = self.stop(application, directory)?;
-        feed.reader.read_to_end()?;
-        let topics = feed.reader.topics.into_iter();
-        let topics = topics.map(|(topic, records)| (self.unprefixed(&topic), records));
-        let inputs = [
-            self.topic("lines"),
-            self.topic("prices"),
-            self.topic("words-repartition"),
-        ];
-        let committed = client::committed(self.bootstrap, self.name, &inputs, PARTITIONS)?;
+        let written: Vec<String> = self.written().map(|(topic, _)| self.topic(topic)).collect();
+        let mut reader = Reader::new(self.bootstrap, &written, PARTITIONS)?;
+        reader.read_to_end()?;
+        let topics = self.written().map(|(name, compare)| {
+            let records = reader.topics.remove(&self.topic(name));
+            (
+                name.to_owned(),
+                compare.prepare(records.unwrap_or_default()),
+            )
+        });
+        let committed = client::committed(self.bootstrap, self.name, &self.sources(), PARTITIONS)?;
         let metadata = committed
             .into_iter()
-            .map(|((topic, p), text)| ((self.unprefixed(&topic), p), text))
+            .map(|((topic, p), found)| ((self.unprefixed(&topic), p), found))
             .collect();
+        let own: Vec<String> = written
+            .into_iter()
+            .filter(|t| !t.contains("-out-"))
+            .collect();
+        let settings = client::settings(self.bootstrap, &own)?;
         Ok(Outcome {
             topics: topics.collect(),
             stores,
             metadata,
+            settings: settings
+                .into_iter()
+                .map(|(topic, set)| (self.unprefixed(&topic), set))
+                .collect(),
         })
+    }
+
+    /// Feeds a phase's input, wave by wave, and waits until all of it is done.
+    fn phase(&self, phase: usize) -> Result<(), String> {
+        for wave in (self.work.waves)(phase) {
+            let topic = self.topic(wave.topic);
+            client::produce(self.bootstrap, &topic, PARTITIONS as u32, &wave.records)?;
+            client::caught_up(self.bootstrap, self.name, &self.sources(), PARTITIONS)?;
+        }
+        Ok(())
+    }
+
+    fn sources(&self) -> Vec<String> {
+        self.work
+            .sources
+            .iter()
+            .map(|name| self.topic(name))
+            .collect()
+    }
+
+    fn written(&self) -> impl Iterator<Item = (&'static str, Compare)> {
+        self.work.written.iter().copied()
     }
 
     fn topic(&self, name: &str) -> String {
@@ -106,15 +132,14 @@ impl Scenario<'_> {
     }
 
     fn external_topics(&self) -> Vec<String> {
-        let names = [
-            "lines",
-            "prices",
-            "out-counts",
-            "out-words",
-            "out-sums",
-            "out-priced",
-        ];
-        names.iter().map(|name| self.topic(name)).collect()
+        let read = self.work.sources.iter();
+        let read = read.filter(|name| !self.work.own_sources.contains(name));
+        let written = self.written().map(|(name, _)| name);
+        let written = written.filter(|name| name.starts_with("out-"));
+        read.copied()
+            .chain(written)
+            .map(|name| self.topic(name))
+            .collect()
     }
 
     fn start(&self, side: Side, directory: &Path) -> Result<Running, String> {
@@ -126,7 +151,14 @@ impl Scenario<'_> {
                     ProcessingGuarantee::ExactlyOnceV2 => "exactly_once_v2",
                 };
                 let topics = self.topic("");
-                let arguments = [self.bootstrap, self.name, &topics, &state, guarantee];
+                let arguments = [
+                    self.work.name,
+                    self.bootstrap,
+                    self.name,
+                    &topics,
+                    &state,
+                    guarantee,
+                ];
                 let mut java = JavaApplication::start("Interchange", "256m", &arguments)?;
                 java.lines_until("state RUNNING")?;
                 Ok(Running::Java(java))
@@ -136,6 +168,14 @@ impl Scenario<'_> {
                     .with("bootstrap.servers", self.bootstrap)
                     .and_then(|c| c.with("repartition.purge.interval.ms", "600000"))
                     .and_then(|c| c.with("replication.factor", "1"))
+                    // What has closed is sent by the records' times alone, not by the clock's.
+                    .and_then(|c| {
+                        c.with(
+                            "__emit.interval.ms.kstreams.outer.join.spurious.results.fix__",
+                            "0",
+                        )
+                    })
+                    .and_then(|c| c.with("__emit.interval.ms.kstreams.windowed.aggregation__", "0"))
                     .map_err(|e| e.to_string())?
                     .state_dir(directory.join("rust"))
                     .processing_guarantee(self.guarantee)
@@ -184,14 +224,14 @@ impl Scenario<'_> {
     /// What a stopped Rust application's state directory holds.
     fn files(&self, directory: &Path) -> Result<BTreeSet<String>, String> {
         let mut entries = BTreeSet::new();
-        for name in STORES {
+        for (name, kept) in self.work.stores {
             let tasks = ExternalStore::open(&directory.join("rust"), self.name, name);
             for task in tasks.map_err(|e| e.to_string())? {
                 let all = (Bound::Unbounded, Bound::Unbounded);
                 let read = task.reader.range(all.0, all.1, &mut |key, stored| {
-                    let (time, value) = stored.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
-                    let time = i64::from_be_bytes(*time);
-                    entries.insert(format!("{name} {} {time} {}", hex(key), hex(value)));
+                    if let Some((key, time, value)) = kept.entry(key, stored) {
+                        entries.insert(format!("{name} {} {time} {}", hex(key), hex(value)));
+                    }
                     ControlFlow::Continue(())
                 });
                 read.map_err(|e| e.to_string())?;
@@ -204,126 +244,6 @@ impl Scenario<'_> {
 enum Running {
     Java(JavaApplication),
     Rust(Application),
-}
-
-/// What was fed so far, how many records that makes in each topic, and what was read of them.
-struct Feed {
-    known: BTreeMap<String, bool>,
-    lines: usize,
-    words: usize,
-    prices: usize,
-    priced: usize,
-    reader: Reader,
-}
-
-impl Feed {
-    /// The application has made its topics.
-    fn new(scenario: &Scenario<'_>) -> Result<Self, String> {
-        let mut feed = Feed {
-            known: BTreeMap::new(),
-            lines: 0,
-            words: 0,
-            prices: 0,
-            priced: 0,
-            reader: Reader::new(scenario.bootstrap, &[], PARTITIONS)?,
-        };
-        let topics = feed.counts(scenario).map(|(topic, _)| topic);
-        feed.reader = Reader::new(scenario.bootstrap, &topics, PARTITIONS)?;
-        Ok(feed)
-    }
-
-    /// Feeds prices, waits until the application has them, feeds lines, and waits until everything is done.
-    fn phase(&mut self, scenario: &Scenario<'_>, phase: usize) -> Result<(), String> {
-        let (prices, lines) = (prices(phase), lines(phase));
-        let feed = |topic: &str, records: &[Input]| {
-            let topic = scenario.topic(topic);
-            client::produce(scenario.bootstrap, &topic, PARTITIONS as u32, records)
-        };
-        feed("prices", &prices)?;
-        self.prices += prices.len();
-        for price in prices {
-            self.known.insert(price.key, price.value.is_some());
-        }
-        self.reader.read_until(&self.counts(scenario))?;
-        feed("lines", &lines)?;
-        self.lines += lines.len();
-        for line in lines {
-            let text = line.value.unwrap_or_default();
-            self.words += text.split(|byte| *byte == b' ').count();
-            self.priced += usize::from(self.known.get(&line.key) == Some(&true));
-        }
-        self.reader.read_until(&self.counts(scenario))
-    }
-
-    /// Everything that the application writes, with the number of records after what was fed.
-    fn counts(&self, scenario: &Scenario<'_>) -> [(String, usize); 9] {
-        let counts = [
-            ("out-counts", self.lines),
-            ("out-words", self.words),
-            ("out-sums", self.words),
-            ("out-priced", self.priced),
-            ("counts-changelog", self.lines),
-            ("words-changelog", self.words),
-            ("sums-changelog", self.words),
-            ("prices-changelog", self.prices),
-            ("words-repartition", self.words),
-        ];
-        counts.map(|(name, count)| (scenario.topic(name), count))
-    }
-}
-
-/// When a phase of the input begins, the same in all scenarios. Of today: brokers delete what is older than a week.
-fn begin(phase: usize) -> i64 {
-    static NOW: OnceLock<i64> = OnceLock::new();
-    let now = NOW.get_or_init(|| {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        since.map_or(0, |d| d.as_millis() as i64)
-    });
-    now + phase as i64 * 100_000
-}
-
-/// New prices, changed ones and deleted ones; some older than what they replace.
-fn prices(phase: usize) -> Vec<Input> {
-    let mut random = Random(phase as u64 * 77 + 5);
-    let each = |_| Input {
-        key: format!("key-{}", random.below(KEYS)),
-        value: (random.below(5) > 0).then(|| (random.below(9_999) as i64).to_be_bytes().to_vec()),
-        timestamp: begin(phase) + random.below(10_000) as i64,
-        header: None,
-    };
-    (0..KEYS * 2).map(each).collect()
-}
-
-/// Lines of one to five words, in time order but for a jitter, some with a header.
-fn lines(phase: usize) -> Vec<Input> {
-    let mut random = Random(phase as u64 * 1_313 + 17);
-    let vocabulary = [
-        "alpha", "beta", "bravo", "reset", "delta", "a", "Zürich", "zulu",
-    ];
-    let each = |i| {
-        let count = 1 + random.below(5);
-        let mut word = || vocabulary[random.below(vocabulary.len())];
-        let words: Vec<&str> = (0..count).map(|_| word()).collect();
-        Input {
-            value: Some(words.join(" ").into_bytes()),
-            key: format!("key-{}", random.below(KEYS)),
-            timestamp: begin(phase) + (20_000 + i * 10 + random.below(500)) as i64,
-            header: (random.below(4) == 0).then_some("trace"),
-        }
-    };
-    (0..LINES).map(each).collect()
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % limit
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -309,6 +309,15 @@ impl<'a> View<'a> {
         Ok(self.len(database)? == 0)
     }
 
+    /// How many bytes the pages of a database have, their free space included.
+    ///
+    /// # Errors
+    /// When the file is damaged.
+    pub fn size(&self, database: Database) -> Result<u64, LmdbError> {
+        let stat = database.0.stat(self.txn).map_err(|e| self.error(e))?;
+        Ok(stat.non_free_page_size() as u64)
+    }
+
     fn error(&self, error: heed::Error) -> LmdbError {
         LmdbError::from_heed(self.path, error)
     }

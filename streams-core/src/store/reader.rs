@@ -207,6 +207,22 @@ impl StoreSnapshot {
         }
     }
 
+    /// How many bytes a store's entries take: on disk the pages of its database, in memory the keys and values alone.
+    ///
+    /// # Errors
+    /// As [`StoreSnapshot::get`].
+    pub fn size(&self, store: usize) -> Result<u64, StoreError> {
+        match (self.place(store)?, &self.disk) {
+            (Place::Disk(database), Some(disk)) => Ok(disk.view()?.size(*database)?),
+            _ => {
+                let entries = self.map(store)?.iter();
+                Ok(entries
+                    .map(|(key, value)| (key.len() + value.len()) as u64)
+                    .sum())
+            }
+        }
+    }
+
     /// The entries between two keys.
     ///
     /// # Errors

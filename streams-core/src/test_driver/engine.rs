@@ -429,6 +429,20 @@ impl Engine {
         self.store_all(Some(index))
     }
 
+    pub(super) fn store_size(&mut self, store: &str) -> Result<u64> {
+        let index = self.store_index(store)?;
+        let Some(instance) = &mut self.running else {
+            return Ok(0);
+        };
+        let mut size = 0;
+        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
+            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
+                size += task.bytes().reader().snapshot()?.size(local)?;
+            }
+        }
+        Ok(size)
+    }
+
     pub(super) fn store_versions(&mut self, store: &str) -> Result<Vec<KeyVersions>> {
         let index = self.store_index(store)?;
         let Some(instance) = &mut self.running else {
