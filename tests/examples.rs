@@ -2,6 +2,8 @@
 
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "examples/windowed.rs"]
+mod windowed;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};

@@ -248,7 +248,12 @@ fn bounded_jobs(cluster: &Cluster) {
     fs::write(&file, "one two two\none one\n").expect("a text");
     assert_eq!(count(), "3\tone\n2\ttwo\n");
     // The same program prints the same on either log.
-    for name in ["order_enrichment", "page_views"] {
+    for name in [
+        "order_enrichment",
+        "page_views",
+        "ten_minute_counts",
+        "clickstream_sessions",
+    ] {
         let program = example(name);
         let here = run(&program, &[]).stdout();
         let there = Running::start(&mut command(&program, &on_kafka))

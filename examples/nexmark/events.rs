@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// When the first event happens, in milliseconds.
 const FIRST: u64 = 1_700_000_000_000;
+/// How many happen in a second: few, so that a small number of events fills several windows.
+const RATE: usize = 200;
 
 /// Somebody who registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Json)]
@@ -70,6 +72,8 @@ impl Events {
     pub(crate) fn generate(count: usize) -> Events {
         let config = NexmarkConfig {
             base_time: FIRST,
+            first_rate: RATE,
+            next_rate: RATE,
             ..NexmarkConfig::default()
         };
         let mut events = Events::default();

@@ -6,19 +6,21 @@
 //! Sends the events, waits until they are processed and says how many rows each query has. With a subcommand (`run`,
 //! `consume`, …) it is the generated program.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use kstreams::program::Command;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 mod events;
 #[path = "../support/job.rs"]
 mod job;
 mod queries;
 
-use events::{Bid, Events};
+use events::{Auction, Bid, Events, Person};
 use job::Job;
 use queries::Nexmark;
 
@@ -50,18 +52,54 @@ fn benchmark(args: Args) -> kstreams::Result<()> {
     let dir = tempfile::tempdir().map_err(job::io("a temporary directory"))?;
 
     let bids = lines(dir.path(), "bids", &events.bids)?;
-    job.feed(&bids, "bids", |line| {
-        let bid: Bid = serde_json::from_str(line).ok()?;
-        Some((key(bid.auction), line.as_bytes().to_vec()))
-    })?;
+    feed(
+        &job,
+        &bids,
+        "bids",
+        |bid: &Bid| bid.auction,
+        |bid| bid.date_time,
+    )?;
+    let people = lines(dir.path(), "people", &events.people)?;
+    feed(&job, &people, "people", |p: &Person| p.id, |p| p.date_time)?;
+    let auctions = lines(dir.path(), "auctions", &events.auctions)?;
+    feed(
+        &job,
+        &auctions,
+        "auctions",
+        |a: &Auction| a.id,
+        |a| a.date_time,
+    )?;
     job.wait_until_processed(&app)?;
 
     let mut text = format!("{} bids\n", events.bids.len());
     for query in ["q0", "q1", "q2"] {
         text.push_str(&format!("{query}\t{}\n", job.read(query)?.len()));
     }
+    for query in ["q5", "q8"] {
+        // Updates of a table: its rows are the last of each key.
+        let records = job.read(query)?.into_iter();
+        let rows: BTreeMap<_, _> = records.map(|r| (r.key, r.value)).collect();
+        text.push_str(&format!("{query}\t{}\n", rows.len()));
+    }
     kstreams::program::print(&text);
     app.close()
+}
+
+/// Sends events of a file, each with its key and time.
+fn feed<T: DeserializeOwned>(
+    job: &Job,
+    file: &Path,
+    topic: &str,
+    id: impl Fn(&T) -> u64,
+    at: impl Fn(&T) -> i64,
+) -> kstreams::Result<()> {
+    job.feed_dated(file, topic, |line| {
+        let event: T = serde_json::from_str(line).ok()?;
+        Some((
+            (key(id(&event)), line.as_bytes().to_vec()),
+            Some(at(&event)),
+        ))
+    })
 }
 
 /// A key as Kafka Streams writes a `Long`.
