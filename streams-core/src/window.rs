@@ -39,8 +39,9 @@ pub struct WindowedTable<K, V, S> {
     index: usize,
     /// The slot of the highest timestamp seen.
     time: usize,
-    /// The slot of the time up to which windows were emitted, if they are emitted only when they close.
-    emitted: Option<usize>,
+    /// If windows are emitted only when they close: the slot of the time up to which they were, and that of the wall clock's time
+    /// before which nobody looks again.
+    emitted: Option<(usize, usize)>,
     sends_old: bool,
     windows: S,
     types: PhantomData<fn() -> (K, V)>,
@@ -81,10 +82,11 @@ impl<K, V, S: Copy> WindowedTable<K, V, S> {
         self
     }
 
-    /// The same, whose windows are sent on only when they have closed; with the slot of the time up to which they were.
+    /// The same, whose windows are sent on only when they have closed; with the slots of the time up to which they were, and of the
+    /// wall clock's time before which nobody looks again.
     #[must_use]
-    pub const fn emitting_on_close(mut self, emitted: usize) -> Self {
-        self.emitted = Some(emitted);
+    pub const fn emitting_on_close(mut self, emitted: usize, next: usize) -> Self {
+        self.emitted = Some((emitted, next));
         self
     }
 
@@ -349,7 +351,7 @@ impl<CK: Clone, K: WindowedKey, V: Serde, S: AllWindows> Work<'_, CK, K, V, S> {
         found.clear();
         cx.scratch.found = found;
         emitted?;
-        if let Some(slot) = self.table.emitted {
+        if let Some((slot, _)) = self.table.emitted {
             cx.advance_time(slot, close);
             cx.hold_unemitted();
         }
@@ -440,8 +442,8 @@ impl<CK: Clone, K: WindowedKey, V: Serde, S: AllWindows> Work<'_, CK, K, V, S> {
 
     /// The time up to which windows were emitted, if closed ones are to be looked for now.
     fn emission(&self, close: Timestamp, cx: &mut TaskContext) -> Option<Timestamp> {
-        let slot = self.table.emitted?;
-        if !cx.emission_is_due(self.table.index) {
+        let (slot, next) = self.table.emitted?;
+        if !cx.emission_is_due(next) {
             return None;
         }
         let last = cx.time(slot);

@@ -111,10 +111,6 @@ fn equals_kafka_streams_exactly_once() {
         Schedule::once(Backend::Memory),
         Schedule::with_kills(Backend::Disk, 3),
     ] {
-        let mut covered = covered.clone();
-        if schedule.kills() {
-            covered.retain(|(s, _)| !s.config.keys().any(|k| k.contains("emit.interval")));
-        }
         let differing = differences(&covered, schedule.exactly_once());
         assert!(differing.is_empty(), "\n{}", differing.join("\n\n"));
     }
@@ -126,9 +122,6 @@ fn equals_kafka_streams_with_a_kill_after_every_kth_step() {
     for backend in [Backend::Disk, Backend::Memory] {
         let (mut covered, _) = scenarios();
         covered.retain(|(_, entry)| backend == Backend::Disk || !entry.forgets_on_a_kill());
-        // Who has just started looks for closed windows at once, as in Kafka Streams.
-        covered
-            .retain(|(scenario, _)| !scenario.config.keys().any(|k| k.contains("emit.interval")));
         for k in [1, 2, 3, 5] {
             let differing = differences(&covered, Schedule::with_kills(backend, k));
             assert!(differing.is_empty(), "\n{}", differing.join("\n\n"));

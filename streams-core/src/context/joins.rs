@@ -18,16 +18,9 @@ impl TaskContext {
         self.join_emit_interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
     }
 
-    /// Whether a join may look for such records now; if so, not again before the interval has passed. A clock that was set back does
-    /// not stop it.
+    /// Whether a join may look for such records now; if so, not again before the interval has passed.
     pub(crate) fn may_search(&mut self, slot: usize) -> bool {
-        let (now, next) = (self.system_time_ms(), self.time(slot));
-        let interval = self.join_emit_interval_ms;
-        if now < next && next <= now.saturating_add(interval) {
-            return false;
-        }
-        self.set_time(slot, now.saturating_add(interval));
-        true
+        self.is_due(slot, self.join_emit_interval_ms)
     }
 
     /// The records without partner of a time, side and key.

@@ -46,8 +46,6 @@ pub(super) struct StoreSlot {
     pub(super) cached: bool,
     /// Whether updates that leave the cache have to say the old value.
     sends_old: bool,
-    /// When closed windows are looked for again, by the wall clock.
-    pub(super) next_emission: Timestamp,
     /// Whether the cache got anything since it was last asked to make room.
     grown: bool,
     /// How a versioned store's rows are read and written.
@@ -69,7 +67,6 @@ impl StoreSlot {
             },
             cached: store.cache,
             sends_old: false,
-            next_emission: 0,
             grown: false,
             versions: match store.kind {
                 StoreKind::Versioned { retention } => {

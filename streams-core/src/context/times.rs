@@ -58,6 +58,17 @@ impl TaskContext {
         }
     }
 
+    /// Whether the wall clock's time in a slot has come; if so, it comes again when the interval has passed. A clock that was set back
+    /// does not hold it up.
+    pub(super) fn is_due(&mut self, slot: usize, interval: i64) -> bool {
+        let (now, next) = (self.system_time_ms(), self.time(slot));
+        if now < next && next <= now.saturating_add(interval) {
+            return false;
+        }
+        self.set_time(slot, now.saturating_add(interval));
+        true
+    }
+
     /// The wall clock: milliseconds since the Unix epoch.
     #[must_use]
     pub fn system_time_ms(&self) -> Timestamp {

@@ -200,17 +200,9 @@ impl TaskContext {
         self.count_drop();
     }
 
-    /// Whether closed windows of a store are to be looked for now: not more often than the interval says.
-    pub(crate) fn emission_is_due(&mut self, store: usize) -> bool {
-        let now = self.system_time_ms();
-        let Some(slot) = self.state.slots.get_mut(store) else {
-            return false;
-        };
-        if now < slot.next_emission {
-            return false;
-        }
-        slot.next_emission = now.saturating_add(self.emit_interval_ms);
-        true
+    /// Whether closed windows are to be looked for now: not more often than the interval says.
+    pub(crate) fn emission_is_due(&mut self, slot: usize) -> bool {
+        self.is_due(slot, self.emit_interval_ms)
     }
 
     /// Says up to when windows are emitted: what closed before need not be kept for it.

@@ -122,12 +122,13 @@ pub(super) fn handle(
     let plan = emit.plan;
     let slot = number(plan.time(node.id, TimeRole::Stream).unwrap_or_default());
     let (local, value) = (number(local), value_of(windows));
-    let emitting = match plan.time(node.id, TimeRole::Emitted) {
-        Some(slot) => {
-            let slot = number(slot);
-            mixed!(.emitting_on_close(#slot))
+    let slots = [TimeRole::Emitted, TimeRole::NextEmission].map(|role| plan.time(node.id, role));
+    let emitting = match slots {
+        [Some(emitted), Some(next)] => {
+            let (emitted, next) = (number(emitted), number(next));
+            mixed!(.emitting_on_close(#emitted, #next))
         }
-        None => TokenStream::new(),
+        _ => TokenStream::new(),
     };
     let old = if old_values::is_asked(plan.topology, node) {
         mixed!(.sending_old_values())

@@ -20,6 +20,8 @@ pub(crate) enum TimeRole {
     Least,
     /// The wall clock's time before which such a join does not look again.
     NextSearch,
+    /// The wall clock's time before which closed windows are not looked for again.
+    NextEmission,
 }
 
 /// An operator's time.
@@ -87,6 +89,7 @@ fn asked(topology: &Topology, node: &Node) -> Vec<(usize, TimeRole)> {
             }
             if windows::emits_on_close(chain) {
                 times.push((position, TimeRole::Emitted));
+                times.push((position, TimeRole::NextEmission));
             }
         }
     }
@@ -113,6 +116,7 @@ fn name(topology: &Topology, node: &Node, role: TimeRole) -> String {
             let mut store = inner.filter(|inner| inner.op == position).map(|i| i.name);
             format!("{}:stream-time", store.next_back().unwrap_or_default())
         }
+        TimeRole::NextEmission => format!("{}:next-emission", facts::plain(&node.name)),
         TimeRole::NextSearch => format!("{}:next-search", facts::plain(&node.name)),
         TimeRole::Least => format!("{}:least-unmatched", facts::plain(&node.name)),
     }
