@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use kstreams::prelude::*;
-use kstreams::{TestDriver, TestDriverOptions, TestState};
+use kstreams::test_driver::{TestDriver, TestDriverOptions, TestState};
 
 const KEYS: u64 = 100_000;
 const VALUE_BYTES: usize = 100;

@@ -173,3 +173,26 @@ proptest! {
         prop_assert_eq!(counts, sessions(&records, 5));
     }
 }
+
+#[test]
+fn a_store_tells_its_size() {
+    let test = Hopping::builder().test_driver().unwrap();
+    for state in [TestState::Memory, TestState::Lmdb] {
+        let options = TestDriverOptions::like_topology_test_driver();
+        test.reset(options.state(state)).unwrap();
+        let empty = test.store_size("counts").unwrap();
+        assert_eq!(empty, 0, "{state:?}");
+        for time in 0..200 {
+            test.input.send(1, 1).at(time);
+        }
+        let entries = test.store_entries("counts").unwrap();
+        let size = test.store_size("counts").unwrap();
+        // Segment, key of one byte, start, sequence number; timestamp and count.
+        let bytes = entries.len() as u64 * (8 + 1 + 8 + 4 + 8 + 8);
+        match state {
+            TestState::Memory => assert!(size >= bytes, "{size} < {bytes}"),
+            TestState::Lmdb => assert!(size > bytes && size % 4096 == 0, "{size}"),
+        }
+    }
+    assert!(test.store_size("count").is_err());
+}

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use kstreams::prelude::*;
 use kstreams::test_driver::{TestDriver, TestDriverOptions, TestState};
 
+use crate::random::Random;
+
 #[topology(application_id = "mix")]
 struct Mix {
     #[source(topic = "orders", partitions = 4)]
@@ -83,19 +85,6 @@ const STORES: [&str; 7] = [
     "profiles",
     "histories",
 ];
-
-/// A seeded sequence of numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
-    }
-}
 
 /// What happens between two records.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::read;
 
+use crate::random::Random;
+
 /// Wide and asymmetric, with less grace than some records are late.
 const BEFORE: i64 = 4;
 const AFTER: i64 = 9;
@@ -146,18 +148,20 @@ impl Model {
         self.waiting.sort();
     }
 
+    /// Records of one time, side and key are one entry of the store: they are looked at together.
     fn search(&mut self) {
         self.least = None;
-        let (mut open, mut stay) = (Vec::new(), Vec::new());
+        let (mut open, mut stay, mut entry) = (Vec::new(), Vec::new(), None);
         let mut all = std::mem::take(&mut self.waiting).into_iter();
         for waiting in all.by_ref() {
-            self.least = Some(waiting.0);
+            let (at, side, key, _, value) = &waiting;
+            let is_next = entry.replace((*at, *side, *key)) != Some((*at, *side, *key));
+            self.least = Some(*at);
             let sides_open = [Side::Left, Side::Right].iter().all(|s| open.contains(s));
-            if sides_open {
+            if sides_open && is_next {
                 stay.push(waiting);
                 break;
             }
-            let (at, side, key, _, value) = &waiting;
             if self.is_open(*side, *at) {
                 open.push(*side);
                 stay.push(waiting);
@@ -268,19 +272,6 @@ proptest! {
             let dropped: u64 = models.iter().map(|model| model.dropped).sum();
             prop_assert!(t.dropped_records_total() >= dropped);
         }
-    }
-}
-
-/// A seeded sequence of numbers (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % n
     }
 }
 
