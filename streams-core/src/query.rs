@@ -191,7 +191,7 @@ pub enum QueryError {
     },
     /// The key is not in the partitions that are here, and its own partition is not.
     #[error(
-        "the key is in partition {partition} of `{node}`, which is not on this instance at the moment: it is on another one, or not restored yet"
+        "`{node}` has no such key here, and the key's own partition, {partition} by Kafka's partitioner, is not on this instance at the moment: it is on another one, or not restored yet"
     )]
     KeyNotHere {
         /// The table.
