@@ -1,3 +1,5 @@
+//! Misuse of queries that only rustc sees: questions that a table of that type does not answer.
+
 use kstreams::prelude::*;
 
 #[topology(application_id = "visits")]

@@ -1,3 +1,5 @@
+//! Misuse of queries that only rustc sees: an iterator beyond its snapshot, a snapshot beyond the application.
+
 use kstreams::prelude::*;
 use kstreams::{Running, Snapshot};
 
