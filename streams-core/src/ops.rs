@@ -6,10 +6,15 @@
 use crate::record::{Change, Record};
 
 mod fallible;
+mod records;
 pub use fallible::{
     print, table_tried, table_try_filter, table_try_map_values, table_try_map_values_with_key,
     tried, try_filter, try_flat_map, try_flat_map_values, try_for_each, try_map, try_map_values,
     try_map_values_with_key,
+};
+pub use records::{
+    MappedFixedKeyRecord, MappedRecord, NegativeTimestamp, map_record, map_record_values,
+    try_map_record, try_map_record_values,
 };
 
 /// `KStream.filter`: keeps the records for which `predicate` holds.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::context::{NewSchedule, PunctuationType, ScheduleId, TaskContext};
 use crate::error::{BoxError, TaskError, TaskFailure, TaskResult};
 use crate::exceptions::ProcessingException;
-use crate::record::{Headers, Record, TaskId, Timestamp};
+pub use crate::record::FixedKeyRecord;
+use crate::record::{Record, TaskId, Timestamp};
 
 mod declared;
 mod shared;
@@ -204,59 +205,6 @@ pub trait ValueTransformer<K, V>: ProcessorDefinition {
 /// What a processor forwards that forwards nothing. There is no value of it.
 #[derive(Debug, Clone, Copy)]
 pub enum NoOutput {}
-
-/// A record whose key nobody can change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FixedKeyRecord<K, V> {
-    key: K,
-    /// The value.
-    pub value: V,
-    /// Milliseconds since the Unix epoch.
-    pub timestamp: Timestamp,
-    /// The headers.
-    pub headers: Headers,
-}
-
-impl<K, V> FixedKeyRecord<K, V> {
-    /// The key.
-    pub fn key(&self) -> &K {
-        &self.key
-    }
-
-    /// The same record with another value.
-    pub fn with_value<V2>(self, value: V2) -> FixedKeyRecord<K, V2> {
-        FixedKeyRecord {
-            key: self.key,
-            value,
-            timestamp: self.timestamp,
-            headers: self.headers,
-        }
-    }
-
-    pub(crate) fn of(record: Record<K, V>) -> Self {
-        let Record {
-            key,
-            value,
-            timestamp,
-            headers,
-        } = record;
-        FixedKeyRecord {
-            key,
-            value,
-            timestamp,
-            headers,
-        }
-    }
-
-    pub(crate) fn into_record(self) -> Record<K, V> {
-        Record {
-            key: self.key,
-            value: self.value,
-            timestamp: self.timestamp,
-            headers: self.headers,
-        }
-    }
-}
 
 /// Where the record that is being processed came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

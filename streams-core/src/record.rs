@@ -44,7 +44,11 @@ impl Headers {
     /// Removes every header of that name.
     pub fn remove(&mut self, key: &str) {
         if let Some(list) = &mut self.0 {
-            Arc::make_mut(list).retain(|h| h.key != key);
+            let list = Arc::make_mut(list);
+            list.retain(|h| h.key != key);
+            if list.is_empty() {
+                self.0 = None;
+            }
         }
     }
 
@@ -227,6 +231,61 @@ pub struct RecordMetadata {
     pub partition: i32,
     /// The offset.
     pub offset: i64,
+}
+
+/// A record whose key nobody can change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FixedKeyRecord<K, V> {
+    key: K,
+    /// The value.
+    pub value: V,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: Timestamp,
+    /// The headers.
+    pub headers: Headers,
+}
+
+impl<K, V> FixedKeyRecord<K, V> {
+    /// The key.
+    pub fn key(&self) -> &K {
+        &self.key
+    }
+
+    /// The same record with another value.
+    pub fn with_value<V2>(self, value: V2) -> FixedKeyRecord<K, V2> {
+        FixedKeyRecord {
+            key: self.key,
+            value,
+            timestamp: self.timestamp,
+            headers: self.headers,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn of(record: Record<K, V>) -> Self {
+        let Record {
+            key,
+            value,
+            timestamp,
+            headers,
+        } = record;
+        FixedKeyRecord {
+            key,
+            value,
+            timestamp,
+            headers,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn into_record(self) -> Record<K, V> {
+        Record {
+            key: self.key,
+            value: self.value,
+            timestamp: self.timestamp,
+            headers: self.headers,
+        }
+    }
 }
 
 /// A partition of a topic, by the topic's full name on the broker or log.

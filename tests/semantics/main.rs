@@ -10,6 +10,7 @@ mod joined_tables;
 mod nulls;
 mod partitions;
 mod random;
+mod records;
 mod running;
 mod schedules;
 mod sources;

@@ -335,6 +335,12 @@ impl<'e> Method<'e> {
                 let r = self.made(op, &called, flow);
                 mixed!(#r #next)
             }
+            // A record that was made may be none, so these may fail anyway.
+            (Shape::Stream, "map_record" | "map_record_values") => {
+                let (exit, next) = (flow.exit(), next(base == "map_record_values"));
+                let call = self.tried(&called);
+                mixed!(let __s::Some(r) = #call else { #exit }; #next)
+            }
             (Shape::Stream, "flat_map" | "flat_map_values" | "flat_map_values_with_key") => {
                 let inner = self.steps(
                     rest,

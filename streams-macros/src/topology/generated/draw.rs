@@ -653,6 +653,31 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
                 },
             )
         }
+        ("map_record", ..) => {
+            (next.key, next.value) = (key, value);
+            let text = format!(
+                "|r| {{ let Record {{ key: k, value: v, timestamp, headers }} = r; \
+                 let (key, value) = ({}, {}); Record {{ key, value, timestamp, headers }} }}",
+                key.of_number(&small),
+                value.of_number(&of_both)
+            );
+            (vec![text], Does::Map { key, value, add })
+        }
+        ("map_record_values", ..) => {
+            next.value = value;
+            let text = format!(
+                "|r| {{ let value = {{ let (k, v) = (r.key(), &r.value); {} }}; r.with_value(value) }}",
+                value.of_number(&of_both)
+            );
+            (
+                vec![text],
+                Does::MapValues {
+                    value,
+                    add,
+                    with_key: true,
+                },
+            )
+        }
         ("flat_map", ..) => {
             (next.key, next.value) = (key, value);
             let one = format!("({}, {})", key.of_number(&small), value.of_number(&of_both));
