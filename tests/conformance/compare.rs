@@ -231,6 +231,10 @@ pub(crate) fn forget_expired(scenario: &mut Scenario, entry: &Entry, actual: &mu
 
 /// The first difference of the stores alone.
 pub(crate) fn stores(scenario: &Scenario, names: &Names, actual: &Actual) -> Option<String> {
+    // Who records for a folder of their own may leave stores out: the changelogs tell as much.
+    if scenario.stores.is_empty() && std::env::var_os("KSTREAMS_VECTORS").is_some() {
+        return None;
+    }
     let expected: BTreeMap<String, &StoreContent> = scenario
         .stores
         .iter()

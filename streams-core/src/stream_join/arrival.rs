@@ -289,6 +289,10 @@ impl Arrival {
                     Side::Left => self.open.left = true,
                     Side::Right => self.open.right = true,
                 }
+                // Their iterator gives the values of a list one by one, and the next one ends the search: at this time.
+                if self.open.left && self.open.right && unmatched::values(list).count() > 1 {
+                    return false;
+                }
             } else {
                 for value in unmatched::values(list) {
                     match value {
