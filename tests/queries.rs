@@ -325,7 +325,7 @@ fn config(dir: &Path) -> StreamsConfig {
 }
 
 fn log(dir: &Path) -> EmbeddedLog {
-    let log = EmbeddedLog::open(&dir.join("log"), EmbeddedLogOptions::default()).expect("a log");
+    let log = EmbeddedLog::open(dir.join("log"), EmbeddedLogOptions::default()).expect("a log");
     for name in ["visits", "prices"] {
         let topic = TopicInfo {
             name: name.to_owned(),

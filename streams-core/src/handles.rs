@@ -133,6 +133,9 @@ impl<K: Serde, V: Serde> KTable<K, V> {
     }
 }
 
+/// Windows with their keys and values.
+type Found<K, W, V> = Vec<(Windowed<K, W>, V)>;
+
 /// What a table of tumbling, hopping, sliding or unlimited windows answers besides.
 impl<K: Serde, V: Serde, const SIZE: i64> KTable<Windowed<K, TimeWindow<SIZE>>, V> {
     /// The value of a key in the window that starts then, as of the last commit.
@@ -151,7 +154,7 @@ impl<K: Serde, V: Serde, const SIZE: i64> KTable<Windowed<K, TimeWindow<SIZE>>, 
         &self,
         key: &K,
         starts: impl RangeBounds<Timestamp>,
-    ) -> Result<Vec<(Windowed<K, TimeWindow<SIZE>>, V)>, QueryError> {
+    ) -> Result<Found<K, TimeWindow<SIZE>, V>, QueryError> {
         self.snapshot()?.fetch(key, starts)?.collect()
     }
 }
@@ -175,7 +178,7 @@ impl<K: Serde, V: Serde> KTable<Windowed<K, SessionWindow>, V> {
     ///
     /// # Errors
     /// As [`fetch_session`](Self::fetch_session).
-    pub fn fetch(&self, key: &K) -> Result<Vec<(Windowed<K, SessionWindow>, V)>, QueryError> {
+    pub fn fetch(&self, key: &K) -> Result<Found<K, SessionWindow, V>, QueryError> {
         self.snapshot()?.fetch(key)?.collect()
     }
 }

@@ -1,4 +1,5 @@
 //! The Processor API: processors alone, then in topologies.
 
 mod alone;
+mod look_ups;
 mod shared;

@@ -218,7 +218,8 @@ fn borrowed(bounds: &Bounds) -> (Bound<&[u8]>, Bound<&[u8]>) {
 /// to half a minute). So take one for a batch of reads, and drop it.
 pub struct Snapshot<'a, K, V> {
     partitions: Partitions,
-    types: PhantomData<(&'a (), fn() -> (K, V))>,
+    field: PhantomData<&'a ()>,
+    types: PhantomData<fn() -> (K, V)>,
 }
 
 impl<K, V> fmt::Debug for Snapshot<'_, K, V> {
@@ -231,6 +232,7 @@ impl<K, V> Snapshot<'_, K, V> {
     pub(crate) fn of(partitions: Partitions) -> Self {
         Snapshot {
             partitions,
+            field: PhantomData,
             types: PhantomData,
         }
     }

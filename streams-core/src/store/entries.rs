@@ -14,7 +14,7 @@ pub struct Entries<'a>(Either<'a>);
 #[derive(Debug)]
 enum Either<'a> {
     Memory(MapRange<'a>),
-    Disk(DiskEntries<'a>),
+    Disk(Box<DiskEntries<'a>>),
 }
 
 impl<'a> Entries<'a> {
@@ -28,7 +28,7 @@ impl<'a> Entries<'a> {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
     ) -> Self {
-        Entries(Either::Disk(DiskEntries {
+        Entries(Either::Disk(Box::new(DiskEntries {
             view,
             database,
             from: from.map(Into::into),
@@ -36,7 +36,7 @@ impl<'a> Entries<'a> {
             front: End::default(),
             back: End::default(),
             finished: false,
-        }))
+        })))
     }
 }
 
