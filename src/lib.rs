@@ -65,6 +65,12 @@ pub mod __private {
 mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/streams.md")]
+    struct Streams;
+    #[doc = include_str!("../docs/aggregations.md")]
+    struct Aggregations;
+    #[doc = include_str!("../docs/stream_table_joins.md")]
+    struct StreamTableJoins;
     #[doc = include_str!("../docs/stream_joins.md")]
     struct StreamJoins;
     #[doc = include_str!("../docs/testing.md")]
