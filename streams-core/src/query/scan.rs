@@ -35,6 +35,14 @@ pub enum Keys<'k> {
 }
 
 impl<'k> Scan<'k> {
+    /// The same, not beyond the latest time that a store has: segments behind it need not be looked for.
+    pub(crate) fn until(self, observed: Timestamp) -> Self {
+        Scan {
+            to: self.to.min(observed),
+            ..self
+        }
+    }
+
     /// Windows that start, or sessions that end, between two times, both included.
     #[must_use]
     pub fn between(keys: Keys<'k>, from: Timestamp, to: Timestamp) -> Self {

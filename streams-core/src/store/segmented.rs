@@ -3,6 +3,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
+use super::buffer::is_empty;
 use super::segments::{SEGMENT, SegmentKey, Segments};
 use super::{Store, StoreError, TaskStores};
 use crate::lmdb::Direction;
@@ -227,6 +228,7 @@ impl TaskStores {
     ) -> Result<(), StoreError> {
         let (segments, observed) = self.of_segments(store)?;
         let visible_from = segments.visible_from(observed);
+        let scan = &scan.until(observed);
         segments.scan(scan, visible_from, &mut self.reading(store), visit)
     }
 
@@ -243,6 +245,7 @@ impl TaskStores {
         let (segments, observed) = self.of_segments(store)?;
         let held = self.stores.get(store).map_or(Timestamp::MAX, |s| s.held);
         let visible_from = segments.visible_from(observed).min(held);
+        let scan = &scan.until(observed);
         segments.scan(scan, visible_from, &mut self.reading(store), visit)
     }
 
@@ -253,8 +256,24 @@ impl TaskStores {
     ) -> impl FnMut(Bound<&[u8]>, Bound<&[u8]>, Direction, Visit<'_>) -> Result<(), StoreError> + '_
     {
         move |from, to, direction, visit| {
-            for entry in self.range(store, from, to, direction)? {
+            if is_empty(from, to) {
+                return Ok(());
+            }
+            // Ranges are short, and often empty: one look at the next entry costs less than a search for the range's end.
+            let end = match direction {
+                Direction::Forward => Bound::Unbounded,
+                Direction::Backward => to,
+            };
+            for entry in self.range(store, from, end, direction)? {
                 let (key, value) = entry?;
+                let is_behind = match to {
+                    Bound::Included(to) => key > to,
+                    Bound::Excluded(to) => key >= to,
+                    Bound::Unbounded => false,
+                };
+                if is_behind {
+                    break;
+                }
                 if let ControlFlow::Break(()) = visit(key, value) {
                     break;
                 }

@@ -261,7 +261,6 @@ impl Segments {
             }
             flow
         };
-        let (mut low, mut high) = (Vec::new(), Vec::new());
         if matches!(scan.keys, Keys::All) {
             // Segments follow one another.
             let (low, high) = (self.first_of(first), self.last_of(last));
@@ -273,6 +272,11 @@ impl Segments {
                 &mut matching,
             );
         }
+        let length = match scan.keys {
+            Keys::One(key) => SEGMENT + key.len() + 8 + BEHIND.len(),
+            _ => 0,
+        };
+        let (mut low, mut high) = (Vec::with_capacity(length), Vec::with_capacity(length));
         let mut within = |segment: i64, read: &mut ReadRange<'_>| {
             self.bounds_in(segment, scan, from, &mut low, &mut high);
             read(
