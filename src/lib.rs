@@ -8,11 +8,13 @@ pub use streams_core::config::{ProcessingGuarantee, StateRestoreListener, Stream
 pub use streams_core::error::{Error, Result};
 pub use streams_core::generated::Topology;
 pub use streams_core::handles::{GlobalKTable, KStream, KTable};
+pub use streams_core::partitioner::{Partitions, StreamPartitioner};
 pub use streams_core::processor::{
     self, Context, Entries, FixedKeyProcessor, FixedKeyRecord, InitContext, KeyValueStore,
     ProcessingError, ProcessingResult, Processor, ProcessorContext, ProcessorTest, Punctuation,
-    Punctuator, ReadOnlyKeyValueStore, SessionStore, SourceMetadata, TimestampedKeyValueStore,
-    ValueAndTimestamp, ValueTransformer, VersionedStore, WindowEntry, WindowStore,
+    Punctuator, ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyVersionedStore,
+    ReadOnlyWindowStore, SessionStore, SourceMetadata, TimestampedKeyValueStore, ValueAndTimestamp,
+    ValueTransformer, VersionedStore, WindowEntry, WindowStore,
 };
 pub use streams_core::query::{QueryError, Snapshot, SnapshotEntries};
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
@@ -20,8 +22,8 @@ pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, S
 pub use streams_core::serde::{Json, Serde, SerdeError};
 pub use streams_core::store::Placed;
 pub use streams_core::test_driver::{
-    self, TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestStore,
-    TestTable,
+    self, TestDriver, TestDriverOptions, TestGlobalStore, TestInput, TestInputTable, TestOutput,
+    TestStore, TestTable,
 };
 pub use streams_core::windowed::{SessionWindow, TimeWindow, Windowed};
 pub use streams_macros::{Json, processor, topology};
@@ -45,9 +47,10 @@ pub use streams_core::{
 pub mod prelude {
     pub use crate::{
         Context, FixedKeyProcessor, FixedKeyRecord, GlobalKTable, Headers, InitContext, Json,
-        KStream, KTable, KeyValueStore, ProcessingError, ProcessingGuarantee, ProcessingResult,
-        Processor, ProcessorTest, Punctuation, Punctuator, ReadOnlyKeyValueStore, Record, Serde,
-        SessionStore, SessionWindow, StreamsConfig, TimeWindow, Timestamp,
+        KStream, KTable, KeyValueStore, Partitions, ProcessingError, ProcessingGuarantee,
+        ProcessingResult, Processor, ProcessorTest, Punctuation, Punctuator, ReadOnlyKeyValueStore,
+        ReadOnlySessionStore, ReadOnlyVersionedStore, ReadOnlyWindowStore, Record, Serde,
+        SessionStore, SessionWindow, StreamPartitioner, StreamsConfig, TimeWindow, Timestamp,
         TimestampedKeyValueStore, ValueAndTimestamp, ValueTransformer, VersionedStore, WindowStore,
         Windowed, processor, topology,
     };

@@ -20,6 +20,8 @@ mod recovery;
 mod restarts;
 #[path = "kafka/restores.rs"]
 mod restores;
+#[path = "kafka/routing.rs"]
+mod routing;
 #[path = "kafka/scale.rs"]
 mod scale;
 #[path = "kafka/start_up.rs"]
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     cases.extend(recovery::cases());
     cases.extend(network::cases());
     cases.extend(poison::cases());
+    cases.extend(routing::cases());
     kafka_broker::main_with(broker(), cases)
 }
 

@@ -31,12 +31,14 @@ pub use crate::handles::{GlobalKTable, KStream, KTable};
 pub use crate::obligations::{Milliseconds, copartitioned, join_windows, not_negative};
 pub use crate::ops::{self, Sided};
 pub use crate::processor::{
-    Declared, FixedKeyRecord, InitContext, Interval, IntoOutput, KeyOf, KeyValueStore, Named,
-    NamedOutput, NoOutput, OldValue, Output, ProcessingResult, ProcessorDefinition, ProcessorSlot,
-    ProcessorStore, Punctuation, Punctuator, ReadOnlyKeyValueStore, SessionStore, SharedAs,
-    SharesStore, StorePlace, TimestampedKeyValueStore, ValueOf, VersionedStore, WindowStore,
-    joined, numbered, output_named, outputs_are_read, process, process_values, punctuate,
-    shared_stores_are_given, shared_with, stateful_is_partitioned, stores_differ, transform_values,
+    Declared, FixedKeyRecord, ForwardsNothing, InitContext, Interval, IntoOutput, KeyOf,
+    KeyValueStore, Named, NamedOutput, NoOutput, OldValue, Output, ProcessingResult,
+    ProcessorDefinition, ProcessorSlot, ProcessorStore, Punctuation, Punctuator,
+    ReadOnlyKeyValueStore, ReadOnlySessionStore, ReadOnlyVersionedStore, ReadOnlyWindowStore,
+    SessionStore, SharedAs, SharesStore, StorePlace, TimestampedKeyValueStore, ValueOf,
+    VersionedStore, WindowStore, joined, keep, keeps_one_store, keys_taken, numbered, output_named,
+    outputs_are_read, process, process_global, process_values, punctuate, shared_stores_are_given,
+    shared_with, stateful_is_partitioned, stores_differ, transform_values, values_taken,
 };
 pub use crate::query::QueryRegistry;
 pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
@@ -51,12 +53,13 @@ pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
 pub use crate::table::waiting::{Arrived, Suppress, Waiting};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{
-    TestDriver, TestDriverOptions, TestInput, TestInputTable, TestOutput, TestStore, TestTable,
+    TestDriver, TestDriverOptions, TestGlobalStore, TestInput, TestInputTable, TestOutput,
+    TestStore, TestTable,
 };
 pub use crate::timestamps::TimestampExtractor;
 pub use crate::topology::{
-    Changelog, Described, GlobalDescriptor, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
-    SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
+    Changelog, Described, GlobalDescriptor, KeptBy, NodeDescriptor, NodeKind, OffsetReset,
+    SinkTopic, SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
     SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
     Undescribed,
 };

@@ -28,7 +28,9 @@ pub(crate) use processing::Access;
 pub use punctuation::PunctuationType;
 pub(crate) use punctuation::{Due, NewSchedule, Punctuations, ScheduleId};
 mod failures;
+mod partitioned;
 mod parts;
+mod reading;
 pub use failures::InNode;
 pub(crate) use failures::{Failed, Made, made_by};
 pub(crate) use state::{Forward, Leaving, Limits, Put};
@@ -99,6 +101,15 @@ pub struct TaskContext {
     pub(crate) scratch: Scratch,
 }
 
+/// Into which partition a record goes.
+#[derive(Debug, Clone, Copy)]
+enum To<'a> {
+    /// That of its key. These bytes stand for a key that is null; without them the producer decides about it.
+    Key(Option<&'a [u8]>),
+    /// This one.
+    Partition(i32),
+}
+
 /// Buffers that every record uses again.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
@@ -123,12 +134,28 @@ impl TaskContext {
                 parts.task.subtopology,
             ));
         };
-        let stores = subtopology
-            .stores
-            .iter()
-            .filter_map(|index| topology.stores.get(*index));
+        let (stores, sources) = (subtopology.stores.iter(), subtopology.sources);
+        let mut cx = Self::over(parts, stores, sources, subtopology.times);
+        cx.hold_unemitted();
+        Ok(cx)
+    }
+
+    /// The context of what keeps the global stores, in the topology's order of them.
+    pub(crate) fn of_globals(parts: TaskContextParts) -> Self {
+        let stores = parts.topology.globals.iter().map(|global| &global.store);
+        Self::over(parts, stores, &[], &[])
+    }
+
+    fn over<'s>(
+        parts: TaskContextParts,
+        stores: impl Iterator<Item = &'s usize>,
+        sources: &'static [SourceDescriptor],
+        times: &'static [&'static str],
+    ) -> Self {
+        let topology = parts.topology;
+        let stores = stores.filter_map(|index| topology.stores.get(*index));
         let slots = stores.map(StoreSlot::new).collect();
-        let mut cx = TaskContext {
+        TaskContext {
             topology,
             task: parts.task,
             topics: parts.topics,
@@ -137,10 +164,10 @@ impl TaskContext {
             keeps_source: parts.errors.need_source(),
             errors: parts.errors,
             timestamp_extractor: parts.timestamp_extractor,
-            sources: subtopology.sources,
+            sources,
             state: State::new(slots, parts.stores, parts.cache_max_bytes),
             emit_interval_ms: parts.emit_interval_ms,
-            times: Times::new(subtopology.times),
+            times: Times::new(times),
             clock: parts.clock,
             join_emit_interval_ms: 1_000,
             outbox: Outbox::default(),
@@ -154,9 +181,7 @@ impl TaskContext {
             punctuations: Punctuations::default(),
             commit_requested: false,
             scratch: Scratch::default(),
-        };
-        cx.hold_unemitted();
-        Ok(cx)
+        }
     }
 
     /// Processes a record, and passes on what the record cache lets go to make room.
@@ -172,11 +197,44 @@ impl TaskContext {
         raw: RawRecord<'_>,
     ) -> TaskResult {
         self.begin_record(source, offset);
+        self.process_begun(code, source, raw)
+    }
+
+    /// Processes a record of a global store's topic; `source` counts the topology's globals.
+    ///
+    /// # Errors
+    /// What stops what keeps them.
+    pub(crate) fn process_global(
+        &mut self,
+        code: &mut dyn SubTopology,
+        source: usize,
+        partition: i32,
+        offset: i64,
+        raw: RawRecord<'_>,
+    ) -> TaskResult {
+        self.source = source;
+        self.skipped = false;
+        let of = self.topology.globals.get(source);
+        self.metadata = RecordMetadata {
+            topic: of.map_or(usize::MAX, |global| global.topic),
+            partition,
+            offset,
+        };
+        self.process_begun(code, source, raw)
+    }
+
+    #[inline]
+    fn process_begun(
+        &mut self,
+        code: &mut dyn SubTopology,
+        source: usize,
+        raw: RawRecord<'_>,
+    ) -> TaskResult {
         self.timestamp = raw.timestamp;
         if self.keeps_source {
             self.outbox.begin_record(self.metadata, raw);
         }
-        let node = self.sources.get(source).map_or("?", |s| s.node);
+        let node = self.source_node();
         let processed = self.guarded(node, |cx| code.process(source, raw, cx));
         self.outbox.end_record();
         processed?;
@@ -194,6 +252,20 @@ impl TaskContext {
             partition: self.task.partition,
             offset,
         };
+    }
+
+    /// The node that reads the record that is being processed.
+    fn source_node(&self) -> &'static str {
+        match self.sources.get(self.source) {
+            Some(source) => source.node,
+            None if self.is_global() => self.global_name(self.source),
+            None => "?",
+        }
+    }
+
+    /// Whether it keeps the global stores.
+    pub(crate) fn is_global(&self) -> bool {
+        self.task == TaskId::GLOBAL
     }
 
     /// Whether the record could not be read and was skipped: it moves no time forward.
@@ -223,6 +295,12 @@ impl TaskContext {
     /// What processing wants written, to be emptied once it is.
     pub fn outbox_mut(&mut self) -> &mut Outbox {
         &mut self.outbox
+    }
+
+    /// Full names of the topics that the outbox counts: the topology's, then those that were chosen freely.
+    pub(crate) fn outbox_topics(&self) -> Vec<Arc<str>> {
+        let listed = self.topics.iter().chain(&self.dynamic_topics);
+        listed.cloned().collect()
     }
 
     /// Full names of the topics that sinks chose freely; the outbox counts them on from the topology's topics.
@@ -423,7 +501,7 @@ impl TaskContext {
             &record.value,
             record.timestamp,
             &record.headers,
-            None,
+            To::Key(None),
         )
     }
 
@@ -443,7 +521,7 @@ impl TaskContext {
             &record.value.new,
             record.timestamp,
             &record.headers,
-            None,
+            To::Key(None),
         )
     }
 
@@ -460,8 +538,13 @@ impl TaskContext {
         names: &[&str],
     ) -> TaskResult {
         let name = name(&record.key, &record.value);
-        let name = name.topic_name();
-        let topic = if allowed.is_empty() {
+        let topic = self.chosen_topic(name.topic_name(), allowed, names)?;
+        self.send(topic, record)
+    }
+
+    /// The topic of a name that a sink's closure returned.
+    fn chosen_topic(&mut self, name: &str, allowed: &[usize], names: &[&str]) -> TaskResult<usize> {
+        Ok(if allowed.is_empty() {
             self.dynamic_topic(name)
         } else {
             match names
@@ -478,8 +561,7 @@ impl TaskContext {
                     .into());
                 }
             }
-        };
-        self.send(topic, record)
+        })
     }
 
     fn dynamic_topic(&mut self, name: &str) -> usize {
@@ -505,10 +587,10 @@ impl TaskContext {
             timestamp,
             headers,
         } = record;
-        self.write(topic, key, value, *timestamp, headers, null_key)
+        self.write(topic, key, value, *timestamp, headers, To::Key(null_key))
     }
 
-    /// Appends a record to the outbox. `null_key` decides the partition of a record without a key; without it the producer does.
+    /// Appends a record to the outbox.
     #[inline]
     fn write<K: Serde, V: Serde>(
         &mut self,
@@ -517,7 +599,7 @@ impl TaskContext {
         value: &V,
         timestamp: Timestamp,
         headers: &Headers,
-        null_key: Option<&[u8]>,
+        to: To<'_>,
     ) -> TaskResult {
         let partitions = self.partitions.get(topic).copied().unwrap_or(0);
         let written = self.outbox.write(
@@ -525,11 +607,14 @@ impl TaskContext {
             Some(timestamp),
             headers.clone(),
             |out| serialize(key, out).map_err(|e| (RecordPart::Key, e)),
-            |key| match key.or(null_key) {
-                Some(key) if partitions > 0 => {
-                    Some(partition_for_key(K::partition_bytes(key), partitions))
-                }
-                _ => None,
+            |key| match to {
+                To::Partition(partition) => Some(partition),
+                To::Key(null_key) => match key.or(null_key) {
+                    Some(key) if partitions > 0 => {
+                        Some(partition_for_key(K::partition_bytes(key), partitions))
+                    }
+                    _ => None,
+                },
             },
             |out| serialize(value, out).map_err(|e| (RecordPart::Value, e)),
         );

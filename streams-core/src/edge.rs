@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::context::TaskContext;
 use crate::error::TaskResult;
+use crate::partitioner::{IntoPartitions, StreamPartitioner};
 use crate::record::{RawRecord, Record};
 use crate::serde::Serde;
 
@@ -12,10 +13,12 @@ use crate::serde::Serde;
 /// that makes the edge, so the compiler calls them directly; that the types have a wire format is asked once, by [`edge`].
 pub struct Edge<K, V> {
     write: Write<K, V>,
+    write_to: WriteTo<K, V>,
     read: Read<K, V>,
 }
 
 type Write<K, V> = fn(&mut TaskContext, usize, &Record<K, V>) -> TaskResult;
+type WriteTo<K, V> = fn(&mut TaskContext, usize, &Record<K, V>, i32) -> TaskResult;
 type Read<K, V> = for<'a> fn(&mut TaskContext, RawRecord<'a>) -> TaskResult<Option<Record<K, V>>>;
 
 impl<K, V> Clone for Edge<K, V> {
@@ -38,6 +41,7 @@ impl<K, V> fmt::Debug for Edge<K, V> {
 pub const fn edge<K: Serde, V: Serde>() -> Edge<K, V> {
     Edge {
         write: TaskContext::repartition::<K, V>,
+        write_to: TaskContext::repartition_to::<K, V>,
         read: TaskContext::decode::<K, V>,
     }
 }
@@ -51,6 +55,43 @@ impl<K, V> Edge<K, V> {
     #[inline(always)]
     pub fn send(self, topic: usize, record: Record<K, V>, cx: &mut TaskContext) -> TaskResult {
         (self.write)(cx, topic, &record)
+    }
+
+    /// Writes a record to the repartition topic, to the partitions that `partitioner` chooses.
+    ///
+    /// # Errors
+    /// When key or value have no bytes, or the topic has no such partition, and the handler says to fail.
+    #[inline(always)]
+    pub fn send_by<R: IntoPartitions>(
+        self,
+        topic: usize,
+        record: Record<K, V>,
+        partitioner: impl FnOnce(&str, &K, &V, u32) -> R,
+        cx: &mut TaskContext,
+    ) -> TaskResult {
+        let chosen = |name: &str, count| partitioner(name, &record.key, &record.value, count);
+        cx.spread(topic, chosen, |cx, partition| match partition {
+            Some(partition) => (self.write_to)(cx, topic, &record, partition),
+            None => (self.write)(cx, topic, &record),
+        })
+    }
+
+    /// As [`send_by`](Self::send_by), by what is no closure.
+    ///
+    /// # Errors
+    /// As [`send_by`](Self::send_by).
+    #[inline(always)]
+    pub fn send_partitioned(
+        self,
+        topic: usize,
+        record: Record<K, V>,
+        partitioner: &impl StreamPartitioner<K, V>,
+        cx: &mut TaskContext,
+    ) -> TaskResult {
+        let by = |topic: &str, key: &K, value: &V, count| {
+            partitioner.partitions(topic, key, value, count)
+        };
+        self.send_by(topic, record, by, cx)
     }
 
     /// Reads a record of the repartition topic; `None` where it cannot be read and the handler says to go on.

@@ -1,5 +1,6 @@
-//! Layer 5. Global tables: each instance has all partitions of their topics. Read to the end before the first record is
-//! processed, then kept current; every step commits, so readers on any thread see what the last one brought.
+//! Layer 5. Global tables and global stores: each instance has all partitions of their topics. Read to the end before the first
+//! record is processed, then kept current; every step commits, so readers on any thread see what the last one brought. What a
+//! processor keeps is processed in both cases, as Kafka Streams does.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,18 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::StreamsConfig;
+use crate::context::{TaskContext, TaskContextParts};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult, of_a_record};
 use crate::exceptions::{
     DeadLetter, Decision, DeserializationException, ErrorHandlerContext, ErrorHandlers,
 };
+use crate::generated::SubTopology;
 use crate::outbox::{Outbox, Outgoing};
 use crate::query::{ByteReader, QueryRegistry};
-use crate::record::TopicPartition;
+use crate::record::{RawRecord, TaskId, TopicPartition};
 use crate::restore::{COLLECTED_BYTES, Done, RestoreProgress, Teller, stored_value};
-use crate::store::{StoreError, StoreSettings, StoreSpec, TaskStores};
-use crate::task::{StateLocation, state_error};
+use crate::store::{Segments, StoreError, StoreSettings, StoreSpec, TaskStores};
+use crate::task::{StateLocation, SubTopologies, state_error};
+use crate::time::Clock;
 use crate::topics::ResolvedTopology;
-use crate::topology::{StoreDescriptor, TopicDescriptor};
+use crate::topology::{KeptBy, StoreDescriptor, TopicDescriptor};
 use crate::transport::{
     Admin, ConsumedRecord, Consumer, Fetched, OffsetRange, Producer, ProducerSpec, Transport,
     TransportError,
@@ -27,11 +31,26 @@ use crate::transport::{
 /// Records that are taken in one step.
 const RECORDS_PER_STEP: usize = 10_000;
 
-/// All global tables of an application.
+/// What global tables need of an application.
+pub(crate) struct GlobalParts<'a> {
+    pub(crate) topology: &'a ResolvedTopology,
+    pub(crate) subtopologies: &'a SubTopologies,
+    pub(crate) config: &'a StreamsConfig,
+    pub(crate) state: &'a StateLocation,
+    pub(crate) transport: &'a dyn Transport,
+    pub(crate) client_id: &'a str,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) teller: Teller,
+}
+
+/// All global tables and global stores of an application.
 pub(crate) struct GlobalTables {
     consumer: Box<dyn Consumer>,
     admin: Box<dyn Admin>,
-    stores: TaskStores,
+    /// The stores, and what the processors that keep some of them see.
+    cx: TaskContext,
+    /// The processors, if there are any.
+    processors: Option<Box<dyn SubTopology>>,
     tables: Vec<Table>,
     partitions: BTreeMap<TopicPartition, Position>,
     errors: ErrorHandlers,
@@ -59,6 +78,7 @@ struct Table {
     store: &'static StoreDescriptor,
     /// The store's index in the topology.
     index: usize,
+    kept_by: KeptBy,
 }
 
 /// How far a partition was read.
@@ -85,14 +105,14 @@ impl fmt::Debug for GlobalTables {
 
 impl GlobalTables {
     /// Opens the tables as of their last commit; `None` where the topology has none.
-    pub(crate) fn open(
-        topology: &ResolvedTopology,
-        config: &StreamsConfig,
-        state: &StateLocation,
-        transport: &dyn Transport,
-        client_id: &str,
-        teller: Teller,
-    ) -> TaskResult<Option<GlobalTables>> {
+    pub(crate) fn open(parts: GlobalParts<'_>) -> TaskResult<Option<GlobalTables>> {
+        let GlobalParts {
+            topology,
+            config,
+            transport,
+            client_id,
+            ..
+        } = parts;
         let descriptor = topology.descriptor;
         let tables: Vec<Table> = descriptor
             .globals
@@ -105,12 +125,31 @@ impl GlobalTables {
                     topic,
                     store,
                     index: global.store,
+                    kept_by: global.kept_by,
                 })
             })
             .collect();
         if tables.is_empty() {
             return Ok(None);
         }
+        let processed = tables.iter().any(|t| t.kept_by == KeptBy::Processor);
+        let processors = match processed {
+            true => Some((parts.subtopologies)(descriptor.subtopologies.len())?),
+            false => None,
+        };
+        let cx = TaskContext::of_globals(TaskContextParts {
+            topology: descriptor,
+            task: TaskId::GLOBAL,
+            topics: topology.names.clone(),
+            partitions: topology.partitions.clone(),
+            stores: open_stores(&tables, parts.state)?,
+            cache_max_bytes: 0,
+            globals: Vec::new(),
+            clock: parts.clock,
+            emit_interval_ms: 0,
+            errors: config.errors.clone(),
+            timestamp_extractor: config.timestamp_extractor,
+        });
         let mut partitions = BTreeMap::new();
         for (table, global) in descriptor.globals.iter().enumerate() {
             let count = i32::try_from(topology.partition_count(global.topic)).unwrap_or(i32::MAX);
@@ -132,7 +171,8 @@ impl GlobalTables {
         let mut globals = GlobalTables {
             consumer: transport.consumer(&format!("{client_id}-global-consumer"))?,
             admin: transport.admin()?,
-            stores: open_stores(&tables, state)?,
+            cx,
+            processors,
             tables,
             partitions,
             dead_letters: DeadLetters {
@@ -150,17 +190,21 @@ impl GlobalTables {
             errors: config.errors.clone(),
             fetched: Vec::new(),
             dropped_records: 0,
-            teller,
+            teller: parts.teller,
             done: Done::default(),
         };
         // Tables in memory begin empty, whatever is remembered of them by those on disk.
-        let mut checkpoint = globals.stores.checkpoint().clone();
+        let stores = globals.cx.stores_mut();
+        let mut checkpoint = stores.checkpoint().clone();
         checkpoint.inputs.retain(|partition, _| {
             let at = globals.partitions.get(partition);
-            at.is_some_and(|at| globals.stores.is_on_disk(at.table))
+            at.is_some_and(|at| stores.is_on_disk(at.table))
         });
-        globals.stores.commit(checkpoint).map_err(state_error)?;
+        stores.commit(checkpoint).map_err(state_error)?;
         globals.seek()?;
+        if let Some(processors) = &mut globals.processors {
+            globals.cx.init(&mut **processors)?;
+        }
         Ok(Some(globals))
     }
 
@@ -168,7 +212,10 @@ impl GlobalTables {
     fn seek(&mut self) -> TaskResult {
         let names: Vec<TopicPartition> = self.partitions.keys().cloned().collect();
         let ranges = self.admin.offsets(&names)?;
-        let mut checkpoint = self.stores.checkpoint().clone();
+        // What was processed since the last commit is processed again.
+        self.cx.abort();
+        let stores = self.cx.stores_mut();
+        let mut checkpoint = stores.checkpoint().clone();
         for table in 0..self.tables.len() {
             let mine: Vec<(&TopicPartition, &OffsetRange)> = names
                 .iter()
@@ -184,7 +231,7 @@ impl GlobalTables {
             if !goes_on {
                 let known = mine.iter().any(|(p, _)| checkpoint.inputs.contains_key(*p));
                 self.done.wiped += u64::from(known);
-                self.stores.clear(table).map_err(state_error)?;
+                stores.clear(table).map_err(state_error)?;
             }
             for (partition, range) in mine {
                 let stored = checkpoint
@@ -214,7 +261,7 @@ impl GlobalTables {
                 }
             }
         }
-        self.stores.commit(checkpoint).map_err(state_error)?;
+        stores.commit(checkpoint).map_err(state_error)?;
         let starts: Vec<(TopicPartition, i64)> = self
             .partitions
             .iter()
@@ -225,7 +272,7 @@ impl GlobalTables {
 
     /// A reader for each table, in the topology's order.
     pub(crate) fn readers(&self) -> Vec<Arc<dyn ByteReader>> {
-        let reader = self.stores.reader();
+        let reader = self.cx.stores().reader();
         let single = |(number, table): (usize, &Table)| {
             Arc::new(reader.single(number, table.store.kind)) as Arc<dyn ByteReader>
         };
@@ -256,7 +303,8 @@ impl GlobalTables {
             self.take(batch)?;
         }
         // What is there already is written in large parts: LMDB copies every page that a commit touches.
-        let enough = self.is_bootstrapped() || self.stores.uncommitted_bytes() >= COLLECTED_BYTES;
+        let enough =
+            self.is_bootstrapped() || self.cx.stores().uncommitted_bytes() >= COLLECTED_BYTES;
         if !fetched.is_empty() && enough {
             self.commit()?;
         }
@@ -271,12 +319,15 @@ impl GlobalTables {
     }
 
     fn commit(&mut self) -> TaskResult {
-        self.dead_letters.send()?;
-        let mut checkpoint = self.stores.checkpoint().clone();
+        self.send_dead_letters()?;
+        let mut checkpoint = self.cx.stores().checkpoint().clone();
         for (partition, at) in &self.partitions {
             checkpoint.inputs.insert(partition.clone(), at.next);
         }
-        self.stores.commit(checkpoint).map_err(state_error)?;
+        self.cx
+            .stores_mut()
+            .commit(checkpoint)
+            .map_err(state_error)?;
         for (partition, at) in self.partitions.iter_mut().filter(|(_, at)| at.told) {
             let store = self.tables.get(at.table).map_or("", |t| t.store.name);
             let next = at.next.min(at.end);
@@ -304,6 +355,27 @@ impl GlobalTables {
             let Some(table) = self.tables.get(number) else {
                 continue;
             };
+            if let (KeptBy::Processor, Some(processors)) = (table.kept_by, &mut self.processors) {
+                // As Kafka Streams does, while it restores.
+                if record.key.is_none() && record.offset < at.end {
+                    continue;
+                }
+                let raw = RawRecord {
+                    key: record.key.as_deref(),
+                    value: record.value.as_deref(),
+                    timestamp: record.timestamp,
+                    headers: &record.headers,
+                };
+                let (partition, offset) = (batch.partition.partition, record.offset);
+                let processed =
+                    self.cx
+                        .process_global(&mut **processors, number, partition, offset, raw);
+                if processed.is_err() {
+                    send_dead_letters(&mut self.cx, &mut self.dead_letters)?;
+                }
+                processed?;
+                continue;
+            }
             match check(table, record) {
                 Ok(Some(key)) => {
                     value.clear();
@@ -311,7 +383,8 @@ impl GlobalTables {
                         stored_value(table.store.kind, record.timestamp, bytes, &mut value);
                     }
                     let stored = record.value.as_ref().map(|_| value.as_slice());
-                    self.stores.put(number, key, stored).map_err(state_error)?;
+                    let stores = self.cx.stores_mut();
+                    stores.put(number, key, stored).map_err(state_error)?;
                 }
                 // What was there before is restored, not processed: Kafka Streams does not count it.
                 Ok(None) if record.offset < at.end => {}
@@ -327,7 +400,7 @@ impl GlobalTables {
                         error,
                     );
                     if failed.is_err() {
-                        self.dead_letters.send()?;
+                        send_dead_letters(&mut self.cx, &mut self.dead_letters)?;
                     }
                     failed?;
                     self.dropped_records += 1;
@@ -343,6 +416,10 @@ impl GlobalTables {
         Ok(())
     }
 
+    fn send_dead_letters(&mut self) -> TaskResult {
+        send_dead_letters(&mut self.cx, &mut self.dead_letters)
+    }
+
     /// What was done to bring the tables up to date.
     pub(crate) fn done(&self) -> Done {
         self.done
@@ -350,18 +427,21 @@ impl GlobalTables {
 
     /// Records that were not taken.
     pub(crate) fn dropped_records(&self) -> u64 {
-        self.dropped_records
+        self.dropped_records + self.cx.dropped_records()
     }
 
-    /// The stores' bytes, by the store's index in the topology.
-    pub(crate) fn store(&mut self, index: usize) -> Option<(&mut TaskStores, usize)> {
+    /// What reads the stores for tests, and a store's number there by its index in the topology.
+    pub(crate) fn reading(&mut self, index: usize) -> Option<(&mut TaskContext, usize)> {
         let number = self.tables.iter().position(|t| t.index == index)?;
-        Some((&mut self.stores, number))
+        Some((&mut self.cx, number))
     }
 
     /// Closes the state cleanly.
-    pub(crate) fn close(self) -> TaskResult {
-        self.stores.close().map_err(state_error)
+    pub(crate) fn close(mut self) -> TaskResult {
+        if let Some(processors) = &mut self.processors {
+            self.cx.close(&mut **processors);
+        }
+        self.cx.into_stores().close().map_err(state_error)
     }
 }
 
@@ -441,24 +521,42 @@ impl DeadLetters {
             headers: &letter.headers,
         });
     }
+}
 
-    /// Brings them into the log.
-    fn send(&mut self) -> TaskResult {
-        if self.outbox.is_empty() {
-            return Ok(());
-        }
-        if let Some(producer) = &mut self.producer {
-            producer
-                .send(&self.outbox, &self.topics)
-                .and_then(|()| producer.flush())
-                .map_err(|e| match of_a_record(e) {
-                    Ok(reason) => TaskError::from(TaskFailure::DeadLetter { reason }),
-                    Err(e) => e.into(),
-                })?;
-        }
-        self.outbox.clear();
-        Ok(())
+/// Brings dead letters into the log: those of tables, and those of processors.
+fn send_dead_letters(cx: &mut TaskContext, letters: &mut DeadLetters) -> TaskResult {
+    let DeadLetters {
+        producer,
+        outbox,
+        topics,
+    } = letters;
+    send(producer, outbox, topics)?;
+    if !cx.outbox().is_empty() {
+        let topics = cx.outbox_topics();
+        send(producer, cx.outbox_mut(), &topics)?;
     }
+    Ok(())
+}
+
+fn send(
+    producer: &mut Option<Box<dyn Producer>>,
+    outbox: &mut Outbox,
+    topics: &[Arc<str>],
+) -> TaskResult {
+    if outbox.is_empty() {
+        return Ok(());
+    }
+    if let Some(producer) = producer {
+        producer
+            .send(outbox, topics)
+            .and_then(|()| producer.flush())
+            .map_err(|e| match of_a_record(e) {
+                Ok(reason) => TaskError::from(TaskFailure::DeadLetter { reason }),
+                Err(e) => e.into(),
+            })?;
+    }
+    outbox.clear();
+    Ok(())
 }
 
 fn open_stores(tables: &[Table], state: &StateLocation) -> TaskResult<TaskStores> {
@@ -467,7 +565,7 @@ fn open_stores(tables: &[Table], state: &StateLocation) -> TaskResult<TaskStores
         .map(|t| StoreSpec {
             name: t.store.name.into(),
             backend: t.store.backend,
-            segments: None,
+            segments: Segments::of(t.store.kind, t.store.backend),
         })
         .collect();
     let settings = StoreSettings::default();

@@ -12,6 +12,8 @@ pub use crate::record::FixedKeyRecord;
 use crate::record::{Record, TaskId, Timestamp};
 
 mod declared;
+mod global;
+mod read_only;
 mod shared;
 mod slot;
 mod stores;
@@ -22,6 +24,10 @@ pub use declared::{
     Declared, Named, ProcessorStore, StorePlace, joined, numbered, output_named, outputs_are_read,
     stateful_is_partitioned, stores_differ,
 };
+pub use global::{
+    ForwardsNothing, keep, keeps_one_store, keys_taken, process_global, values_taken,
+};
+pub use read_only::{ReadOnlySessionStore, ReadOnlyVersionedStore, ReadOnlyWindowStore};
 pub use shared::{SharedAs, SharesStore, shared_stores_are_given, shared_with};
 pub use slot::{
     IntoOutput, KeyOf, NamedOutput, OldValue, ProcessorSlot, ValueOf, process, process_values,
@@ -101,6 +107,8 @@ pub trait ProcessorDefinition: Sized + Send + 'static {
     const SHARED: &'static [ProcessorStore];
     /// The names of its outputs; none where it has one without a name, or none at all.
     const OUTPUTS: &'static [&'static str];
+    /// How many punctuators its attributes declare.
+    const PUNCTUATORS: usize = 0;
     /// Says where its own stores are: the first one's index in the sub-topology; the others follow.
     fn bind(&mut self, first: usize);
     /// The same of shared ones, for a processor that runs alone.

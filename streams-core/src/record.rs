@@ -322,8 +322,19 @@ pub struct TaskId {
     pub partition: i32,
 }
 
+impl TaskId {
+    /// What keeps the global stores: it belongs to no sub-topology and has all partitions. Printed as Kafka Streams does, `-1_-1`.
+    pub const GLOBAL: TaskId = TaskId {
+        subtopology: usize::MAX,
+        partition: -1,
+    };
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == TaskId::GLOBAL {
+            return f.write_str("-1_-1");
+        }
         write!(f, "{}_{}", self.subtopology, self.partition)
     }
 }

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::config::{ConfigError, Log, StreamsConfig};
 use crate::error::{Error, ErrorClass, LifecycleError, Result, TaskError, TaskResult};
 use crate::generated::Topology;
-use crate::global::GlobalTables;
+use crate::global::{GlobalParts, GlobalTables};
 use crate::query::QueryRegistry;
 use crate::restore::{Restores, Teller};
 use crate::state_dir::StateDirectory;
@@ -260,8 +260,16 @@ impl KafkaStreams {
             restores: restores.clone(),
         };
         let open = || {
-            let teller = teller.clone();
-            GlobalTables::open(&topology, &config, &state, &*transport, &client_id, teller)
+            GlobalTables::open(GlobalParts {
+                topology: &topology,
+                subtopologies: &subtopologies,
+                config: &config,
+                state: &state,
+                transport: &*transport,
+                client_id: &client_id,
+                clock: clock.clone(),
+                teller: teller.clone(),
+            })
         };
         let globals = bootstrap(open, &config, &*clock)?;
         if let Some(globals) = &globals {

@@ -22,7 +22,9 @@ mod engine;
 mod fields;
 
 use engine::Engine;
-pub use fields::{Sending, TestInput, TestInputTable, TestOutput, TestStore, TestTable};
+pub use fields::{
+    Sending, TestGlobalStore, TestInput, TestInputTable, TestOutput, TestStore, TestTable,
+};
 
 /// How a test driver is set up.
 ///
@@ -295,7 +297,16 @@ impl TestDriver {
     /// # Errors
     /// When there is no such topic.
     pub fn read_raw(&self, topic: &str) -> Result<Vec<ConsumedRecord>> {
-        self.engine.borrow_mut().read_raw(topic)
+        let placed = self.read_with_partitions(topic)?;
+        Ok(placed.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// As [`read_raw`](Self::read_raw), each record with the partition that it was written to.
+    ///
+    /// # Errors
+    /// When there is no such topic.
+    pub fn read_with_partitions(&self, topic: &str) -> Result<Vec<(i32, ConsumedRecord)>> {
+        self.engine.borrow_mut().read_placed(topic)
     }
 
     /// What a store holds, committed or not, in the order of the keys' bytes, over all partitions.

@@ -100,7 +100,7 @@ pub enum OffsetReset {
     None,
 }
 
-/// A global table's topic and store.
+/// A global table's or global store's topic and store.
 #[derive(Debug)]
 pub struct GlobalDescriptor {
     /// The node.
@@ -109,6 +109,18 @@ pub struct GlobalDescriptor {
     pub topic: usize,
     /// The store.
     pub store: usize,
+    /// Who keeps the store.
+    pub kept_by: KeptBy,
+}
+
+/// Who puts the records of a global store's topic into the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptBy {
+    /// They are its entries: a global table.
+    Topic,
+    /// A processor of the user's: `SubTopology::process` of the code behind the last sub-topology's, where sources count the
+    /// topology's globals.
+    Processor,
 }
 
 /// A topic.

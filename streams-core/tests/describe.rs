@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use streams_core::describe;
 use streams_core::topology::{
-    Changelog, GlobalDescriptor, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
+    Changelog, GlobalDescriptor, KeptBy, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
     SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
     SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
 };
@@ -163,6 +163,7 @@ static SHOP: TopologyDescriptor = TopologyDescriptor {
         node: "products",
         topic: 1,
         store: 1,
+        kept_by: KeptBy::Topic,
     }],
 };
 
@@ -294,6 +295,7 @@ impl Described {
                     node: leak(name),
                     topic: topic_index(list(&source.argument)[0]),
                     store: stores.len() - 1,
+                    kept_by: KeptBy::Topic,
                 });
                 renamed.push((format!("{name}-source"), source_name.clone()));
                 continue;

@@ -21,8 +21,8 @@ use streams_core::store::{SingleSnapshot, StoreSettings, StoreSpec, TaskStores};
 use streams_core::table::TableStore;
 use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::{
-    Changelog, GlobalDescriptor, OffsetReset, SourceDescriptor, SourceTimestamps, StoreBackend,
-    StoreDescriptor, StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole,
+    Changelog, GlobalDescriptor, KeptBy, OffsetReset, SourceDescriptor, SourceTimestamps,
+    StoreBackend, StoreDescriptor, StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole,
     TopologyDescriptor, TypeDescriptor,
 };
 
@@ -114,6 +114,7 @@ fn topology(scenario: &Scenario, changelog: bool) -> &'static TopologyDescriptor
         node,
         topic: global,
         store: usize::MAX,
+        kept_by: KeptBy::Topic,
     });
     Box::leak(Box::new(TopologyDescriptor {
         name: "Vec",

@@ -104,7 +104,7 @@ impl Store {
     fn new(kind: Kind, key: Type, value: Type) -> Self {
         Store {
             kind,
-            is_shared: kind == Kind::ReadOnly,
+            is_shared: kind.is_read_only(),
             key,
             value,
             name: None,
@@ -124,8 +124,11 @@ enum Kind {
     TimestampedKeyValue,
     ReadOnly,
     Window,
+    ReadOnlyWindow,
     Session,
+    ReadOnlySession,
     Versioned,
+    ReadOnlyVersioned,
 }
 
 impl Kind {
@@ -135,10 +138,20 @@ impl Kind {
             "TimestampedKeyValueStore" => Kind::TimestampedKeyValue,
             "ReadOnlyKeyValueStore" => Kind::ReadOnly,
             "WindowStore" => Kind::Window,
+            "ReadOnlyWindowStore" => Kind::ReadOnlyWindow,
             "SessionStore" => Kind::Session,
+            "ReadOnlySessionStore" => Kind::ReadOnlySession,
             "VersionedStore" => Kind::Versioned,
+            "ReadOnlyVersionedStore" => Kind::ReadOnlyVersioned,
             _ => return None,
         })
+    }
+
+    fn is_read_only(self) -> bool {
+        matches!(
+            self,
+            Kind::ReadOnly | Kind::ReadOnlyWindow | Kind::ReadOnlySession | Kind::ReadOnlyVersioned
+        )
     }
 }
 
@@ -413,7 +426,7 @@ fn field_syntax(cx: &Ctxt, field: &mut Field) -> Option<FieldSyntax> {
                 attribute.path(),
                 format!(
                     "`{name}` cannot be a store: stores are `KeyValueStore`, `TimestampedKeyValueStore`, \
-                     `WindowStore`, `SessionStore`, `VersionedStore` and `ReadOnlyKeyValueStore` fields"
+                     `WindowStore`, `SessionStore` and `VersionedStore` fields, and those of them with `ReadOnly` before the name"
                 ),
             );
             Role::Default
@@ -493,7 +506,10 @@ fn store_role(cx: &Ctxt, attribute: &Attribute, kind: Kind, key: Type, value: Ty
 
 /// Windows have a size and, as sessions and versions, a time for which they are kept; other stores have neither.
 fn times_fit(cx: &Ctxt, store: &Store, attribute: &Attribute) {
-    let keeps_times = matches!(store.kind, Kind::Window | Kind::Session | Kind::Versioned);
+    let keeps_times = !matches!(
+        store.kind,
+        Kind::KeyValue | Kind::TimestampedKeyValue | Kind::ReadOnly
+    );
     let missing = match store.kind {
         Kind::Window if store.window_size.is_none() || store.retention.is_none() => {
             "a `WindowStore` needs its windows' size and for how long they are kept: `#[store(window_size = \"10m\", retention = \"1h\")]`"
@@ -507,7 +523,9 @@ fn times_fit(cx: &Ctxt, store: &Store, attribute: &Attribute) {
         cx.error("KS0111", attribute, missing);
     }
     let misplaced = match (&store.window_size, &store.retention) {
-        (Some(time), _) if store.kind != Kind::Window => Some(("window_size", time)),
+        (Some(time), _) if !matches!(store.kind, Kind::Window | Kind::ReadOnlyWindow) => {
+            Some(("window_size", time))
+        }
         (_, Some(time)) if !keeps_times => Some(("retention", time)),
         _ => None,
     };

@@ -1,5 +1,6 @@
 //! The Processor API: processors alone, then in topologies.
 
 mod alone;
+mod global;
 mod look_ups;
 mod shared;

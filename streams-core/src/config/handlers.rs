@@ -34,6 +34,14 @@ impl StreamsConfig {
         self
     }
 
+    /// `processing.exception.handler.global.enabled`: whether the processing exception handler decides about the processors of
+    /// global stores too. Unless set, a record that fails there stops the application.
+    #[must_use]
+    pub fn processing_exception_handler_global_enabled(mut self, enabled: bool) -> Self {
+        self.errors.processing_global = enabled;
+        self
+    }
+
     /// `production.exception.handler`: who decides about records that cannot be written.
     /// [`LogAndFail`] unless set.
     #[must_use]

@@ -87,10 +87,16 @@ impl TaskContext {
     /// When the handler says to fail.
     #[cold]
     pub fn failed(&mut self, node: &'static str, reason: ProcessingException) -> TaskResult {
-        let asked = self
-            .errors
-            .processing(&self.error_context(node, None), &reason);
-        match self.decided("processing exception handler", node, asked)? {
+        // As Kafka Streams does, unless `processing.exception.handler.global.enabled` says otherwise.
+        let unasked = self.is_global() && !self.errors.processing_global;
+        let decision = if unasked {
+            Decision::Fail
+        } else {
+            let context = self.error_context(node, None);
+            let asked = self.errors.processing(&context, &reason);
+            self.decided("processing exception handler", node, asked)?
+        };
+        match decision {
             Decision::Resume | Decision::Retry => {
                 self.dropped_records += 1;
                 Ok(())
@@ -187,7 +193,7 @@ impl TaskContext {
         reason: SerdeError,
         raw: RawRecord<'_>,
     ) -> TaskResult<Option<T>> {
-        let node = self.sources.get(self.source).map_or("?", |s| s.node);
+        let node = self.source_node();
         let error = DeserializationException { part, reason };
         let asked = self
             .errors
@@ -226,6 +232,16 @@ impl TaskContext {
             part,
             reason,
         };
+        let node = self.sink(topic);
+        let asked = self
+            .errors
+            .production(&self.error_context(node, None), &error);
+        self.not_produced(node, asked, error)
+    }
+
+    /// A partitioner chose what cannot be: `Ok` where the handler says to go on without the record.
+    #[cold]
+    pub(crate) fn unpartitioned(&mut self, topic: usize, error: ProductionException) -> TaskResult {
         let node = self.sink(topic);
         let asked = self
             .errors
@@ -296,6 +312,8 @@ impl TaskContext {
         let extractor = match self.sources.get(self.source).map(|s| s.timestamps) {
             Some(SourceTimestamps::By(extractor)) => extractor,
             Some(SourceTimestamps::Extracted) => TimestampExtractor::LogAndSkipOnInvalidTimestamp,
+            // No extractor is asked about global stores.
+            None if self.is_global() => TimestampExtractor::FailOnInvalidTimestamp,
             Some(SourceTimestamps::Configured) | None => self.timestamp_extractor,
         };
         let (topic, metadata) = self.whence();
@@ -305,7 +323,7 @@ impl TaskContext {
             tracing::warn!(task = %self.task, %partition, offset, timestamp, "record skipped: its timestamp is negative");
             self.dropped_records += 1;
             self.skipped = true;
-            let node = self.sources.get(self.source).map_or("?", |s| s.node);
+            let node = self.source_node();
             let context = self.error_context(node, Some(raw));
             // Kafka Streams only drops it.
             if let Some(letter) = context.dead_letter(&InvalidTimestamp { timestamp }) {
@@ -328,7 +346,7 @@ impl TaskContext {
         TaskFailure::TimestampExtractor {
             partition: TopicPartition::new(topic, metadata.partition),
             offset: metadata.offset,
-            node: self.sources.get(self.source).map_or("?", |s| s.node),
+            node: self.source_node(),
             reason,
         }
         .into()
@@ -362,7 +380,7 @@ impl TaskContext {
             offset: self.metadata.offset,
             headers: raw.map_or(NO_HEADERS, |raw| raw.headers),
             node,
-            task: Some(self.task),
+            task: Some(self.task).filter(|_| !self.is_global()),
             timestamp: raw.map_or(self.timestamp, |raw| raw.timestamp),
             source_raw_key: raw.and_then(|raw| raw.key),
             source_raw_value: raw.and_then(|raw| raw.value),

@@ -3,13 +3,13 @@
 
 use std::ops::{ControlFlow, Range};
 
-use crate::context::TaskContext;
-use crate::error::TaskResult;
+use crate::context::{Access, TaskContext};
+use crate::error::{TaskFailure, TaskResult};
 use crate::generated::unknown_store;
 use crate::lmdb::Direction;
 use crate::query::Scan;
 use crate::record::{RecordMetadata, Timestamp};
-use crate::store::SEGMENT;
+use crate::store::{SEGMENT, Segments};
 
 /// Entries that were read, in buffers that are used again.
 #[derive(Debug, Default)]
@@ -120,6 +120,42 @@ impl TaskContext {
     ) -> TaskResult {
         found.clear();
         self.scan_into(store, scan, found, Reading::Visible, usize::MAX)
+    }
+
+    /// Reads a range of a window or session store of the task, or of a global one; tells how its keys are read.
+    pub(crate) fn access_scan(
+        &mut self,
+        at: Access,
+        scan: &Scan<'_>,
+        found: &mut Found,
+    ) -> TaskResult<Segments> {
+        let global = match at {
+            Access::Local(store) => {
+                self.store_scan(store, scan, found)?;
+                let segments = self.state.slots.get(store).and_then(|s| s.segments);
+                return segments.ok_or_else(|| unknown_store(store));
+            }
+            Access::Global(global) => global,
+        };
+        found.clear();
+        let store = self.topology.globals.get(global);
+        let store = store.and_then(|global| self.topology.stores.get(global.store));
+        let segments = store.and_then(|store| Segments::of(store.kind, store.backend));
+        let (Some(segments), Some(reader)) = (segments, self.globals.get(global)) else {
+            return Err(unknown_store(global));
+        };
+        let mut take = |store_key: &[u8], value: &[u8]| {
+            found.push([&segments.prefix_of(store_key), store_key], Some(value));
+            ControlFlow::Continue(())
+        };
+        match reader.scan(scan, &mut take) {
+            Ok(()) => Ok(segments),
+            Err(reason) => Err(TaskFailure::Store {
+                store: self.global_name(global).to_owned(),
+                reason,
+            }
+            .into()),
+        }
     }
 
     /// Reads up to `limit` windows to emit: expired ones too, if they were not emitted yet.

@@ -156,6 +156,18 @@ pub enum ProductionException {
         /// The partition.
         partition: TopicPartition,
     },
+    /// Its partitioner chose a partition that the topic does not have.
+    #[error(
+        "the partitioner chose partition {partition} of topic `{topic}`, which has {partitions}, numbered from 0"
+    )]
+    PartitionOutOfRange {
+        /// The topic.
+        topic: String,
+        /// What was chosen.
+        partition: i32,
+        /// How many the topic has.
+        partitions: u32,
+    },
     /// Its key or value has no bytes.
     #[error("the {part} for {destination} cannot be written: {reason}")]
     Serialization {
@@ -189,6 +201,8 @@ impl Exception for ProductionException {
             | ProductionException::UnknownPartition { .. } => {
                 "org.apache.kafka.common.errors.UnknownTopicOrPartitionException"
             }
+            // What Kafka's producer throws at a negative one.
+            ProductionException::PartitionOutOfRange { .. } => "java.lang.IllegalArgumentException",
             ProductionException::Serialization { .. } => SERIALIZATION,
         }
         .into()

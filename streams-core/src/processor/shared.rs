@@ -1,11 +1,20 @@
 //! Stores that processors share: the topology's store fields, and tables' and global stores, which they only read.
 
-use super::{KeyValueStore, ProcessorStore, ReadOnlyKeyValueStore, TimestampedKeyValueStore};
+use super::{
+    KeyValueStore, ProcessorStore, ReadOnlyKeyValueStore, ReadOnlySessionStore,
+    ReadOnlyVersionedStore, ReadOnlyWindowStore, SessionStore, TimestampedKeyValueStore,
+    VersionedStore, WindowStore,
+};
 use crate::global_table::GlobalTable;
 use crate::obligations::{Message, refuse};
 use crate::table::TableStore;
 
 /// A processor's shared store number `N`, in the order of its fields. `#[processor]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` keeps no global store: it has no field with `#[store(shared)]` [KS0270]",
+    label = "it is to keep a global store",
+    note = "give it one, of the type that the topology's field has: `#[store(shared)] names: KeyValueStore<K, V>`"
+)]
 pub trait SharesStore<const N: usize> {
     /// The field's type.
     type Store;
@@ -41,7 +50,25 @@ shared! {
     KeyValueStore as ReadOnlyKeyValueStore;
     TimestampedKeyValueStore as ReadOnlyKeyValueStore;
     ReadOnlyKeyValueStore as ReadOnlyKeyValueStore;
+    WindowStore as WindowStore;
+    WindowStore as ReadOnlyWindowStore;
+    SessionStore as SessionStore;
+    SessionStore as ReadOnlySessionStore;
+    VersionedStore as VersionedStore;
+    VersionedStore as ReadOnlyVersionedStore;
 }
+
+macro_rules! shared_globally {
+    ($($store:ident)*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<K, V, Node> SharedAs<$store<K, V>, Node> for $store<K, V> {
+            fn of(given: $store<K, V>) -> Self {
+                given
+            }
+        }
+    )*};
+}
+shared_globally!(ReadOnlyWindowStore ReadOnlySessionStore ReadOnlyVersionedStore);
 
 #[diagnostic::do_not_recommend]
 impl<K, V, Node> SharedAs<TableStore<K, V>, Node> for ReadOnlyKeyValueStore<K, V> {

@@ -101,23 +101,20 @@ fn find<K: Serde, V: Serde>(
     order: Order,
     cx: &mut ProcessorContext<'_>,
 ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-    let store = local(at)?;
+    let at = at.access()?;
     let scan = match order {
         Order::Forward => scan,
         Order::Backward => scan.backward(),
     };
     let mut found = WindowEntries::default();
-    cx.task.store_scan(store, &scan, &mut found)?;
-    let Some(segments) = cx.task.stores().segments(store) else {
-        return Err(super::unbound());
-    };
+    let segments = cx.task.access_scan(at, &scan, &mut found)?;
     let mut entries = Vec::with_capacity(found.len());
     for (key, value) in found.iter() {
         let Some((key, end, start)) = segments.parse(key) else {
             continue;
         };
         let entry = K::deserialize(key).and_then(|key| Ok((key, V::deserialize(value)?)));
-        let (key, value) = entry.map_err(|e| corrupt(Access::Local(store), e, cx.task))?;
+        let (key, value) = entry.map_err(|e| corrupt(at, e, cx.task))?;
         entries.push(WindowEntry {
             key,
             start,
@@ -563,13 +560,13 @@ impl<K: Serde, V: Serde> VersionedStore<K, V> {
         time: Option<Timestamp>,
         cx: &mut ProcessorContext<'_>,
     ) -> ProcessingResult<Option<VersionedRecord<V>>> {
-        let store = local(&self.at)?;
-        set_key(Access::Local(store), key, cx.task)?;
-        let found = match cx.task.versioned_find(store, time)? {
+        let at = self.at.access()?;
+        set_key(at, key, cx.task)?;
+        let found = match cx.task.access_find(at, time)? {
             Some((validity, bytes)) => V::deserialize(bytes).map(|value| (validity, value)),
             None => return Ok(None),
         };
-        let (validity, value) = found.map_err(|e| corrupt(Access::Local(store), e, cx.task))?;
+        let (validity, value) = found.map_err(|e| corrupt(at, e, cx.task))?;
         Ok(Some(VersionedRecord {
             value,
             valid_from: validity.from,

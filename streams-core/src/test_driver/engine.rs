@@ -10,16 +10,16 @@ use uuid::Uuid;
 
 use super::{KeyVersions, Schedule, StoreEntry, TestDriverOptions, TestState};
 use crate::config::StreamsConfig;
+use crate::context::TaskContext;
 use crate::error::{BoxError, Error, Result};
-use crate::global::GlobalTables;
+use crate::global::{GlobalParts, GlobalTables};
 use crate::outbox::{Outbox, Outgoing};
-use crate::query::{ByteSnapshot, Partitions, QueryError, QueryRegistry};
+use crate::query::{Partitions, QueryError, QueryRegistry};
 use crate::record::{Headers, Timestamp, TopicPartition, Validity, VersionedRecord};
 use crate::restore::{Restores, Teller};
 use crate::runtime::{Application, Counters, Worker};
 use crate::state_dir::StateDirectory;
-use crate::store::{Direction, SEGMENT, Segments, SingleSnapshot};
-use crate::task::copy_rows;
+use crate::store::{SEGMENT, Segments};
 use crate::task::{StateLocation, SubTopologies, state_error};
 use crate::time::{Clock, ManualClock};
 use crate::topics::{self, full_name};
@@ -48,14 +48,17 @@ pub(super) struct Engine {
     /// Reads what was written, for the test.
     consumer: Box<dyn Consumer>,
     /// Every record of each topic that the test looks at.
-    seen: BTreeMap<String, Vec<ConsumedRecord>>,
-    /// How many of them `read_raw` gave out.
+    seen: BTreeMap<String, Vec<Placed>>,
+    /// How many of them `read_placed` gave out.
     given: BTreeMap<String, usize>,
     running: Option<Instance>,
     /// Records dropped before the last restart.
     dropped_before: u64,
     directory: Option<TempDir>,
 }
+
+/// A record, and the partition that it lies in.
+pub(super) type Placed = (i32, ConsumedRecord);
 
 /// What a restart replaces.
 struct Instance {
@@ -168,9 +171,16 @@ impl Engine {
             listener: config.restore_listener(),
             restores: restores.clone(),
         };
-        let transport = &*self.transport;
-        let globals =
-            GlobalTables::open(&topology, config, &state, transport, "test-driver", teller)?;
+        let globals = GlobalTables::open(GlobalParts {
+            topology: &topology,
+            subtopologies: &self.subtopologies,
+            config,
+            state: &state,
+            transport: &*self.transport,
+            client_id: "test-driver",
+            clock: Arc::new(self.clock.clone()),
+            teller,
+        })?;
         if let Some(globals) = &globals {
             globals.register(&self.queries);
         }
@@ -336,7 +346,7 @@ impl Engine {
     }
 
     /// All records of a topic so far.
-    fn seen(&mut self, topic: &str) -> Result<&[ConsumedRecord]> {
+    fn seen(&mut self, topic: &str) -> Result<&[Placed]> {
         if !self.seen.contains_key(topic) {
             let infos = self.admin.describe_topics(&[topic])?;
             let Some(info) = infos.into_iter().flatten().next() else {
@@ -361,10 +371,12 @@ impl Engine {
             let mut count = 0;
             for batch in fetched.drain(..) {
                 count += batch.records.len();
+                let partition = batch.partition.partition;
+                let records = batch.records.into_iter().map(|record| (partition, record));
                 self.seen
                     .entry(batch.partition.topic.to_string())
                     .or_default()
-                    .extend(batch.records);
+                    .extend(records);
             }
             if count == 0 {
                 break;
@@ -373,9 +385,9 @@ impl Engine {
         Ok(self.seen.get(topic).map_or(&[], Vec::as_slice))
     }
 
-    pub(super) fn read_raw(&mut self, topic: &str) -> Result<Vec<ConsumedRecord>> {
+    pub(super) fn read_placed(&mut self, topic: &str) -> Result<Vec<Placed>> {
         let given = self.given.get(topic).copied().unwrap_or_default();
-        let new: Vec<ConsumedRecord> = self.seen(topic)?.iter().skip(given).cloned().collect();
+        let new: Vec<Placed> = self.seen(topic)?.iter().skip(given).cloned().collect();
         self.given.insert(topic.to_owned(), given + new.len());
         Ok(new)
     }
@@ -392,7 +404,7 @@ impl Engine {
             .iter()
             .skip(from)
             .take(limit)
-            .cloned()
+            .map(|(_, record)| record.clone())
             .collect())
     }
 
@@ -449,17 +461,15 @@ impl Engine {
             return Ok(Vec::new());
         };
         let mut all = Vec::new();
-        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
-            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
-                for (key, versions) in task.read_versions(local)? {
-                    let version = |(validity, value): (Validity, Vec<u8>)| VersionedRecord {
-                        value,
-                        valid_from: validity.from,
-                        valid_to: validity.to,
-                    };
-                    let versions = versions.into_iter().map(version).collect();
-                    all.push(KeyVersions { key, versions });
-                }
+        for (stores, local) in instance.parts_of(index) {
+            for (key, versions) in stores.read_versions(local)? {
+                let version = |(validity, value): (Validity, Vec<u8>)| VersionedRecord {
+                    value,
+                    valid_from: validity.from,
+                    valid_to: validity.to,
+                };
+                let versions = versions.into_iter().map(version).collect();
+                all.push(KeyVersions { key, versions });
             }
         }
         all.sort_by(|a, b| a.key.cmp(&b.key));
@@ -502,20 +512,8 @@ impl Engine {
             return Ok(Vec::new());
         };
         let mut all = BTreeMap::new();
-        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
-            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
-                all.extend(task.read_all(local)?);
-            }
-        }
-        if let Some((stores, number)) = instance.globals.as_mut().and_then(|g| g.store(index)) {
-            use std::ops::Bound::Unbounded;
-            for entry in stores
-                .range(number, Unbounded, Unbounded, Direction::Forward)
-                .map_err(state_error)?
-            {
-                let (key, value) = entry.map_err(state_error)?;
-                all.insert(key.to_vec(), value.to_vec());
-            }
+        for (stores, local) in instance.parts_of(index) {
+            all.extend(stores.read_all(local)?);
         }
         let all = all.into_iter().collect();
         Ok(in_order(kind, all)
@@ -530,22 +528,15 @@ impl Engine {
         let (Some(index), Some(descriptor)) = (store, descriptor) else {
             return Err(QueryError::NoStore { node: "the table" });
         };
-        let (node, kind) = (descriptor.node, descriptor.kind);
+        let node = descriptor.node;
         let unreadable = |reason| QueryError::Store { node, reason };
         let Some(instance) = &mut self.running else {
             return Err(QueryError::NotRunning { node });
         };
         let mut here = Vec::new();
-        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
-            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
-                let snapshot = task.snapshot(local).map_err(|e| unreadable(e.into()))?;
-                here.push((task.id().partition, snapshot));
-            }
-        }
-        if let Some((stores, number)) = instance.globals.as_mut().and_then(|g| g.store(index)) {
-            let rows = copy_rows(stores, number).map_err(|e| unreadable(e.into()))?;
-            let snapshot = SingleSnapshot::of_rows(rows, kind, None);
-            here.push((0, Box::new(snapshot) as Box<dyn ByteSnapshot>));
+        for (stores, local) in instance.parts_of(index) {
+            let snapshot = stores.snapshot(local).map_err(|e| unreadable(e.into()))?;
+            here.push((stores.task().partition.max(0), snapshot));
         }
         here.sort_by_key(|(partition, _)| *partition);
         Ok(Partitions::new(node, here, self.queries.partitions(index)))
@@ -561,16 +552,8 @@ impl Engine {
             return Ok(None);
         };
         let mut found = None;
-        for task in instance.workers.iter_mut().flat_map(Worker::tasks_mut) {
-            if let Some(local) = task.stores().iter().position(|s| s.index == index) {
-                found = found.or(task.read(local, key)?);
-            }
-        }
-        if let Some((stores, number)) = instance.globals.as_mut().and_then(|g| g.store(index)) {
-            found = stores
-                .get(number, key)
-                .map_err(state_error)?
-                .map(<[u8]>::to_vec);
+        for (stores, local) in instance.parts_of(index) {
+            found = found.or(stores.read(local, key)?);
         }
         Ok(found.map(|stored| entry(kind, key.to_vec(), stored)))
     }
@@ -644,6 +627,17 @@ impl Instance {
                 .iter()
                 .map(|worker| worker.stats().dropped)
                 .sum::<u64>()
+    }
+
+    /// The parts of a store, by its index in the topology: what reads it, and its number there.
+    fn parts_of(&mut self, index: usize) -> impl Iterator<Item = (&mut TaskContext, usize)> {
+        let tasks = self.workers.iter_mut().flat_map(Worker::tasks_mut);
+        let of_tasks = tasks.filter_map(move |task| {
+            let local = task.stores().iter().position(|s| s.index == index)?;
+            Some((task.reading(), local))
+        });
+        let globals = self.globals.as_mut();
+        of_tasks.chain(globals.and_then(|globals| globals.reading(index)))
     }
 
     /// Brings the global tables up to date.

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use super::TestDriver;
 use crate::error::Result;
+use crate::processor::Processor;
 use crate::query::{QueryError, Snapshot};
 use crate::record::{Header, Headers, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
@@ -24,6 +25,14 @@ pub struct TestInputTable<K, V> {
     topic: usize,
     store: Option<usize>,
     types: PhantomData<fn(K, V)>,
+}
+
+/// The topic of a global store, and the store that the processor `P` keeps of it.
+pub struct TestGlobalStore<P, K, V> {
+    driver: TestDriver,
+    topic: usize,
+    store: Option<usize>,
+    types: PhantomData<fn(P, K, V)>,
 }
 
 /// A stream that is written to topics.
@@ -64,6 +73,12 @@ macro_rules! debug_by_topic {
 }
 debug_by_topic!(TestInput TestInputTable TestOutput TestStore TestTable);
 
+impl<P, K, V> fmt::Debug for TestGlobalStore<P, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestGlobalStore").finish_non_exhaustive()
+    }
+}
+
 impl<K: Serde, V: Serde> fmt::Debug for Sending<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sending")
@@ -87,6 +102,21 @@ impl TestDriver {
     #[must_use]
     pub fn input_table<K, V>(&self, topic: usize, store: Option<usize>) -> TestInputTable<K, V> {
         TestInputTable {
+            driver: self.clone(),
+            topic,
+            store,
+            types: PhantomData,
+        }
+    }
+
+    /// The field of a global store. `store` is an index into the topology's stores.
+    #[must_use]
+    pub fn global_store<P, K, V>(
+        &self,
+        topic: usize,
+        store: Option<usize>,
+    ) -> TestGlobalStore<P, K, V> {
+        TestGlobalStore {
             driver: self.clone(),
             topic,
             store,
@@ -225,6 +255,16 @@ macro_rules! snapshots {
 }
 snapshots!(TestInputTable TestTable TestStore);
 
+impl<P, K, V> TestGlobalStore<P, K, V> {
+    /// As [`TestStore::snapshot`].
+    ///
+    /// # Errors
+    /// When the store's bytes cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot<'_, K, V>, QueryError> {
+        self.driver.snapshot(self.store)
+    }
+}
+
 impl<K: Serde, V: Serde> TestInputTable<K, V> {
     /// A key's new value.
     pub fn send(&self, key: impl Into<K>, value: impl Into<V>) -> Sending<'_, K, V> {
@@ -248,6 +288,47 @@ impl<K: Serde, V: Serde> TestInputTable<K, V> {
     ///
     /// # Errors
     /// When the table has no store, or its bytes cannot be read.
+    pub fn all(&self) -> Result<Vec<(K, V)>> {
+        all(&self.driver, self.store)
+    }
+}
+
+impl<P, K, V> TestGlobalStore<P, K, V> {
+    /// A record for the topic, of the types that the processor takes.
+    pub fn send<TK: Serde, TV: Serde>(
+        &self,
+        key: impl Into<TK>,
+        value: impl Into<TV>,
+    ) -> Sending<'_, TK, TV>
+    where
+        P: Processor<TK, TV>,
+    {
+        sending(&self.driver, self.topic, key.into(), Some(value.into()))
+    }
+
+    /// A record without a value.
+    pub fn delete<TK: Serde, TV: Serde>(&self, key: impl Into<TK>) -> Sending<'_, TK, TV>
+    where
+        P: Processor<TK, TV>,
+    {
+        sending(&self.driver, self.topic, key.into(), None)
+    }
+}
+
+impl<P, K: Serde, V: Serde> TestGlobalStore<P, K, V> {
+    /// What the store has for a key; of a versioned one the latest value. For the rest there is a
+    /// [`snapshot`](Self::snapshot).
+    ///
+    /// # Errors
+    /// When the store's bytes cannot be read.
+    pub fn get(&self, key: impl Into<K>) -> Result<Option<V>> {
+        get(&self.driver, self.store, &key.into())
+    }
+
+    /// All the store has, in the order of the keys' bytes.
+    ///
+    /// # Errors
+    /// When the store's bytes cannot be read.
     pub fn all(&self) -> Result<Vec<(K, V)>> {
         all(&self.driver, self.store)
     }

@@ -213,7 +213,7 @@ fn counts(engine: &mut Engine) -> BTreeMap<String, i64> {
 /// What was written for each word, in order.
 fn written(engine: &mut Engine) -> BTreeMap<String, Vec<i64>> {
     let mut all: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for record in engine.read_raw("counts").unwrap() {
+    for (_, record) in engine.read_placed("counts").unwrap() {
         all.entry(text(&record.key.unwrap()))
             .or_default()
             .push(number(&record.value.unwrap()));
@@ -318,7 +318,10 @@ fn the_record_cache_holds_updates_back_until_the_commit() {
     );
     engine.advance(Duration::from_secs(30)).unwrap();
     assert_eq!(written(&mut engine), [("a".to_owned(), vec![3])].into());
-    assert_eq!(engine.read_raw("words-counts-changelog").unwrap().len(), 1);
+    assert_eq!(
+        engine.read_placed("words-counts-changelog").unwrap().len(),
+        1
+    );
 }
 
 #[test]

@@ -410,6 +410,7 @@ const _: () = {
             node: "products",
             topic: 2,
             store: 1,
+            kept_by: __s::KeptBy::Topic,
         }],
     };
 

@@ -38,6 +38,7 @@ pub(super) fn processor(processor: &Processor, item: &ItemStruct) -> TokenStream
     let bind = binding(&stores);
     let bind_shared = binding(&shared);
     let schedules = schedules(processor);
+    let punctuators = punctuators(processor);
     let shares = shared.iter().enumerate().map(|(number, (field, store))| {
         let ty = handle(store);
         mixed! {
@@ -74,6 +75,7 @@ pub(super) fn processor(processor: &Processor, item: &ItemStruct) -> TokenStream
                 const STORES: &'static [__s::ProcessorStore] = &[#(#own_descriptions),*];
                 const SHARED: &'static [__s::ProcessorStore] = &[#(#shared_descriptions),*];
                 const OUTPUTS: &'static [&'static str] = &[#(#output_names),*];
+                #punctuators
                 fn bind(&mut self, #first_own: usize) { #bind }
                 fn bind_shared(&mut self, #first_shared: usize) { #bind_shared }
                 fn schedule(&mut self, #context: &mut __s::InitContext<'_, Self>) -> __s::ProcessingResult {
@@ -107,8 +109,11 @@ fn handle(store: &Store) -> TokenStream {
         Kind::TimestampedKeyValue => "TimestampedKeyValueStore",
         Kind::ReadOnly => "ReadOnlyKeyValueStore",
         Kind::Window => "WindowStore",
+        Kind::ReadOnlyWindow => "ReadOnlyWindowStore",
         Kind::Session => "SessionStore",
+        Kind::ReadOnlySession => "ReadOnlySessionStore",
         Kind::Versioned => "VersionedStore",
+        Kind::ReadOnlyVersioned => "ReadOnlyVersionedStore",
     };
     let name = Ident::new(name, Span::mixed_site());
     let (key, value) = (&store.key, &store.value);
@@ -124,8 +129,8 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
     let kind = match store.kind {
         Kind::KeyValue | Kind::ReadOnly => mixed!(__s::StoreKind::KeyValue),
         Kind::TimestampedKeyValue => mixed!(__s::StoreKind::TimestampedKeyValue),
-        Kind::Window => {
-            let (retention, size) = (ms(store.retention.as_ref()), ms(store.window_size.as_ref()));
+        Kind::Window | Kind::ReadOnlyWindow => {
+            let (retention, size) = (retention(store), ms(store.window_size.as_ref()));
             mixed! {
                 __s::StoreKind::Window {
                     retention_ms: #retention,
@@ -134,12 +139,12 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
                 }
             }
         }
-        Kind::Session => {
-            let retention = ms(store.retention.as_ref());
+        Kind::Session | Kind::ReadOnlySession => {
+            let retention = retention(store);
             mixed!(__s::StoreKind::Session { retention_ms: #retention, emitted: __s::None })
         }
-        Kind::Versioned => {
-            let retention = ms(store.retention.as_ref());
+        Kind::Versioned | Kind::ReadOnlyVersioned => {
+            let retention = retention(store);
             mixed!(__s::StoreKind::Versioned { retention: #retention })
         }
     };
@@ -160,8 +165,8 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
         mixed!(__s::TypeDescriptor::of::<__s::Windowed<#ty, __s::#window>>(#text))
     };
     let key = match store.kind {
-        Kind::Window => of_key("TimeWindow"),
-        Kind::Session => of_key("SessionWindow"),
+        Kind::Window | Kind::ReadOnlyWindow => of_key("TimeWindow"),
+        Kind::Session | Kind::ReadOnlySession => of_key("SessionWindow"),
         _ => described(&store.key),
     };
     let value = described(&store.value);
@@ -176,6 +181,14 @@ fn description(field: &Ident, store: &Store) -> TokenStream {
             key: #key,
             value: #value,
         }
+    }
+}
+
+/// How long a store keeps its entries. What is shared is set up elsewhere: for a processor that runs alone, a hundred years.
+fn retention(store: &Store) -> TokenStream {
+    match &store.retention {
+        None if store.is_shared => mixed!(3_155_760_000_000),
+        retention => ms(retention.as_ref()),
     }
 }
 
@@ -325,6 +338,17 @@ fn outputs(
             (declared, consts, mixed!(#name), names)
         }
     }
+}
+
+/// How many there are, where there are any.
+fn punctuators(processor: &Processor) -> Option<TokenStream> {
+    let kept = processor
+        .fields
+        .iter()
+        .filter(|field| matches!(field.role, Role::Punctuator(Some(_))));
+    let count = processor.punctuators.len() + kept.count();
+    let number = proc_macro2::Literal::usize_unsuffixed(count);
+    (count > 0).then(|| mixed!(const PUNCTUATORS: usize = #number;))
 }
 
 fn schedules(processor: &Processor) -> TokenStream {

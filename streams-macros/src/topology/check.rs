@@ -8,6 +8,7 @@ mod inputs;
 pub(crate) mod names;
 mod operators;
 mod processors;
+mod shared;
 mod stores;
 mod stream_joins;
 mod suppression;
@@ -47,7 +48,7 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
 
     processors::processors_are_made_by_their_type(cx, topology);
     processors::given_stores_exist(cx, topology);
-    processors::shared_stores_are_by_key(cx, topology);
+    processors::store_fields_say_their_times(cx, topology);
     processors::shared_stores_are_partitioned(cx, topology);
     processors::shared_stores_are_on_one_side(cx, topology);
     processors::outputs_are_of_processors(cx, topology);
@@ -66,6 +67,7 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
 
     copartition::topics_have_one_count(cx, topology);
     copartition::meetings_are_copartitioned(cx, topology);
+    shared::shared_stores_are_copartitioned(cx, topology);
 
     stores::stores_are_on_tables(cx, topology);
     stores::stores_belong_to_fields(cx, topology);

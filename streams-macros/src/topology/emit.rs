@@ -11,9 +11,11 @@ mod aggregations;
 mod builder;
 mod descriptor;
 mod foreign;
+mod globals;
 mod meetings;
 mod methods;
 mod processors;
+mod sinks;
 pub(crate) mod stand_in;
 mod steps;
 pub(super) mod stream_join;
@@ -69,6 +71,7 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
     let tasks: TokenStream = (0..plan.subtopologies.len())
         .map(|sub| task::task(&emit, sub))
         .collect();
+    let globals = globals::task(&emit);
     let nodes = methods::nodes(&emit);
     let topology = task::topology(&emit);
     let markers = markers(&emit);
@@ -98,6 +101,7 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
             #markers
             #processors
             #tasks
+            #globals
             #nodes
             #topology
             #inside

@@ -199,6 +199,22 @@ impl Node {
         }
     }
 
+    /// Whether it is a store that every instance has all of, kept by a processor.
+    pub(crate) fn is_global_store(&self) -> bool {
+        self.shape == Shape::Store && self.source().is_some()
+    }
+
+    /// Whether every instance has all of its rows.
+    pub(crate) fn is_global(&self) -> bool {
+        self.shape == Shape::GlobalTable || self.is_global_store()
+    }
+
+    /// What makes the processor of a global store, and its type.
+    pub(crate) fn keeper(&self) -> Option<(&Expr, syn::Path)> {
+        let made = self.source()?.process.as_ref()?;
+        made_by(made).map(|ty| (made, ty))
+    }
+
     pub(crate) fn key(&self) -> Option<&Type> {
         self.types.as_ref().map(|(key, _)| key)
     }
@@ -256,25 +272,21 @@ impl Op {
 
     /// The type of its processor: `FraudAlerts` of `FraudAlerts::new(…)`; `None` where it is written otherwise.
     pub(crate) fn processor(&self) -> Option<syn::Path> {
-        let Expr::Call(call) = parse::ungrouped(self.args.first()?) else {
-            return None;
-        };
-        let Expr::Path(function) = parse::ungrouped(&call.func) else {
-            return None;
-        };
-        if !self.is_processor() || function.qself.is_some() {
-            return None;
-        }
-        let mut path = function.path.clone();
-        let segments = path.segments.iter().take(path.segments.len() - 1);
-        path.segments = segments.cloned().collect();
-        (!path.segments.is_empty()).then_some(path)
+        made_by(self.args.first().filter(|_| self.is_processor())?)
     }
 
     /// The row of the table, if the operator resolved.
     pub(crate) fn known(&self) -> Option<&'static Operator> {
         match self.meaning {
             Meaning::Known(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// `partitioner = P` of `repartition`.
+    pub(crate) fn partitioner(&self) -> Option<&Expr> {
+        match &self.option("partitioner")?.value {
+            OptValue::Is(expr) if self.is("repartition") => Some(expr),
             _ => None,
         }
     }
@@ -299,6 +311,23 @@ impl Op {
             _ => None,
         }
     }
+}
+
+/// `FraudAlerts` of `FraudAlerts::new(…)`.
+fn made_by(expr: &Expr) -> Option<syn::Path> {
+    let Expr::Call(call) = parse::ungrouped(expr) else {
+        return None;
+    };
+    let Expr::Path(function) = parse::ungrouped(&call.func) else {
+        return None;
+    };
+    if function.qself.is_some() {
+        return None;
+    }
+    let mut path = function.path.clone();
+    let segments = path.segments.iter().take(path.segments.len() - 1);
+    path.segments = segments.cloned().collect();
+    (!path.segments.is_empty()).then_some(path)
 }
 
 /// Builds the graph. Names that mean nothing stay in it, unresolved, for the checks to report.

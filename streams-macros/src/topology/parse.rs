@@ -88,6 +88,10 @@ pub(crate) struct Source {
     pub(crate) partitioner: Option<Expr>,
     pub(crate) timestamp: Option<Expr>,
     pub(crate) offset_reset: Option<(OffsetReset, Expr)>,
+    /// `global`: every instance has all of it.
+    pub(crate) global: Option<Ident>,
+    /// What makes the processor of a global store.
+    pub(crate) process: Option<Expr>,
 }
 
 /// `partitions = …`.
@@ -123,6 +127,7 @@ pub(crate) struct Sink {
     pub(crate) attribute: Attribute,
     pub(crate) topic: SinkTopic,
     pub(crate) partitions: Option<Partitions>,
+    pub(crate) partitioner: Option<Expr>,
 }
 
 #[derive(Debug)]
@@ -143,6 +148,8 @@ pub(crate) struct StoreOptions {
     pub(crate) changelog_config: Vec<(LitStr, LitStr)>,
     /// How long windows are kept.
     pub(crate) retention: Option<Time>,
+    /// The size of windows, where a field does not follow from windows.
+    pub(crate) window_size: Option<Time>,
     pub(crate) name: Option<LitStr>,
     /// How long the past is kept, and where that is said.
     pub(crate) versioned: Option<(Time, Ident)>,
@@ -427,6 +434,8 @@ fn source(cx: &Ctxt, attribute: &Attribute) -> Option<Source> {
         partitioner: None,
         timestamp: None,
         offset_reset: None,
+        global: None,
+        process: None,
     };
     for opt in options {
         match opt.name.to_string().as_str() {
@@ -437,6 +446,11 @@ fn source(cx: &Ctxt, attribute: &Attribute) -> Option<Source> {
             "partitioner" => out.partitioner = expression(cx, &opt),
             "timestamp" => out.timestamp = expression(cx, &opt),
             "offset_reset" => out.offset_reset = offset_reset(cx, &opt),
+            "global" => match &opt.value {
+                OptValue::Flag => out.global = Some(opt.name.clone()),
+                _ => malformed(cx, &opt, "`global`, without a value"),
+            },
+            "process" => out.process = expression(cx, &opt),
             _ => {}
         }
     }
@@ -453,7 +467,7 @@ fn source(cx: &Ctxt, attribute: &Attribute) -> Option<Source> {
 fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
     let errors = cx.count();
     let options = attribute_options(cx, "sink", attribute)?;
-    let (mut topic, mut topics, mut count) = (None, Vec::new(), None);
+    let (mut topic, mut topics, mut count, mut partitioner) = (None, Vec::new(), None, None);
     let mut given = false;
     for opt in options {
         match opt.name.to_string().as_str() {
@@ -463,6 +477,7 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
             }
             "topics" => topics = texts(cx, &opt).unwrap_or_default(),
             "partitions" => count = partitions(cx, &opt),
+            "partitioner" => partitioner = expression(cx, &opt),
             _ => {}
         }
     }
@@ -487,7 +502,17 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
             SinkTopic::Static(name)
         }
         None => match ungrouped(&topic) {
-            Expr::Closure(_) | Expr::Path(_) => SinkTopic::PerRecord(topic, topics),
+            Expr::Closure(_) | Expr::Path(_) => {
+                if let Some(partitioner) = partitioner.as_ref().filter(|_| topics.is_empty()) {
+                    cx.error(
+                        "KS0114",
+                        partitioner,
+                        "a partitioner is told how many partitions the topic has, which nobody knows of a topic that is chosen \
+                         freely: list those that the closure chooses among, `topics(\"…\", \"…\")`, or remove `partitioner`",
+                    );
+                }
+                SinkTopic::PerRecord(topic, topics)
+            }
             other => {
                 cx.error(
                     "KS0113",
@@ -502,6 +527,7 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
         attribute: attribute.clone(),
         topic,
         partitions: count,
+        partitioner,
     })
 }
 
@@ -514,6 +540,7 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
         changelog: None,
         changelog_config: Vec::new(),
         retention: None,
+        window_size: None,
         name: None,
         versioned: None,
     };
@@ -527,6 +554,9 @@ fn store(cx: &Ctxt, attribute: &Attribute) -> Option<StoreOptions> {
             "versioned" => {
                 let history = expression(cx, &opt).and_then(|expr| windows::time(cx, &expr));
                 out.versioned = history.map(|history| (history, opt.name.clone()));
+            }
+            "window_size" => {
+                out.window_size = expression(cx, &opt).and_then(|expr| windows::time(cx, &expr));
             }
             "retention" => {
                 out.retention = expression(cx, &opt).and_then(|expr| windows::time(cx, &expr));

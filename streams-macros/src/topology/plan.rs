@@ -8,6 +8,7 @@ pub(crate) mod facts;
 mod foreign;
 pub(crate) mod old_values;
 pub(crate) mod processors;
+pub(crate) mod shared;
 mod stream_joins;
 pub(crate) mod suppression;
 mod times;
@@ -412,7 +413,8 @@ fn external_topics<'a>(plan: &mut Plan<'a>, node: &'a Node) {
                 topic.value(),
                 TopicRole::Source,
                 source.partitions.as_ref(),
-                node.types.clone(),
+                // What a processor reads there, it says itself.
+                node.types.clone().filter(|_| !node.is_global_store()),
             );
         }
     }
@@ -462,6 +464,7 @@ fn add_topic<'a>(
             topic.role = TopicRole::SourceAndSink;
         }
         topic.partitions = topic.partitions.or(partitions);
+        topic.types = topic.types.take().or(types);
         return index;
     }
     plan.topics.push(Topic {
@@ -503,6 +506,7 @@ fn subtopologies(plan: &mut Plan<'_>, internal: &Internal) {
             .op
             .map_or(0, |op| facts::part_at(internal, edge.to, op));
         if from.shape == Shape::Store
+            && !from.is_global_store()
             && let Some(unit) = unit_of.get(&(edge.to, part))
         {
             let first = *sharing.entry(edge.from).or_insert(*unit);
@@ -617,7 +621,7 @@ fn primary_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node) {
         field: node,
     });
     plan.nodes[node.id.0].store = Some(index);
-    if node.shape == Shape::GlobalTable {
+    if node.is_global() {
         let topic = node
             .source()
             .and_then(|source| source.topics.first())
@@ -742,7 +746,7 @@ fn changelog(plan: &mut Plan<'_>, node: &Node, types: Option<&(Type, Type)>) -> 
         .and_then(|source| source.topics.first())
         .map(syn::LitStr::value);
     if let Some(topic) = &source_topic
-        && (node.shape == Shape::GlobalTable || facts::reuses_source_topics(plan.topology))
+        && (node.is_global() || facts::reuses_source_topics(plan.topology))
     {
         return Changelog::Source(topic_index(plan, topic));
     }

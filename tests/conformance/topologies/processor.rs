@@ -24,6 +24,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("papi-window-store", Windows),
         entry!("papi-session-store", Sessions),
         entry!("papi-versioned-store", Versions),
+        entry!("papi-global-store", GlobalStore),
     ]
 }
 
@@ -727,5 +728,53 @@ impl Processor<String, String> for VersionCommands {
             None => "null".to_owned(),
         };
         cx.forward(record.with_value(text))
+    }
+}
+
+#[topology(application_id = "vec")]
+struct GlobalStore {
+    #[source(topic = "g", global, process = UpperCase::new())]
+    #[store(kind = memory)]
+    gs: KeyValueStore<String, String>,
+    #[source(topic = "in")]
+    input: KStream<String, String>,
+    #[from(input.process(LookUp::new(), stores(gs)))]
+    #[sink(topic = "out")]
+    found: KStream<String, String>,
+}
+
+#[processor]
+struct UpperCase {
+    #[store(shared)]
+    gs: KeyValueStore<String, String>,
+}
+
+impl Processor<String, Text> for UpperCase {
+    fn process(
+        &mut self,
+        record: Record<String, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        match record.value {
+            Some(value) => self.gs.put(&record.key, &value.to_uppercase(), cx),
+            None => self.gs.delete(&record.key, cx).map(drop),
+        }
+    }
+}
+
+#[processor(out = (String, String))]
+struct LookUp {
+    #[store(shared)]
+    gs: ReadOnlyKeyValueStore<String, String>,
+}
+
+impl Processor<String, String> for LookUp {
+    fn process(
+        &mut self,
+        record: Record<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let found = self.gs.get(&record.value, cx)?;
+        cx.forward(record.with_value(found.unwrap_or_else(|| "miss".to_owned())))
     }
 }

@@ -1,7 +1,7 @@
 //! Versioned stores of a task: puts at a time, reads as of a time. They have no record cache, as in Kafka Streams.
 
 use super::{Forward, NO_HEADERS, Put};
-use crate::context::TaskContext;
+use crate::context::{Access, TaskContext};
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
@@ -79,6 +79,43 @@ impl TaskContext {
             Ok(Some(found)) => Ok(Some((found.validity, versions.value(&found)))),
             Ok(None) => Ok(None),
             Err(e) => Err(failed(slot.name, e)),
+        }
+    }
+
+    /// As [`versioned_find`](Self::versioned_find), of a global store too.
+    pub(crate) fn access_find(
+        &mut self,
+        at: Access,
+        time: Option<Timestamp>,
+    ) -> TaskResult<Option<(Validity, &[u8])>> {
+        let global = match at {
+            Access::Local(store) => return self.versioned_find(store, time),
+            Access::Global(global) => global,
+        };
+        let Some(time) = time else {
+            if !self.global_get(global)? {
+                return Ok(None);
+            }
+            let Some((from, value)) = self.scratch.value.split_first_chunk() else {
+                return Err(not_versioned(self.global_name(global)));
+            };
+            let validity = Validity {
+                from: Timestamp::from_be_bytes(*from),
+                to: None,
+            };
+            return Ok(Some((validity, value)));
+        };
+        let Some(reader) = self.globals.get(global) else {
+            return Err(unknown_store(global));
+        };
+        self.scratch.value.clear();
+        match reader.as_of(&self.scratch.key, time, &mut self.scratch.value) {
+            Ok(found) => Ok(found.map(|validity| (validity, self.scratch.value.as_slice()))),
+            Err(reason) => Err(TaskFailure::Store {
+                store: self.global_name(global).to_owned(),
+                reason,
+            }
+            .into()),
         }
     }
 

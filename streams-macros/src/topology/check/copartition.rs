@@ -12,8 +12,9 @@ use super::{at, chains, compact, type_text};
 use crate::ctxt::Ctxt;
 use crate::topology::kinds::{Key, Operator, Partitioning, Shape};
 use crate::topology::model::{Chain, Node, NodeId, Op, Topology};
-use crate::topology::parse::{Partitions, SinkTopic};
+use crate::topology::parse::{Partitions, SinkTopic, Source};
 use crate::topology::plan::facts::{self, Origin};
+use crate::topology::plan::shared;
 
 /// An operator at which records of two sides meet in one task.
 struct Meeting<'a> {
@@ -62,7 +63,7 @@ fn meetings(topology: &Topology) -> Vec<Meeting<'_>> {
 fn stateful_origins(topology: &Topology, meetings: &[Meeting<'_>]) -> BTreeSet<Origin> {
     let mut stateful = BTreeSet::new();
     for node in &topology.nodes {
-        if node.shape != Shape::GlobalTable && facts::has_store(topology, node) {
+        if !node.is_global() && facts::has_store(topology, node) {
             stateful.extend(match node.chain() {
                 Some(chain) => chain
                     .ops
@@ -75,6 +76,9 @@ fn stateful_origins(topology: &Topology, meetings: &[Meeting<'_>]) -> BTreeSet<O
                 None => facts::origins_before(topology, node.id, usize::MAX),
             });
         }
+    }
+    for sharing in shared::sharings(topology) {
+        stateful.extend(sharing.origins());
     }
     // What meets stateful records runs in the same tasks.
     loop {
@@ -93,7 +97,7 @@ fn stateful_origins(topology: &Topology, meetings: &[Meeting<'_>]) -> BTreeSet<O
 }
 
 /// What is known about an origin's partition count.
-enum Count<'a> {
+pub(super) enum Count<'a> {
     Given(&'a Partitions),
     /// A source that says none.
     Undeclared(&'a Node),
@@ -101,7 +105,7 @@ enum Count<'a> {
     Follows,
 }
 
-fn count(topology: &Topology, origin: Origin) -> Count<'_> {
+pub(super) fn count(topology: &Topology, origin: Origin) -> Count<'_> {
     match origin {
         Origin::Source(id) => {
             let node = topology.node(id);
@@ -124,7 +128,7 @@ fn operator(topology: &Topology, id: NodeId, position: usize) -> Option<&Op> {
 }
 
 /// "`orders`", or "`repartition(5)` of `known`".
-fn origin_words(topology: &Topology, origin: Origin) -> String {
+pub(super) fn origin_words(topology: &Topology, origin: Origin) -> String {
     match origin {
         Origin::Source(id) => format!("`{}`", topology.node(id).name),
         Origin::Repartition(id, position) => {
@@ -400,18 +404,41 @@ fn counts_are_equal(
     false
 }
 
-fn partitioner(topology: &Topology, origin: Origin) -> Option<&Expr> {
+pub(super) fn partitioner(topology: &Topology, origin: Origin) -> Option<&Expr> {
     match origin {
-        Origin::Source(id) => topology.node(id).source()?.partitioner.as_ref(),
-        Origin::Repartition(..) | Origin::OtherRepartition(..) => None,
+        Origin::Source(id) => {
+            let source = topology.node(id).source()?;
+            source
+                .partitioner
+                .as_ref()
+                .or_else(|| written_by(topology, source))
+        }
+        Origin::Repartition(id, position) => operator(topology, id, position)?.partitioner(),
+        Origin::OtherRepartition(..) => None,
+    }
+}
+
+/// The partitioner by which the topology itself writes a topic that it reads.
+fn written_by<'t>(topology: &'t Topology, source: &Source) -> Option<&'t Expr> {
+    let reads = |topic: &LitStr| source.topics.iter().any(|t| t.value() == topic.value());
+    let mut sinks = topology.nodes.iter().flat_map(|node| &node.sinks);
+    let sink = sinks.find(|sink| match &sink.topic {
+        SinkTopic::Static(topic) => reads(topic),
+        SinkTopic::PerRecord(_, topics) => topics.iter().any(reads),
+    })?;
+    sink.partitioner.as_ref()
+}
+
+/// The partitioner of an origin's topic, as it is written.
+pub(super) fn partitioner_words(topology: &Topology, origin: Origin) -> String {
+    match partitioner(topology, origin) {
+        Some(expr) => compact(&at(expr).to_string()),
+        None => "Kafka's own partitioner".to_owned(),
     }
 }
 
 fn partitioners_are_equal(cx: &Ctxt, topology: &Topology, meeting: &Meeting<'_>) {
-    let words = |origin: Origin| match partitioner(topology, origin) {
-        Some(expr) => compact(&at(expr).to_string()),
-        None => "Kafka's own partitioner".to_owned(),
-    };
+    let words = |origin: Origin| partitioner_words(topology, origin);
     let Some(left) = meeting.left.first().copied() else {
         return;
     };

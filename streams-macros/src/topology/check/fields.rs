@@ -6,8 +6,8 @@ use syn::ext::IdentExt as _;
 use super::{at, chains, type_text};
 use crate::ctxt::Ctxt;
 use crate::topology::kinds::Shape;
-use crate::topology::model::{Node, Origin, Topology};
-use crate::topology::parse::SinkTopic;
+use crate::topology::model::{Node, Op, Origin, Topology};
+use crate::topology::parse::{SinkTopic, Source};
 use crate::topology::plan::processors;
 
 // The field's type says what its node is, and other chains read it as that: it must be what its own chain yields.
@@ -80,7 +80,20 @@ pub(super) fn fields_declare_what_is_read(cx: &Ctxt, topology: &Topology) {
         let Origin::Source(source) = &node.origin else {
             continue;
         };
-        if matches!(node.shape, Shape::Nothing | Shape::Store) {
+        if node.shape == Shape::Store {
+            global_stores_say_who_keeps_them(cx, node, source);
+        } else if let Some(option) = stores_only(source) {
+            cx.error(
+                "KS0114",
+                &option,
+                format!(
+                    "`global` and `process` are for stores that a processor keeps, and `{}` is {}; a topic that every instance \
+                     reads whole, as it is, is a `GlobalKTable<K, V>` without them",
+                    node.name, node.shape
+                ),
+            );
+        }
+        if node.shape == Shape::Nothing {
             cx.error_with(
                 "KS0126",
                 &node.ty,
@@ -108,6 +121,51 @@ pub(super) fn fields_declare_what_is_read(cx: &Ctxt, topology: &Topology) {
     }
 }
 
+fn stores_only(source: &Source) -> Option<TokenStream> {
+    let global = source.global.as_ref().map(at);
+    global.or_else(|| source.process.as_ref().map(at))
+}
+
+/// `global, process = …`, with a call that tells the processor's type.
+fn global_stores_say_who_keeps_them(cx: &Ctxt, node: &Node, source: &Source) {
+    let name = &node.name;
+    match (&source.global, &source.process) {
+        (Some(_), Some(made)) if node.keeper().is_none() => cx.error(
+            "KS0132",
+            made,
+            "`process` takes a call of a function of the processor's own type, which tells the type: \
+             `process = UpperCase::new()`",
+        ),
+        (Some(_), Some(_)) => {}
+        (Some(global), None) => cx.error(
+            "KS0111",
+            global,
+            format!(
+                "the global store `{name}` needs a processor that keeps it, `#[source(topic = \"…\", global, process = \
+                 UpperCase::new())]`; a topic whose records are the entries is a `GlobalKTable<K, V>`"
+            ),
+        ),
+        (None, Some(made)) => cx.error(
+            "KS0111",
+            made,
+            format!(
+                "a processor keeps a store of a topic only where every instance has all of it: write `global` beside \
+                 `process`, or read the topic as a `KStream` and give `{name}` to a processor of it, `stores({name})`"
+            ),
+        ),
+        (None, None) => cx.error_with(
+            "KS0126",
+            &node.ty,
+            format!(
+                "`{name}` reads a topic, so its type says how: `KStream<K, V>`, `KTable<K, V>` or `GlobalKTable<K, V>`, not \
+                 `{}`; a store that a processor keeps is `#[source(topic = \"…\", global, process = UpperCase::new())]`",
+                type_text(&node.ty)
+            ),
+            [(at(&source.attribute.meta), format!("`{name}` reads a topic here"))],
+        ),
+    }
+}
+
 // `self` in a closure is the app's parameters. A node there would be a hidden edge: another task's state, at another time, of
 // which neither the plan nor a restart knows.
 pub(super) fn closures_touch_no_nodes(cx: &Ctxt, topology: &Topology) {
@@ -122,7 +180,15 @@ pub(super) fn closures_touch_no_nodes(cx: &Ctxt, topology: &Topology) {
             SinkTopic::Static(_) => None,
         });
         let timestamp = node.source().and_then(|source| source.timestamp.as_ref());
-        for expr in args.chain(sinks).chain(timestamp) {
+        let keeper = node.source().and_then(|source| source.process.as_ref());
+        let ops = node.chain().into_iter().flat_map(|chain| &chain.ops);
+        let partitioners = node
+            .sinks
+            .iter()
+            .filter_map(|sink| sink.partitioner.as_ref())
+            .chain(ops.filter_map(Op::partitioner));
+        let exprs = args.chain(sinks).chain(timestamp).chain(keeper);
+        for expr in exprs.chain(partitioners) {
             let mut touched = Vec::new();
             fields_of_self(at(expr), &mut touched);
             for name in touched {
@@ -229,7 +295,7 @@ pub(super) fn sinks_write_a_topic_once(cx: &Ctxt, topology: &Topology) {
 // A global table is read whole, by every instance, in no task: where a group would begin does not matter to it.
 pub(super) fn source_options_say_something(cx: &Ctxt, topology: &Topology) {
     for node in &topology.nodes {
-        let (Shape::GlobalTable, Some(source)) = (node.shape, node.source()) else {
+        let Some(source) = node.source().filter(|_| node.is_global()) else {
             continue;
         };
         let reset = source
@@ -246,8 +312,9 @@ pub(super) fn source_options_say_something(cx: &Ctxt, topology: &Topology) {
                 "KS0114",
                 expr,
                 format!(
-                    "`{option}` says nothing about `{}`: every instance reads all of a global table's topic; remove it",
-                    node.name
+                    "`{option}` says nothing about `{}`: every instance reads all of {}'s topic; remove it",
+                    node.name,
+                    if node.shape == Shape::Store { "a global store" } else { "a global table" },
                 ),
             );
         }

@@ -179,8 +179,8 @@ fn internal_topics(topology: &Topology) -> Vec<Internal<'_>> {
 
 /// Whether the macro derives a changelog's name for a node: not where the source topic serves, or nothing is logged.
 fn logs_its_store(topology: &Topology, node: &Node) -> bool {
-    let reused = node.source().is_some()
-        && (node.shape == Shape::GlobalTable || facts::reuses_source_topics(topology));
+    let reused =
+        node.source().is_some() && (node.is_global() || facts::reuses_source_topics(topology));
     has_own_store(topology, node) && !unlogged(node) && !reused
 }
 

@@ -10,7 +10,6 @@ use crate::ctxt::Ctxt;
 use crate::topology::kinds::{self, Operator, Param, Shape};
 use crate::topology::model::{Chain, Meaning, Op, Topology};
 use crate::topology::parse::{OptValue, SinkTopic, list, literal_text, nearest, ungrouped};
-use crate::topology::stream_join::joins_streams;
 
 /// What an operator is called on, if that is clear.
 fn receiver(topology: &Topology, chain: &Chain, position: usize) -> Option<Shape> {
@@ -422,16 +421,6 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
                         &opt.name,
                         format!("`{}` has no option `{name}`; {hint}", op.name),
                     );
-                } else if LATER_OPTIONS.contains(&(row.name, name.as_str())) && !joins_streams(row)
-                {
-                    cx.error(
-                        "KS0190",
-                        &opt.name,
-                        format!(
-                            "the option `{name}` of `{}` is one that this version of kstreams does not have yet",
-                            op.name
-                        ),
-                    );
                 } else if op
                     .options
                     .iter()
@@ -442,6 +431,12 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
                         "KS0112",
                         &opt.name,
                         format!("`{name}` is given twice to `{}`", op.name),
+                    );
+                } else if name == "partitioner" && !matches!(opt.value, OptValue::Is(_)) {
+                    cx.error(
+                        "KS0113",
+                        &opt.name,
+                        "`partitioner` is written `partitioner = by_region`, with a function, a closure or a `StreamPartitioner`",
                     );
                 } else if matches!(name.as_str(), "name" | "split")
                     && !matches!(&opt.value, OptValue::Is(expr) if literal_text(expr).is_some())
@@ -456,9 +451,6 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
         }
     }
 }
-
-/// Options that rows name and that come with later operators.
-const LATER_OPTIONS: &[(&str, &str)] = &[("repartition", "partitioner")];
 
 // rustc would say the same at the call inside generated code, after all wiring errors; here it is said at once, with what the
 // operator passes.
@@ -488,6 +480,15 @@ pub(super) fn closures_take_what_they_are_given(cx: &Ctxt, topology: &Topology) 
         {
             let takes = &["&Record<K, V>", "i64"];
             closure_takes(cx, "a timestamp extractor", takes, "i64", closure);
+        }
+    }
+    let of_sinks = topology.nodes.iter().flat_map(|node| &node.sinks);
+    let of_sinks = of_sinks.filter_map(|sink| sink.partitioner.as_ref());
+    let of_ops = chains(topology).flat_map(|(_, chain)| &chain.ops);
+    for partitioner in of_sinks.chain(of_ops.filter_map(Op::partitioner)) {
+        if let Expr::Closure(closure) = ungrouped(partitioner) {
+            let takes = &["&str", "&K", "&V", "u32"];
+            closure_takes(cx, "a partitioner", takes, "impl IntoPartitions", closure);
         }
     }
     for sink in topology.nodes.iter().flat_map(|node| &node.sinks) {

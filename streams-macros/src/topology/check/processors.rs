@@ -5,7 +5,7 @@ use super::{at, chains};
 use crate::ctxt::Ctxt;
 use crate::topology::kinds::Shape;
 use crate::topology::model::{Chain, Node, Op, Topology};
-use crate::topology::parse::nearest;
+use crate::topology::parse::{StoreKind, nearest};
 use crate::topology::plan::facts;
 use crate::topology::plan::processors::has_outputs;
 
@@ -95,27 +95,118 @@ fn keeps_state(node: &Node) -> bool {
     matches!(node.shape, Shape::Store | Shape::Table | Shape::GlobalTable)
 }
 
-// Processors keep windows, sessions and versions in stores of their own; a topology has no options for such a field yet.
-pub(super) fn shared_stores_are_by_key(cx: &Ctxt, topology: &Topology) {
-    for node in topology
-        .nodes
-        .iter()
-        .filter(|node| node.shape == Shape::Store)
-    {
-        if !matches!(
+// Windows have a size and, as sessions and versions, a time for which they are kept; other stores have neither. As of processors'
+// own stores.
+pub(super) fn store_fields_say_their_times(cx: &Ctxt, topology: &Topology) {
+    for node in &topology.nodes {
+        let options = node.store.as_ref();
+        let size = options.and_then(|options| options.window_size.as_ref());
+        let retention = options.and_then(|options| options.retention.as_ref());
+        if node.shape != Shape::Store {
+            if let Some(size) = size {
+                cx.error(
+                    "KS0114",
+                    size,
+                    format!(
+                        "`window_size` is for `WindowStore` fields, and `{}` is {}: its windows say their size themselves; remove it",
+                        node.name, node.shape
+                    ),
+                );
+            }
+            continue;
+        }
+        if node.incomplete {
+            continue;
+        }
+        let missing = match &*node.type_name {
+            "WindowStore" if size.is_none() || retention.is_none() => {
+                "its windows' size and for how long they are kept: `#[store(window_size = \"10m\", retention = \"1h\")]`"
+            }
+            "SessionStore" | "VersionedStore" if retention.is_none() => {
+                "the time for which it keeps what is past: `#[store(retention = \"1h\")]`"
+            }
+            _ => "",
+        };
+        if !missing.is_empty() {
+            let place = options.map_or_else(|| at(&node.ty), |options| at(&options.attribute.meta));
+            cx.error(
+                "KS0111",
+                place,
+                format!("the {} `{}` needs {missing}", node.type_name, node.name),
+            );
+        }
+        let by_key = matches!(
             &*node.type_name,
             "KeyValueStore" | "TimestampedKeyValueStore"
-        ) {
+        );
+        let misplaced = [
+            (
+                "window_size",
+                size.filter(|_| node.type_name != "WindowStore"),
+            ),
+            ("retention", retention.filter(|_| by_key)),
+        ];
+        for (option, time) in misplaced {
+            if let Some(time) = time {
+                cx.error(
+                    "KS0114",
+                    time,
+                    format!(
+                        "`{option}` says nothing about the {} `{}`: remove it",
+                        node.type_name, node.name
+                    ),
+                );
+            }
+        }
+        store_options_fit(cx, node);
+    }
+}
+
+/// What is for tables, or for stores with a changelog.
+fn store_options_fit(cx: &Ctxt, node: &Node) {
+    let Some(options) = &node.store else { return };
+    if let (Some((StoreKind::Memory, kind)), "VersionedStore") = (&options.kind, &*node.type_name) {
+        let message = format!(
+            "`{}` keeps its past on disk: there are no versioned stores in memory; remove `kind = memory`",
+            node.name
+        );
+        cx.error("KS0430", kind, message);
+    }
+    let versioned = options.versioned.as_ref();
+    if let Some((_, place)) = versioned {
+        let message = format!(
+            "`versioned` is for tables: a store of processors with a past is a `VersionedStore`, and `{}` is a {}",
+            node.name, node.type_name
+        );
+        cx.error("KS0114", place, message);
+    }
+    let cache = options.cache.as_ref().map(|value| ("cache", at(value)));
+    let changelog = options
+        .changelog
+        .as_ref()
+        .map(|value| ("changelog", at(value)));
+    let settings = options.changelog_config.first();
+    let settings = settings.map(|(key, _)| ("changelog_config", at(key)));
+    if node.is_global_store() {
+        for (option, value) in cache.into_iter().chain(changelog).chain(settings) {
             cx.error(
-                "KS0190",
-                &node.ty,
+                "KS0405",
+                value,
                 format!(
-                    "a `{}` that processors share is one that this version of kstreams does not have yet: a processor has one of its \
-                     own, `#[store(…)]` on its field",
-                    node.type_name
+                    "`{option}` says nothing about the global store `{}`: its topic is its log, and it is never cached; remove it",
+                    node.name
                 ),
             );
         }
+    } else if let Some((_, value)) = cache {
+        cx.error(
+            "KS0405",
+            value,
+            format!(
+                "`cache` says nothing about `{}`: stores of processors are never cached; remove it",
+                node.name
+            ),
+        );
     }
 }
 
@@ -160,7 +251,7 @@ pub(super) fn shared_stores_are_on_one_side(cx: &Ctxt, topology: &Topology) {
     for store in topology
         .nodes
         .iter()
-        .filter(|node| node.shape == Shape::Store)
+        .filter(|node| node.shape == Shape::Store && !node.is_global_store())
     {
         let users: Vec<_> = topology
             .readers(store.id)

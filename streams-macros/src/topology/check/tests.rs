@@ -183,6 +183,92 @@ fn settings_of_a_changelog_need_names_values_and_a_changelog() {
 }
 
 #[test]
+fn store_fields_are_set_up_by_their_kind() {
+    let kept = |ty: &str, store: &str| {
+        format!(
+            r#"#[source(topic = "kept", global, process = Keep::new())] {store} kept: {ty}<String, u64>,
+               #[source(topic = "rows", partitions = 3)] rows: KTable<String, u64>,"#
+        )
+    };
+    for (ty, store) in [
+        ("KeyValueStore", ""),
+        ("TimestampedKeyValueStore", "#[store(kind = memory)]"),
+        (
+            "WindowStore",
+            r#"#[store(window_size = "1h", retention = "1d")]"#,
+        ),
+        ("SessionStore", r#"#[store(retention = "1d")]"#),
+        ("VersionedStore", r#"#[store(retention = HISTORY)]"#),
+    ] {
+        fails(&kept(ty, store), &[]);
+    }
+    for (ty, store, expected) in [
+        ("WindowStore", "", "KS0111 @ WindowStore<String, u64>"),
+        (
+            "SessionStore",
+            "#[store(kind = memory)]",
+            "KS0111 @ store(kind = memory)",
+        ),
+        (
+            "VersionedStore",
+            r#"#[store(retention = "1d", kind = memory)]"#,
+            "KS0430 @ memory",
+        ),
+        (
+            "KeyValueStore",
+            r#"#[store(versioned = "1h")]"#,
+            "KS0114 @ versioned",
+        ),
+        (
+            "KeyValueStore",
+            r#"#[store(retention = "1h")]"#,
+            r#"KS0114 @ "1h""#,
+        ),
+        (
+            "SessionStore",
+            r#"#[store(window_size = "1h", retention = "1d")]"#,
+            r#"KS0114 @ "1h""#,
+        ),
+        (
+            "KeyValueStore",
+            "#[store(changelog = true)]",
+            "KS0405 @ true",
+        ),
+        ("KeyValueStore", "#[store(cache = false)]", "KS0405 @ false"),
+    ] {
+        fails(&kept(ty, store), &[expected]);
+    }
+    fails(
+        r#"#[source(topic = "rows")] #[store(window_size = "1h")] rows: KTable<String, u64>,"#,
+        &[r#"KS0114 @ "1h""#],
+    );
+}
+
+#[test]
+fn a_global_store_says_who_keeps_it() {
+    for (source, expected) in [
+        ("global", "KS0111 @ global"),
+        ("process = Keep::new()", "KS0111 @ Keep::new()"),
+        ("global, process = keep", "KS0132 @ keep"),
+        ("global = true, process = Keep::new()", "KS0113 @ global"),
+        (
+            "global, process = Keep::new(), offset_reset = latest",
+            "KS0114 @ latest",
+        ),
+        ("global, process = Keep::new(self.rows)", "KS0130 @ rows"),
+        ("partitions = 3", "KS0126 @ KeyValueStore<String, u64>"),
+    ] {
+        fails(
+            &format!(
+                r#"#[source(topic = "kept", {source})] kept: KeyValueStore<String, u64>,
+                   #[source(topic = "rows", partitions = 3)] rows: KTable<String, u64>,"#
+            ),
+            &[expected],
+        );
+    }
+}
+
+#[test]
 fn one_mistake_in_an_attribute_gives_one_error() {
     for (source, expected) in [
         (r#"topc = "orders""#, "KS0110 @ topc"),

@@ -12,7 +12,9 @@ use crate::ctxt::Ctxt;
 // different times. Kafka Streams has no others either, and throws, or leaves the setting out silently.
 pub(super) fn versioned_stores_can_be(cx: &Ctxt, topology: &Topology) {
     for node in &topology.nodes {
-        let Some(options) = &node.store else { continue };
+        let Some(options) = node.store.as_ref().filter(|_| node.shape != Shape::Store) else {
+            continue;
+        };
         let Some((history, place)) = &options.versioned else {
             continue;
         };

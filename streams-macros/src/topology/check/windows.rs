@@ -93,7 +93,9 @@ pub(super) fn windows_are_kept_long_enough(cx: &Ctxt, topology: &Topology) {
             .store
             .as_ref()
             .and_then(|store| store.retention.as_ref());
-        let Some(retention) = retention else { continue };
+        let Some(retention) = retention.filter(|_| node.shape != Shape::Store) else {
+            continue;
+        };
         let Some(of) = windows::of_node(node) else {
             let clear = node.chain().is_none_or(super::is_clear);
             if clear && !node.is_poisoned() {

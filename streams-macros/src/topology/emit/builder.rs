@@ -22,6 +22,7 @@ pub(super) fn builder_name(app: &Ident) -> Ident {
 enum Handle {
     Input,
     InputTable,
+    GlobalStore,
     Output,
     Table,
     Store,
@@ -31,6 +32,7 @@ fn handle(node: &Node) -> Option<Handle> {
     match (&node.origin, node.shape) {
         (Origin::Source(_), Shape::Stream) => Some(Handle::Input),
         (Origin::Source(_), Shape::Table | Shape::GlobalTable) => Some(Handle::InputTable),
+        (Origin::Source(_), Shape::Store) => node.keeper().map(|_| Handle::GlobalStore),
         (Origin::Derived(_), Shape::Stream) if !node.sinks.is_empty() => Some(Handle::Output),
         (Origin::Derived(_), Shape::Table) => Some(Handle::Table),
         (_, Shape::Store) => Some(Handle::Store),
@@ -68,6 +70,7 @@ fn both(
         let (name, vis) = (&node.name, &node.vis);
         let doc = format!(" The node `{name}`.");
         let ty = match handle {
+            Handle::GlobalStore => mixed!(TestGlobalStore),
             Handle::Input => mixed!(TestInput),
             Handle::InputTable => mixed!(TestInputTable),
             Handle::Output => mixed!(TestOutput),
@@ -81,7 +84,15 @@ fn both(
             }
             _ => mixed!(#key),
         };
-        Some(mixed!(#[doc = #doc] #vis #name: #facade::__private::#ty<#key, #value>,))
+        let ty = mixed!(#facade::__private::#ty);
+        Some(match node.keeper() {
+            Some((_, processor)) => mixed! {
+                #[doc = #doc]
+                #[allow(private_interfaces)]
+                #vis #name: #ty<#processor, #key, #value>,
+            },
+            None => mixed!(#[doc = #doc] #vis #name: #ty<#key, #value>,),
+        })
     });
     let doc = format!(
         " Builds [`{app}`]: takes its parameters, then starts it, tests it, or makes it a program."
@@ -366,6 +377,7 @@ fn driver(emit: &Emit<'_>) -> TokenStream {
         Some(match handle {
             Handle::Input => mixed!(#field: driver.input(#topic)),
             Handle::InputTable => mixed!(#field: driver.input_table(#topic, #store)),
+            Handle::GlobalStore => mixed!(#field: driver.global_store(#topic, #store)),
             Handle::Output => mixed!(#field: driver.output(&[#(#written),*])),
             Handle::Table => mixed!(#field: driver.table(#store, &[#(#written),*])),
             Handle::Store => mixed!(#field: driver.store(#store)),

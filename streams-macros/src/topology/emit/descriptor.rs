@@ -3,26 +3,42 @@
 use proc_macro2::{Literal, TokenStream};
 
 use super::super::kinds::Shape;
+use super::super::model::Node;
 use super::super::parse::{OffsetReset, Partitions, StoreKind};
 use super::super::plan::{
     Changelog, DescribedKind, DescribedNode, Entry, Kind, Store, Topic, TopicRole, facts,
 };
+use super::super::windows::Time;
 use super::task::type_descriptor;
-use super::{Emit, milliseconds, number, numbers, processors, stream_join, windows};
+use super::type_text;
+use super::{Emit, globals, milliseconds, number, numbers, processors, stream_join, windows};
 
 /// Expands to `static TOPOLOGY: __s::TopologyDescriptor = …;`.
 pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
     let plan = emit.plan;
     let (name, id) = (facts::plain(emit.app), &plan.application_id);
-    let topics = plan.topics.iter().map(topic);
+    let topics = plan.topics.iter().enumerate();
+    let topics = topics.map(|(index, of)| topic(of, globals::types_taken(emit, index)));
     let topics = mixed!(#(#topics),*);
     let stores = plan.stores.iter().map(|of| store(emit, of));
     let stores = mixed!(#(#stores),*);
     let subs = (0..plan.subtopologies.len()).map(|sub| subtopology(emit, sub));
     let globals = plan.globals.iter().map(|global| {
-        let node = facts::plain(&plan.topology.node(global.node).name);
+        let node = plan.topology.node(global.node);
+        let kept_by = match node.is_global_store() {
+            true => mixed!(Processor),
+            false => mixed!(Topic),
+        };
+        let node = facts::plain(&node.name);
         let (topic, store) = (number(global.topic), number(global.store));
-        mixed!(__s::GlobalDescriptor { node: #node, topic: #topic, store: #store })
+        mixed! {
+            __s::GlobalDescriptor {
+                node: #node,
+                topic: #topic,
+                store: #store,
+                kept_by: __s::KeptBy::#kept_by,
+            }
+        }
     });
     // What processors add to the lists, only rustc knows.
     let lists = processors::lists(emit, &topics, &stores);
@@ -43,7 +59,7 @@ pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
     }
 }
 
-fn topic(topic: &Topic<'_>) -> TokenStream {
+fn topic(topic: &Topic<'_>, taken: Option<(TokenStream, TokenStream)>) -> TokenStream {
     let name = &topic.name;
     let role = match topic.role {
         TopicRole::Source => mixed!(Source),
@@ -60,8 +76,14 @@ fn topic(topic: &Topic<'_>) -> TokenStream {
         Some(Partitions::Const(expr)) => mixed!(__s::Some(#expr)),
         Some(Partitions::Runtime(_)) | None => mixed!(__s::None),
     };
-    let key = type_descriptor(topic.types.as_ref().map(|(key, _)| key));
-    let value = type_descriptor(topic.types.as_ref().map(|(_, value)| value));
+    let types = topic.types.as_ref();
+    let (key, value) = match (types, taken) {
+        (None, Some(taken)) => taken,
+        _ => (
+            type_descriptor(types.map(|(key, _)| key)),
+            type_descriptor(types.map(|(_, value)| value)),
+        ),
+    };
     mixed! {
         __s::TopicDescriptor {
             name: #name,
@@ -91,15 +113,11 @@ fn store(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
         }
     };
     let (key, value) = (
-        type_descriptor(store.types.as_ref().map(|(key, _)| key)),
+        store_key(store),
         type_descriptor(store.types.as_ref().map(|(_, value)| value)),
     );
     let kind = match &store.kind {
-        Kind::Table
-            if store.field.shape == Shape::Store && store.field.type_name == "KeyValueStore" =>
-        {
-            mixed!(KeyValue)
-        }
+        Kind::Table if store.field.shape == Shape::Store => kind_of_field(store.field),
         Kind::Table => match windows::of_store(store) {
             Some(of) => windows::kind(emit, store.field, of),
             None => mixed!(TimestampedKeyValue),
@@ -131,6 +149,46 @@ fn store(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
             value: #value,
         }
     }
+}
+
+/// What a store field's type and options say.
+fn kind_of_field(field: &Node) -> TokenStream {
+    let options = field.store.as_ref();
+    let time = |time: Option<&Time>| time.map_or_else(|| mixed!(0), milliseconds);
+    let retention = || time(options.and_then(|options| options.retention.as_ref()));
+    match &*field.type_name {
+        "WindowStore" => {
+            let (kept, size) = (
+                retention(),
+                time(options.and_then(|options| options.window_size.as_ref())),
+            );
+            mixed!(Window { retention_ms: #kept, size_ms: #size, duplicates: false })
+        }
+        "SessionStore" => {
+            let kept = retention();
+            mixed!(Session { retention_ms: #kept, emitted: __s::None })
+        }
+        "VersionedStore" => {
+            let kept = retention();
+            mixed!(Versioned { retention: #kept })
+        }
+        "TimestampedKeyValueStore" => mixed!(TimestampedKeyValue),
+        _ => mixed!(KeyValue),
+    }
+}
+
+/// The type of a store's keys; those of window and session stores hold times, too.
+fn store_key(store: &Store<'_>) -> TokenStream {
+    let Some((key, _)) = &store.types else {
+        return type_descriptor(None);
+    };
+    let of = match &*store.field.type_name {
+        "WindowStore" => mixed!(TimeWindow),
+        "SessionStore" => mixed!(SessionWindow),
+        _ => return type_descriptor(Some(key)),
+    };
+    let text = type_text(key);
+    mixed!(__s::TypeDescriptor { name: #text, ..__s::Described::<__s::Windowed<#key, __s::#of>>::TYPE })
 }
 
 fn subtopology(emit: &Emit<'_>, index: usize) -> TokenStream {

@@ -11,7 +11,7 @@ use super::super::kinds::{Operator, Shape};
 use super::super::model::{Node, NodeId, Op, Origin};
 use super::super::plan::{Arm, Segment, Start, Step, facts, old_values};
 use super::steps::{Flow, Method, edge, own_self};
-use super::{Emit, ident_at, meetings, mixed_ident, number, processors, windows};
+use super::{Emit, globals, ident_at, meetings, mixed_ident, number, processors, windows};
 
 /// Expands to:
 /// ```text
@@ -36,9 +36,10 @@ pub(super) fn nodes(emit: &Emit<'_>) -> TokenStream {
             methods.extend(method);
         }
     }
-    let (maker_signatures, makers) = processors::makers(emit);
-    signatures.extend(maker_signatures);
-    methods.extend(makers);
+    for (maker_signatures, makers) in [processors::makers(emit), globals::makers(emit)] {
+        signatures.extend(maker_signatures);
+        methods.extend(makers);
+    }
     let app = emit.app;
     mixed! {
         #enums

@@ -9,7 +9,7 @@ use super::super::kinds::Shape;
 use super::super::model::{GivenStore, Node, NodeId, Op};
 use super::super::plan::{NamedOutput, Processor, Step, facts, old_values, processors};
 use super::steps::{Flow, Method};
-use super::{Emit, at, mixed_ident, number};
+use super::{Emit, at, globals, mixed_ident, number};
 
 impl<'p> Emit<'p> {
     /// The processor that an operator of a node calls.
@@ -71,12 +71,17 @@ impl<'p> Emit<'p> {
     fn given(&self, given: &GivenStore, sub: usize) -> Option<TokenStream> {
         let node = self.plan.topology.node(given.node?);
         let (key, value) = self.types(node.id);
-        if node.shape == Shape::GlobalTable
-            || (node.shape == Shape::Store && node.source().is_some())
-        {
+        let place = at(given.place.span());
+        if node.is_global() {
             let index = self.plan.globals.iter().position(|g| g.node == node.id)?;
             let index = number(index);
-            return Some(mixed!(__s::GlobalTable::<#key, #value>::new(#index)));
+            return Some(match node.shape {
+                Shape::Store => {
+                    let ty = globals::read_only(node);
+                    quote_spanned!(place=> __s::#ty::<#key, #value>::global(#index))
+                }
+                _ => quote_spanned!(place=> __s::GlobalTable::<#key, #value>::new(#index)),
+            });
         }
         let store = self.plan.node(node.id).store?;
         let local = self.plan.subtopologies[sub]
@@ -87,9 +92,9 @@ impl<'p> Emit<'p> {
         Some(match node.shape {
             Shape::Store => {
                 let ty = super::store_type(node);
-                mixed!(__s::#ty::<#key, #value>::local(#local))
+                quote_spanned!(place=> __s::#ty::<#key, #value>::local(#local))
             }
-            _ => mixed!(__s::TableStore::<#key, #value>::new(#local)),
+            _ => quote_spanned!(place=> __s::TableStore::<#key, #value>::new(#local)),
         })
     }
 }
@@ -208,7 +213,7 @@ pub(super) fn makers(emit: &Emit<'_>) -> (TokenStream, TokenStream) {
             let handle = emit.given(given, processor.sub)?;
             let field = facts::plain(&given.field);
             let position = quote_spanned!(at(given.field.span())=> __s::shared_with);
-            let of = super::ident_at("of", given.place.span());
+            let of = quote_spanned!(at(given.place.span())=> __s::SharedAs::<_, #marker>::of);
             Some(mixed! {
                 const SHARED: usize = #position(
                     #node_name,
@@ -217,7 +222,7 @@ pub(super) fn makers(emit: &Emit<'_>) -> (TokenStream, TokenStream) {
                     #field,
                 );
                 let store: <#ty as __s::SharesStore<SHARED>>::Store =
-                    __s::SharedAs::<_, #marker>::#of(#handle);
+                    #of(#handle);
                 __s::SharesStore::<SHARED>::share(&mut processor, store);
             })
         });

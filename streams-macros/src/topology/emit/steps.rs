@@ -9,11 +9,9 @@ use syn::spanned::Spanned as _;
 use super::super::kinds::Shape;
 use super::super::model::{Chain, Node, NodeId, Op};
 use super::super::parse::SinkTopic;
-use super::super::plan::{
-    Child, Segment, SinkPlan, Start, Step, facts, old_values, processors, versioned,
-};
+use super::super::plan::{Child, Segment, Start, Step, facts, old_values, processors, versioned};
 use super::super::stream_join::joins_streams;
-use super::{Emit, at, ident_at, meetings, number, numbers};
+use super::{Emit, at, ident_at, meetings, sinks};
 
 /// The method being written.
 pub(super) struct Method<'e> {
@@ -130,8 +128,19 @@ impl<'e> Method<'e> {
             } => {
                 let (edge, topic) = (edge(*number), super::number(*topic));
                 let cx = self.context();
-                let send = ident_at("send", self.made_before(*before));
-                let send = flow.call(&mixed!(#edge.#send(#topic, r, #cx)));
+                let chain = self.chain().and_then(|chain| chain.ops.get(*before));
+                let send = match chain.and_then(Op::partitioner) {
+                    Some(expr) => {
+                        let (way, by) = sinks::partitioner(expr);
+                        let send = ident_at(&format!("send_{way}"), expr.span());
+                        mixed!(#edge.#send(#topic, r, #by, #cx))
+                    }
+                    None => {
+                        let send = ident_at("send", self.made_before(*before));
+                        mixed!(#edge.#send(#topic, r, #cx))
+                    }
+                };
+                let send = flow.call(&send);
                 if *keeps_null_keys {
                     return send;
                 }
@@ -605,29 +614,6 @@ impl<'e> Method<'e> {
         mixed!(#( #sends?; )* #( #others )* #last)
     }
 
-    fn send(&self, planned: &SinkPlan<'_>) -> TokenStream {
-        let cx = self.context();
-        let (key, value) = self.emit.types(self.node.id);
-        let table = self.node.shape == Shape::Table;
-        match &planned.sink.topic {
-            SinkTopic::Static(topic) => {
-                let send = ident_at(if table { "send_change" } else { "send" }, topic.span());
-                let index = number(planned.topics.first().copied().unwrap_or_default());
-                mixed!(#cx.#send::<#key, #value>(#index, &r))
-            }
-            SinkTopic::PerRecord(choose, names) => {
-                let send = ident_at("send_to", choose.span());
-                let topics = numbers(&planned.topics);
-                let record = if table {
-                    mixed!(&__s::TableChain(__s::Clone::clone(&r)).to_stream())
-                } else {
-                    mixed!(&r)
-                };
-                mixed!(#cx.#send(#record, #choose, &[#(#topics),*], &[#(#names),*]))
-            }
-        }
-    }
-
     fn is_last(&self, position: usize) -> bool {
         self.chain()
             .is_some_and(|chain| position + 1 == chain.ops.len())
@@ -784,11 +770,16 @@ impl<'e> Method<'e> {
                             .flat_map(|op| &op.args),
                     );
                 }
+                Step::Repartition { before, .. } => {
+                    let op = node.chain().and_then(|chain| chain.ops.get(*before));
+                    out.extend(op.and_then(Op::partitioner));
+                }
                 Step::Deliver => {
                     for sink in &node.sinks {
                         if let SinkTopic::PerRecord(choose, _) = &sink.topic {
                             out.push(choose);
                         }
+                        out.extend(&sink.partitioner);
                     }
                     for child in &emit.plan.node(node.id).children {
                         let Child::Split(branches) = child else {

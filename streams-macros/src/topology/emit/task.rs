@@ -7,7 +7,7 @@ use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
 use super::super::plan::{Arm, Entry, Kind, Role, Store, facts, old_values};
-use super::{Emit, ident_at, methods, number, processors, windows};
+use super::{Emit, globals, ident_at, methods, number, processors, windows};
 
 /// Expands to:
 /// ```text
@@ -202,7 +202,8 @@ pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
     let app = emit.app;
     let driver = super::builder::driver_name(app);
     let tasks = (0..emit.plan.subtopologies.len()).map(|sub| new_task(emit, sub));
-    let app_value = if emit.plan.subtopologies.is_empty() {
+    let globals = globals::new_task(emit);
+    let app_value = if emit.plan.subtopologies.is_empty() && globals.is_none() {
         TokenStream::new()
     } else {
         mixed!(let app = __s::Clone::clone(app);)
@@ -219,6 +220,7 @@ pub(super) fn topology(emit: &Emit<'_>) -> TokenStream {
                 #app_value
                 match index {
                     #(#tasks)*
+                    #globals
                     other => __s::Err(__s::unknown_subtopology(other)),
                 }
             }

@@ -762,6 +762,82 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             )
         }
     ),
+    mistake!(
+        "KS0301",
+        "a store shared by topics of other counts",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "one-shared", partitions = 2)] one_shared: KStream<String, u64>, #[source(topic = "two-shared", partitions = 3)] two_shared: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(one_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-one")] known_one: KStream<String, u64>, #[from(two_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-two")] known_two: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0302",
+        "a store shared by a topic without a count",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "one-shared", partitions = 2)] one_shared: KStream<String, u64>, #[source(topic = "two-shared")] two_shared: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(one_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-one")] known_one: KStream<String, u64>, #[from(two_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-two")] known_two: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0303",
+        "a store shared by topics of other partitioners",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "one-shared", partitions = 2)] one_shared: KStream<String, u64>, #[source(topic = "two-shared", partitions = 2, partitioner = by_region)] two_shared: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(one_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-one")] known_one: KStream<String, u64>, #[from(two_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-two")] known_two: KStream<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0111",
+        "a global store without a processor",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "kept", global)] kept: KeyValueStore<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0114",
+        "a table that is to be kept by a processor",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "kept", global, process = Keep::new())] kept: KTable<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0132",
+        "a global store whose processor comes out of a variable",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "kept", global, process = keep)] kept: KeyValueStore<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!(
+        "KS0405",
+        "a global store with a changelog",
+        |_, topology| {
+            with_fields(
+                topology,
+                r#"#[source(topic = "kept", global, process = Keep::new())] #[store(changelog = true)] kept: KeyValueStore<String, u64>,"#,
+            )
+        }
+    ),
+    mistake!("KS0111", "a window store without a size", |_, topology| {
+        with_fields(
+            topology,
+            r#"#[source(topic = "kept", global, process = Keep::new())] #[store(retention = "1h")] kept: WindowStore<String, u64>,"#,
+        )
+    }),
     mistake!("KS0435", "a store that is not there", |_, topology| {
         with_fields(
             topology,

@@ -80,7 +80,7 @@ pub(super) fn plan_node<'a>(plan: &Plan<'a>, node: &'a Node, internal: &Internal
     };
     let listens = !out.sinks.is_empty() || !out.children.is_empty();
     match &node.origin {
-        Origin::Source(_) if node.shape == Shape::GlobalTable => {}
+        Origin::Source(_) if node.is_global() => {}
         Origin::Source(_) => out.segments = source(plan, node, listens),
         Origin::Derived(chain) => out.segments = derived(plan, node, chain, internal, listens),
         Origin::Shared | Origin::Poisoned => {}

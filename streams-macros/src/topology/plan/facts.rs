@@ -12,7 +12,7 @@ use super::super::model::{Chain, Edge, Node, NodeId, Op, Reads, Topology};
 use super::super::parse::ungrouped;
 use super::super::stream_join::{self, joins_streams};
 use super::super::windows;
-use super::{Internal, old_values};
+use super::{Internal, old_values, shared};
 
 /// `optimization = "all"`, or a list that names it: source topics serve as changelogs.
 pub(crate) fn reuses_source_topics(topology: &Topology) -> bool {
@@ -811,6 +811,16 @@ pub(crate) fn copartition_groups(
                 op: position,
                 part,
                 origins,
+            });
+        }
+    }
+    for sharing in shared::sharings(topology) {
+        if let Some(user) = sharing.users.first() {
+            groups.push(CopartitionGroup {
+                node: user.edge.to,
+                op: user.op,
+                part: part_at(internal, user.edge.to, user.op),
+                origins: sharing.origins(),
             });
         }
     }

@@ -9,8 +9,6 @@ struct App {
     several: KStream<String, u64>,
     #[source(topic = "c", timestamp = of_payload)]
     timed: KStream<String, u64>,
-    #[source(topic = "d", global, process = UpperCase::new())]
-    global: KeyValueStore<String, u64>,
 }
 
 fn main() {}

@@ -1,0 +1,25 @@
+//! Partitioners that return no partitions, take other records, or cannot know how many partitions there are.
+use kstreams::prelude::*;
+
+fn by_total(_: &str, _: &String, total: &i64, partitions: u32) -> i64 {
+    *total % i64::from(partitions)
+}
+
+struct ByRegion;
+
+#[topology(application_id = "app")]
+struct App {
+    #[source(topic = "orders", partitions = 6)]
+    orders: KStream<String, u64>,
+    #[from(orders.filter(|_, _| true))]
+    #[sink(topic = "a", partitioner = |_, key, _, _| key.len())]
+    a: KStream<String, u64>,
+    #[from(orders.filter(|_, _| true))]
+    #[sink(topic = "b", partitioner = by_total)]
+    b: KStream<String, u64>,
+    #[from(orders.repartition(partitioner = ByRegion))]
+    #[sink(topic = "c")]
+    c: KStream<String, u64>,
+}
+
+fn main() {}
