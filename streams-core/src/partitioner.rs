@@ -1,8 +1,7 @@
 //! Layer 1. Which partition a record belongs to: Kafka's own rule, so that topics can be shared with any Kafka client, or a
 //! partitioner of the user's.
 
-use std::collections::{BTreeSet, HashSet};
-use std::hash::BuildHasher;
+use std::collections::BTreeSet;
 
 /// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils.murmur2`), as the signed number that Java has.
 ///
@@ -154,13 +153,6 @@ impl IntoPartitions for BTreeSet<i32> {
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<S: BuildHasher> IntoPartitions for HashSet<i32, S> {
-    fn into_partitions(self) -> Partitions {
-        Partitions::several(self)
-    }
-}
-
 /// Kafka Streams' `StreamPartitioner`: chooses the partitions of a record. `#[sink(partitioner = P)]` and
 /// `repartition(partitioner = P)` take a value of such a type, a function, or a closure
 /// `|topic, key, value, num_partitions| …`. It has to be a pure function.
@@ -218,7 +210,6 @@ mod tests {
         let sorted = Partitions::Several(vec![0, 2]);
         assert_eq!([2, 0, 2].into_partitions(), sorted);
         assert_eq!(Some(vec![0, 2]).into_partitions(), sorted);
-        assert_eq!(HashSet::from([2, 0]).into_partitions(), sorted);
         assert_eq!(BTreeSet::from([2, 0]).into_partitions(), sorted);
         assert_eq!(Vec::new().into_partitions(), Partitions::Nowhere);
         assert_eq!(Some([0; 0]).into_partitions(), Partitions::Nowhere);

@@ -3,6 +3,7 @@
 use super::super::kinds::Shape;
 use super::draw::{HOW_MANY, Random};
 use super::drawn::{Does, Node, Op, Origin, Topology};
+use super::fields;
 
 /// A mistake: its code, what it is, and how it comes into a topology that has a place for it.
 pub(crate) struct Mistake {
@@ -13,14 +14,20 @@ pub(crate) struct Mistake {
 
 /// Plants some mistake that the topology has a place for.
 pub(crate) fn plant(random: &mut Random, topology: &Topology) -> (&'static Mistake, Topology) {
+    let mistakes: Vec<&Mistake> = mistakes().collect();
     for _ in 0..10 * HOW_MANY {
-        if let Some(mistake) = random.pick(MISTAKES)
+        if let Some(mistake) = random.pick(&mistakes).copied()
             && let Some(broken) = (mistake.plant)(random, topology)
         {
             return (mistake, broken);
         }
     }
     panic!("no mistake fits into\n{}", topology.item());
+}
+
+/// All of them.
+pub(crate) fn mistakes() -> impl Iterator<Item = &'static Mistake> {
+    MISTAKES.iter().chain(fields::MISTAKES)
 }
 
 macro_rules! mistake {
@@ -34,7 +41,7 @@ macro_rules! mistake {
 }
 
 /// A copy of the topology with further fields.
-fn with_fields(topology: &Topology, fields: &str) -> Option<Topology> {
+pub(super) fn with_fields(topology: &Topology, fields: &str) -> Option<Topology> {
     let mut broken = topology.clone();
     broken.extra.push(fields.to_owned());
     Some(broken)
@@ -192,7 +199,7 @@ fn with_suppression(topology: &Topology, store: &str, until: &str) -> Option<Top
 }
 
 /// What can go wrong, by code. The type errors, which rustc finds, are planted by the facade's test.
-pub(crate) const MISTAKES: &[Mistake] = &[
+const MISTAKES: &[Mistake] = &[
     mistake!("KS0100", "the struct is generic", |_, topology| {
         Some(Topology {
             generics: "<T>",
@@ -706,143 +713,6 @@ pub(crate) const MISTAKES: &[Mistake] = &[
             "#[from(n0.group_by_key().count().to_stream().group_by_key().count())] twice: KTable<{key}, i64>,"
         ));
         Some(broken)
-    }),
-    mistake!("KS0403", "a foreign key in passing", |_, topology| {
-        with_fields(
-            topology,
-            r#"#[source(topic = "bought")] bought: KTable<String, u64>, #[source(topic = "buyers")] buyers: KTable<u64, String>,
-            #[from(bought.filter(|_, b| *b > 3).join_on(buyers, |_, b| *b, |b, _| *b))] buying: KTable<String, u64>,"#,
-        )
-    }),
-    mistake!("KS0403", "a look into a table in passing", |_, topology| {
-        with_fields(
-            topology,
-            r#"#[source(topic = "bought", partitions = 2)] bought: KTable<String, u64>,
-            #[source(topic = "buying", partitions = 2)] buying: KStream<String, u64>,
-            #[from(buying.to_table().join(bought, |b, _| *b))] both: KTable<String, u64>,"#,
-        )
-    }),
-    mistake!(
-        "KS0131",
-        "an output of what is no processor",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.huge)] #[sink(topic = "huge")] huge: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0132",
-        "a processor that comes out of a variable",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.process(route))] #[sink(topic = "routed")] routed: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0330",
-        "a shared store behind a change of the key",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(processed.select_key(|_, v| v.to_string()).process(Known::new(), stores(shared)))] #[sink(topic = "known")] known: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0332",
-        "a store that is shared across a repartition",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(processed.process_values(Known::new(), stores(shared)).repartition().process_values(Known::new(), stores(shared)))] #[sink(topic = "known")] known: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0301",
-        "a store shared by topics of other counts",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "one-shared", partitions = 2)] one_shared: KStream<String, u64>, #[source(topic = "two-shared", partitions = 3)] two_shared: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(one_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-one")] known_one: KStream<String, u64>, #[from(two_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-two")] known_two: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0302",
-        "a store shared by a topic without a count",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "one-shared", partitions = 2)] one_shared: KStream<String, u64>, #[source(topic = "two-shared")] two_shared: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(one_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-one")] known_one: KStream<String, u64>, #[from(two_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-two")] known_two: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0303",
-        "a store shared by topics of other partitioners",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "one-shared", partitions = 2)] one_shared: KStream<String, u64>, #[source(topic = "two-shared", partitions = 2, partitioner = by_region)] two_shared: KStream<String, u64>, #[store] shared: KeyValueStore<String, u64>, #[from(one_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-one")] known_one: KStream<String, u64>, #[from(two_shared.process(Known::new(), stores(shared)))] #[sink(topic = "known-two")] known_two: KStream<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0111",
-        "a global store without a processor",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "kept", global)] kept: KeyValueStore<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0114",
-        "a table that is to be kept by a processor",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "kept", global, process = Keep::new())] kept: KTable<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0132",
-        "a global store whose processor comes out of a variable",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "kept", global, process = keep)] kept: KeyValueStore<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!(
-        "KS0405",
-        "a global store with a changelog",
-        |_, topology| {
-            with_fields(
-                topology,
-                r#"#[source(topic = "kept", global, process = Keep::new())] #[store(changelog = true)] kept: KeyValueStore<String, u64>,"#,
-            )
-        }
-    ),
-    mistake!("KS0111", "a window store without a size", |_, topology| {
-        with_fields(
-            topology,
-            r#"#[source(topic = "kept", global, process = Keep::new())] #[store(retention = "1h")] kept: WindowStore<String, u64>,"#,
-        )
-    }),
-    mistake!("KS0435", "a store that is not there", |_, topology| {
-        with_fields(
-            topology,
-            r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.process(Known::new(), stores(absent_store)))] #[sink(topic = "known")] known: KStream<String, u64>,"#,
-        )
     }),
     mistake!("KS0404", "a store that nobody uses", |_, topology| {
         let mut broken = topology.clone();
