@@ -148,20 +148,19 @@ impl Model {
         self.waiting.sort();
     }
 
-    /// Records of one time, side and key are one entry of the store: they are looked at together.
+    /// Records of one time, side and key are one entry of the store, but are looked at one by one.
     fn search(&mut self) {
         self.least = None;
-        let (mut open, mut stay, mut entry) = (Vec::new(), Vec::new(), None);
+        let (mut open, mut stay) = (Vec::new(), Vec::new());
         let mut all = std::mem::take(&mut self.waiting).into_iter();
         for waiting in all.by_ref() {
-            let (at, side, key, _, value) = &waiting;
-            let is_next = entry.replace((*at, *side, *key)) != Some((*at, *side, *key));
-            self.least = Some(*at);
+            self.least = Some(waiting.0);
             let sides_open = [Side::Left, Side::Right].iter().all(|s| open.contains(s));
-            if sides_open && is_next {
+            if sides_open {
                 stay.push(waiting);
                 break;
             }
+            let (at, side, key, _, value) = &waiting;
             if self.is_open(*side, *at) {
                 open.push(*side);
                 stay.push(waiting);
