@@ -7,13 +7,13 @@
 //! Reads `impressions.jsonl` and `clicks.jsonl`, and prints for each ad how often it was shown and clicked. With a subcommand
 //! (`run`, `consume`, …) it is the generated program.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use kstreams::Json;
 use kstreams::prelude::*;
 use kstreams::program::Command;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 #[path = "support/job.rs"]
 mod job;
@@ -108,8 +108,8 @@ fn count(args: Args) -> kstreams::Result<()> {
     };
     let job = Job::open::<AdClicks>(args.place)?;
     let (impressions, clicks) = (file("impressions.jsonl"), file("clicks.jsonl"));
-    feed::<Impression>(&job, &impressions, "impressions", |i| (&i.id, i.at))?;
-    feed::<Click>(&job, &clicks, "clicks", |c| (&c.impression, c.at))?;
+    job.feed_json::<Impression>(&impressions, "impressions", |i| (&i.id, Some(i.at)))?;
+    job.feed_json::<Click>(&clicks, "clicks", |c| (&c.impression, Some(c.at)))?;
     let app = AdClicks::builder().start(job.config())?;
     job.wait_until_processed(&app)?;
 
@@ -120,29 +120,4 @@ fn count(args: Args) -> kstreams::Result<()> {
     }
     kstreams::program::print(&text);
     app.close()
-}
-
-/// Sends a file of JSON lines, each with the time that it tells; a line that is no `T` is told and left out.
-fn feed<T: DeserializeOwned>(
-    job: &Job,
-    file: &Path,
-    topic: &str,
-    key_and_time: impl Fn(&T) -> (&String, i64),
-) -> kstreams::Result<()> {
-    job.feed_dated(file, topic, |line| {
-        if line.is_empty() {
-            return None;
-        }
-        match serde_json::from_str::<T>(line) {
-            Ok(value) => {
-                let (key, at) = key_and_time(&value);
-                let record = (Some(key.as_bytes().to_vec()), line.as_bytes().to_vec());
-                Some((record, Some(at)))
-            }
-            Err(error) => {
-                eprintln!("{}: `{line}`: {error}", file.display());
-                None
-            }
-        }
-    })
 }

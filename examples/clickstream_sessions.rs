@@ -104,15 +104,7 @@ fn visits(args: Args) -> kstreams::Result<()> {
     let job = Job::open::<ClickstreamSessions>(args.place)?;
     let app = ClickstreamSessions::builder().start(job.config())?;
     for file in &files {
-        job.feed(file, "clicks-by-user", |line| {
-            match serde_json::from_str::<Click>(line) {
-                Ok(click) => Some((Some(click.user.into_bytes()), line.as_bytes().to_vec())),
-                Err(error) => {
-                    eprintln!("{}: `{line}`: {error}", file.display());
-                    None
-                }
-            }
-        })?;
+        job.feed_json::<Click>(file, "clicks-by-user", |click| (&click.user, None))?;
     }
     job.wait_until_processed(&app)?;
 

@@ -8,16 +8,16 @@
 //! they are in the end. With a subcommand (`run`, `consume`, …) it is the generated program.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use kstreams::prelude::*;
 use kstreams::program::Command;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 #[path = "support/job.rs"]
 mod job;
-use job::{Job, KeyAndValue};
+use job::Job;
 
 /// The topology.
 #[topology(application_id = "currency-orders")]
@@ -105,11 +105,11 @@ fn price(args: Args) -> kstreams::Result<()> {
         None => job::data(name),
     };
     let job = Job::open::<CurrencyOrders>(args.place)?;
-    feed::<Rate>(&job, &file("rates.jsonl"), "rates", |r| &r.currency)?;
-    feed::<Order>(&job, &file("currency_orders.jsonl"), "orders", |o| &o.id)?;
+    job.feed_json::<Rate>(&file("rates.jsonl"), "rates", |r| (&r.currency, None))?;
+    job.feed_json::<Order>(&file("currency_orders.jsonl"), "orders", |o| (&o.id, None))?;
     let app = CurrencyOrders::builder().start(job.config())?;
     job.wait_until_processed(&app)?;
-    feed::<Rate>(&job, &file("new_rates.jsonl"), "rates", |r| &r.currency)?;
+    job.feed_json::<Rate>(&file("new_rates.jsonl"), "rates", |r| (&r.currency, None))?;
     job.wait_until_processed(&app)?;
 
     let mut text = String::new();
@@ -148,28 +148,4 @@ fn latest<V: Serde>(job: &Job, topic: &str) -> kstreams::Result<BTreeMap<String,
         };
     }
     Ok(rows)
-}
-
-/// Sends a file of JSON lines; a line that is no `T` is told and left out.
-fn feed<T: DeserializeOwned>(
-    job: &Job,
-    file: &Path,
-    topic: &str,
-    key: impl Fn(&T) -> &String,
-) -> kstreams::Result<()> {
-    job.feed(file, topic, |line| -> Option<KeyAndValue> {
-        if line.is_empty() {
-            return None;
-        }
-        match serde_json::from_str::<T>(line) {
-            Ok(value) => Some((
-                Some(key(&value).as_bytes().to_vec()),
-                line.as_bytes().to_vec(),
-            )),
-            Err(error) => {
-                eprintln!("{}: `{line}`: {error}", file.display());
-                None
-            }
-        }
-    })
 }

@@ -6,17 +6,17 @@
 //! Reads `customers.jsonl`, `products.jsonl` and `orders.jsonl`, and prints what became of each order. With a subcommand
 //! (`run`, `consume`, …) it is the generated program.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use kstreams::Json;
 use kstreams::prelude::*;
 use kstreams::program::Command;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 
 #[path = "support/job.rs"]
 mod job;
-use job::{Job, KeyAndValue};
+use job::Job;
 
 /// The topology.
 #[topology(application_id = "order-enrichment")]
@@ -148,14 +148,14 @@ fn enrich(args: Args) -> kstreams::Result<()> {
         None => job::data(name),
     };
     let job = Job::open::<OrderEnrichment>(args.place)?;
-    feed::<Product>(&job, &file("products.jsonl"), "products", |p| &p.id)?;
-    feed::<Customer>(&job, &file("customers.jsonl"), "customers", |c| &c.id)?;
+    job.feed_json::<Product>(&file("products.jsonl"), "products", |p| (&p.id, None))?;
+    job.feed_json::<Customer>(&file("customers.jsonl"), "customers", |c| (&c.id, None))?;
     let app = OrderEnrichment::builder()
         .large_from(args.large_from)
         .start(job.config())?;
     // An order is joined with the customers that are there when it comes.
     job.wait_until_processed(&app)?;
-    feed::<Order>(&job, &file("orders.jsonl"), "orders", |o| &o.customer)?;
+    job.feed_json::<Order>(&file("orders.jsonl"), "orders", |o| (&o.customer, None))?;
     job.wait_until_processed(&app)?;
 
     let mut lines = Vec::new();
@@ -176,28 +176,4 @@ fn enrich(args: Args) -> kstreams::Result<()> {
     lines.sort();
     kstreams::program::print(&lines.into_iter().map(|(_, line)| line).collect::<String>());
     app.close()
-}
-
-/// Sends a file of JSON lines; a line that is no `T` is told and left out.
-fn feed<T: DeserializeOwned>(
-    job: &Job,
-    file: &Path,
-    topic: &str,
-    key: impl Fn(&T) -> &String,
-) -> kstreams::Result<()> {
-    job.feed(file, topic, |line| -> Option<KeyAndValue> {
-        if line.is_empty() {
-            return None;
-        }
-        match serde_json::from_str::<T>(line) {
-            Ok(value) => Some((
-                Some(key(&value).as_bytes().to_vec()),
-                line.as_bytes().to_vec(),
-            )),
-            Err(error) => {
-                eprintln!("{}: `{line}`: {error}", file.display());
-                None
-            }
-        }
-    })
 }

@@ -207,6 +207,42 @@ fn dead_letters_lists_what_is_good_and_what_is_bad() {
 }
 
 #[test]
+fn type_router_sends_each_type_to_its_topic() {
+    let stdout = run(&example("type_router"), &[]).stdout();
+    assert_eq!(
+        stdout,
+        r#"orders	{"type":"order","id":"o1","customer":"ann","cents":1250}
+orders	{"type":"order","id":"o2","customer":"bob","cents":9900}
+payments	{"type":"payment","order":"o1","cents":1250}
+payments	{"type":"payment","order":"o2","cents":9900}
+shipments	{"type":"shipment","order":"o1","parcels":1}
+unrouted	{"code":"SPRING","percent":10,"type":"voucher"}
+unrouted	{"order":"o2","type":"payment"}
+unrouted	{"cents":900,"order":"o2","type":"refund"}
+dead-events	{"type":"payment",
+"#
+    );
+}
+
+#[test]
+fn heartbeat_monitor_tells_once_of_each_silence() {
+    let monitor = example("heartbeat_monitor");
+    assert_eq!(
+        run(&monitor, &[]).stdout(),
+        "80 s\tpump-2\tsilent since 1 s\n\
+         130 s\tpump-2\tback after 129 s\n\
+         160 s\tvalve\tsilent since 95 s\n"
+    );
+    let patient = run(&monitor, &["--silence", "100000"]).stdout();
+    assert_eq!(
+        patient,
+        "120 s\tpump-2\tsilent since 1 s\n\
+         130 s\tpump-2\tback after 129 s\n\
+         200 s\tvalve\tsilent since 95 s\n"
+    );
+}
+
+#[test]
 fn describe_prints_kafkas_text_and_pictures() {
     let word_count = example("word_count");
     let described = run(&word_count, &["describe"]).stdout();

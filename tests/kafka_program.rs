@@ -253,6 +253,8 @@ fn bounded_jobs(cluster: &Cluster) {
         "page_views",
         "ten_minute_counts",
         "clickstream_sessions",
+        "type_router",
+        "heartbeat_monitor",
     ] {
         let program = example(name);
         let here = run(&program, &[]).stdout();

@@ -21,6 +21,7 @@ use kstreams::transport::{
 use kstreams::{
     Error, Headers, ProcessingGuarantee, Progress, Running, State, TopicPartition, Topology,
 };
+use serde::de::DeserializeOwned;
 
 /// Lines sent in one transaction, together with the position in the file that they reach.
 const LINES_PER_TRANSACTION: usize = 500;
@@ -180,6 +181,32 @@ impl Job {
                 return Ok(());
             }
         }
+    }
+
+    /// Sends a file of JSON lines, with the key, and the time if there is one, that `describe` finds in each; a line that is no
+    /// `T` is told and left out.
+    pub(crate) fn feed_json<T: DeserializeOwned>(
+        &self,
+        file: &Path,
+        topic: &str,
+        describe: impl Fn(&T) -> (&String, Option<i64>),
+    ) -> kstreams::Result<()> {
+        self.feed_dated(file, topic, |line| {
+            if line.is_empty() {
+                return None;
+            }
+            match serde_json::from_str::<T>(line) {
+                Ok(value) => {
+                    let (key, at) = describe(&value);
+                    let record = (Some(key.as_bytes().to_vec()), line.as_bytes().to_vec());
+                    Some((record, at))
+                }
+                Err(error) => {
+                    eprintln!("{}: `{line}`: {error}", file.display());
+                    None
+                }
+            }
+        })
     }
 
     /// How many bytes of a file are in the log.

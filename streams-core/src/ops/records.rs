@@ -79,6 +79,9 @@ pub fn map_record<K, V, R: MappedRecord>(
     dated(mapper(record).record())
 }
 
+/// A record, or why there is none.
+type Tried<K, V> = Result<Record<K, V>, Box<dyn std::error::Error + Send + Sync>>;
+
 /// [`map_record`] with a closure that may fail.
 ///
 /// # Errors
@@ -95,10 +98,7 @@ pub fn map_record<K, V, R: MappedRecord>(
 pub fn try_map_record<K, V, R: Fallible<Value: MappedRecord>>(
     record: Record<K, V>,
     mapper: impl FnOnce(Record<K, V>) -> R,
-) -> Result<
-    Record<<R::Value as MappedRecord>::Key, <R::Value as MappedRecord>::Value>,
-    Box<dyn std::error::Error + Send + Sync>,
-> {
+) -> Tried<<R::Value as MappedRecord>::Key, <R::Value as MappedRecord>::Value> {
     let record = mapper(record).result().map_err(Into::into)?;
     Ok(dated(record.record())?)
 }
@@ -145,10 +145,7 @@ pub fn map_record_values<K, V, R: MappedFixedKeyRecord<K>>(
 pub fn try_map_record_values<K, V, R: Fallible<Value: MappedFixedKeyRecord<K>>>(
     record: Record<K, V>,
     mapper: impl FnOnce(FixedKeyRecord<K, V>) -> R,
-) -> Result<
-    Record<K, <R::Value as MappedFixedKeyRecord<K>>::Value>,
-    Box<dyn std::error::Error + Send + Sync>,
-> {
+) -> Tried<K, <R::Value as MappedFixedKeyRecord<K>>::Value> {
     let record = mapper(FixedKeyRecord::of(record));
     let record = record.result().map_err(Into::into)?;
     Ok(dated(record.record().into_record())?)
