@@ -4,7 +4,7 @@
 //! ```text
 //! type_router [FILE…] [--embedded DIR | --bootstrap HOST:PORT]
 //! ```
-//! With a subcommand (`run`, `consume payments`, …) it is the generated program.
+//! With a subcommand (`run`, `consume payment-events`, …) it is the generated program.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,12 @@ use job::Job;
 const DEAD_LETTERS: &str = "dead-events";
 
 /// Where events go; the topology declares the same names, so that `topics create` makes the topics.
-const ROUTES: [&str; 4] = ["orders", "payments", "shipments", "unrouted"];
+const ROUTES: [&str; 4] = [
+    "order-events",
+    "payment-events",
+    "shipment-events",
+    "other-events",
+];
 
 /// One topic in, one for each type out.
 #[topology(application_id = "type-router")]
@@ -33,7 +38,7 @@ struct Router {
 
     /// The topic is chosen for each record; a name that is not among these is an error.
     #[from(events.map(|(), message| (message.about().to_owned(), message)))]
-    #[sink(topic = |_, message| message.topic(), topics("orders", "payments", "shipments", "unrouted"), partitions = 1)]
+    #[sink(topic = |_, message| message.topic(), topics("order-events", "payment-events", "shipment-events", "other-events"), partitions = 1)]
     routed: KStream<String, Message>,
 }
 
@@ -70,10 +75,10 @@ impl Message {
     /// The compiler asks for a route when a variant is added.
     fn topic(&self) -> &'static str {
         match self {
-            Message::Known(Event::Order { .. }) => "orders",
-            Message::Known(Event::Payment { .. }) => "payments",
-            Message::Known(Event::Shipment { .. }) => "shipments",
-            Message::Unknown(_) => "unrouted",
+            Message::Known(Event::Order { .. }) => "order-events",
+            Message::Known(Event::Payment { .. }) => "payment-events",
+            Message::Known(Event::Shipment { .. }) => "shipment-events",
+            Message::Unknown(_) => "other-events",
         }
     }
 

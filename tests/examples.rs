@@ -211,14 +211,14 @@ fn type_router_sends_each_type_to_its_topic() {
     let stdout = run(&example("type_router"), &[]).stdout();
     assert_eq!(
         stdout,
-        r#"orders	{"type":"order","id":"o1","customer":"ann","cents":1250}
-orders	{"type":"order","id":"o2","customer":"bob","cents":9900}
-payments	{"type":"payment","order":"o1","cents":1250}
-payments	{"type":"payment","order":"o2","cents":9900}
-shipments	{"type":"shipment","order":"o1","parcels":1}
-unrouted	{"code":"SPRING","percent":10,"type":"voucher"}
-unrouted	{"order":"o2","type":"payment"}
-unrouted	{"cents":900,"order":"o2","type":"refund"}
+        r#"order-events	{"type":"order","id":"o1","customer":"ann","cents":1250}
+order-events	{"type":"order","id":"o2","customer":"bob","cents":9900}
+payment-events	{"type":"payment","order":"o1","cents":1250}
+payment-events	{"type":"payment","order":"o2","cents":9900}
+shipment-events	{"type":"shipment","order":"o1","parcels":1}
+other-events	{"code":"SPRING","percent":10,"type":"voucher"}
+other-events	{"order":"o2","type":"payment"}
+other-events	{"cents":900,"order":"o2","type":"refund"}
 dead-events	{"type":"payment",
 "#
     );

@@ -12,6 +12,8 @@ mod instances;
 mod network;
 #[path = "kafka/poison.rs"]
 mod poison;
+#[path = "kafka/punctuation.rs"]
+mod punctuation;
 #[path = "kafka/records.rs"]
 mod records;
 #[path = "kafka/recovery.rs"]
@@ -26,6 +28,8 @@ mod routing;
 mod scale;
 #[path = "kafka/start_up.rs"]
 mod start_up;
+#[path = "kafka/uncaught.rs"]
+mod uncaught;
 
 use std::process::ExitCode;
 
@@ -51,6 +55,8 @@ fn main() -> ExitCode {
     cases.extend(network::cases());
     cases.extend(poison::cases());
     cases.extend(routing::cases());
+    cases.extend(punctuation::cases());
+    cases.extend(uncaught::cases());
     kafka_broker::main_with(broker(), cases)
 }
 

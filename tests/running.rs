@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kstreams::config::{ProcessingGuarantee, StreamsConfig};
-use kstreams::exceptions::LogAndContinue;
+use kstreams::exceptions::{LogAndContinue, StreamThreadExceptionResponse};
 use kstreams::outbox::{Outbox, Outgoing};
 use kstreams::prelude::*;
 use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
@@ -460,4 +461,130 @@ fn a_closure_that_panics_stops_the_application_visibly() {
     assert!(app.streams().wait_for(State::Error, SOON));
     let failure = app.close().unwrap_err().to_string();
     assert!(failure.contains("panicked"), "{failure}");
+}
+
+/// How often the records of [`Stumbling`] may still fail.
+static FAILURES: AtomicUsize = AtomicUsize::new(0);
+
+#[topology(application_id = "stumbling")]
+struct Stumbling {
+    #[source(topic = "lines", partitions = 4)]
+    lines: KStream<String, String>,
+    #[from(lines.try_filter(|_, _| stumble()).group_by_key().count())]
+    #[sink(topic = "counts", partitions = 4)]
+    #[store]
+    counts: KTable<String, i64>,
+}
+
+fn stumble() -> Result<bool, &'static str> {
+    let left = |n: usize| n.checked_sub(1);
+    match FAILURES.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
+        Ok(_) => Err("it stumbles"),
+        Err(_) => Ok(true),
+    }
+}
+
+#[topology(application_id = "doomed")]
+struct Doomed {
+    #[source(topic = "lines", partitions = 4)]
+    lines: KStream<String, String>,
+    #[from(lines.try_filter(|_, line| if line == "end" { Err("the end") } else { Ok(true) }).group_by_key().count())]
+    #[store]
+    counts: KTable<String, i64>,
+}
+
+#[test]
+fn a_replaced_thread_goes_on_and_counts_exactly_once() {
+    let dir = TempDir::new().unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let handler = {
+        let asked = asked.clone();
+        move |_: &dyn std::error::Error| {
+            asked.fetch_add(1, Ordering::SeqCst);
+            StreamThreadExceptionResponse::ReplaceThread
+        }
+    };
+    let config = config(&dir)
+        .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
+        .uncaught_exception_handler(handler);
+    let app = Stumbling::builder().start(config).unwrap();
+    assert!(app.streams().wait_for(State::Running, SOON));
+    let log = log(&dir);
+    let mut sent = 0;
+    for round in 1..=3 {
+        FAILURES.store(1, Ordering::SeqCst);
+        for n in 0..40 {
+            produce(&log, "lines", &[(Some(&[b'a' + n % 4]), b"go on")]);
+            sent += 1;
+        }
+        eventually(&app, |app| {
+            asked.load(Ordering::SeqCst) == round
+                && app
+                    .counts
+                    .all()
+                    .is_ok_and(|all| all.iter().map(|(_, n)| n).sum::<i64>() == sent)
+        });
+    }
+    assert_eq!(app.state(), State::Running);
+    app.close().unwrap();
+    let mut updates: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    for (key, value) in consume(&log, "counts", 4) {
+        let count = i64::from_be_bytes(value.try_into().unwrap());
+        updates.entry(key).or_default().push(count);
+    }
+    assert_eq!(updates.len(), 4);
+    for (key, counts) in updates {
+        assert!(counts.iter().copied().eq(1..=30), "{key}: {counts:?}");
+    }
+}
+
+/// The one that is told gets the task of the one that failed; one that starts later is not meant.
+#[test]
+fn one_instance_shuts_down_all_of_the_application() {
+    for guarantee in [
+        ProcessingGuarantee::AtLeastOnce,
+        ProcessingGuarantee::ExactlyOnceV2,
+    ] {
+        let (dir, states) = (
+            TempDir::new().unwrap(),
+            [(); 2].map(|()| TempDir::new().unwrap()),
+        );
+        let config = |state: &TempDir| {
+            config(&dir)
+                .state_dir(state.path())
+                .processing_guarantee(guarantee)
+                .uncaught_exception_handler(|_: &dyn std::error::Error| {
+                    StreamThreadExceptionResponse::ShutdownApplication
+                })
+        };
+        let apps = states
+            .each_ref()
+            .map(|state| Doomed::builder().start(config(state)).unwrap());
+        for app in &apps {
+            assert!(
+                app.streams().wait_for(State::Running, SOON),
+                "{guarantee:?}"
+            );
+        }
+        produce(&log(&dir), "lines", &[(Some(b"a"), b"end")]);
+        let errors = apps.map(|app| {
+            assert!(app.streams().wait_for(State::Error, SOON), "{guarantee:?}");
+            app.close().unwrap_err().to_string()
+        });
+        let says = |text: &str| errors.iter().filter(|e| e.contains(text)).count();
+        assert_eq!(
+            (says("the end"), says("asked all instances")),
+            (1, 1),
+            "{errors:?}"
+        );
+
+        let later = config(&states[0]).processing_exception_handler(LogAndContinue);
+        let later = Doomed::builder().start(later).unwrap();
+        assert!(later.streams().wait_for(State::Running, SOON));
+        produce(&log(&dir), "lines", &[(Some(b"a"), b"go on")]);
+        eventually(&later, |app| {
+            app.counts.get(&"a".to_owned()).is_ok_and(|n| n == Some(1))
+        });
+        later.close().unwrap();
+    }
 }

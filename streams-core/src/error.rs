@@ -305,6 +305,15 @@ impl TaskError {
         }
     }
 
+    /// When another instance asked this one to shut down, if that is what it says.
+    pub(crate) fn requested_shutdown(&self) -> Option<Timestamp> {
+        match self.failure() {
+            TaskFailure::ShutdownRequested { at, .. } => Some(*at),
+            TaskFailure::InTask { source, .. } => source.requested_shutdown(),
+            _ => None,
+        }
+    }
+
     /// The same error, with the task that it happened in.
     #[must_use]
     pub fn in_task(self, task: TaskId) -> Self {
@@ -504,6 +513,17 @@ pub enum TaskFailure {
         offset: i64,
         /// The timestamp.
         timestamp: Timestamp,
+    },
+    /// Another instance asked all instances of the application to shut down, by what it committed with a task's offsets.
+    #[error(
+        "another instance asked all instances of the application to shut down (SHUTDOWN_APPLICATION); the log of the first to stop says why. It \
+         was read with the offset of {partition}, and concerns no instance that is started from now on"
+    )]
+    ShutdownRequested {
+        /// Where it was read.
+        partition: TopicPartition,
+        /// When the other one asked, in milliseconds since the Unix epoch.
+        at: Timestamp,
     },
     /// A source that says where to begin only through a committed offset, and there is none.
     #[error(

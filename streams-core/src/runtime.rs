@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -239,6 +239,7 @@ impl KafkaStreams {
     ) -> Result<Self> {
         config.validate()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let started_ms = clock.now_ms();
         let directory = StateDirectory::open(
             &config.state_path(),
             descriptor.application_id,
@@ -291,6 +292,8 @@ impl KafkaStreams {
                 .map(GlobalTables::readers)
                 .unwrap_or_default(),
             process_id,
+            started_ms,
+            shutdown: AtomicI64::new(-1),
             restores: restores.clone(),
             statistics: statistics.clone(),
         });

@@ -12,7 +12,7 @@ pub enum StreamThreadExceptionResponse {
     ReplaceThread,
     /// Stop this instance with the error; its tasks go to others. The default.
     ShutdownClient,
-    /// Stop all instances of the application.
+    /// Stop all instances of the application: this one at once, the others when they get a task of one that has stopped.
     ShutdownApplication,
 }
 

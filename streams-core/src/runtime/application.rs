@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use super::statistics::Counters;
 use crate::config::{ProcessingGuarantee, StreamsConfig};
 use crate::error::TaskResult;
 use crate::query::{ByteReader, QueryRegistry};
-use crate::record::TaskId;
+use crate::record::{TaskId, Timestamp};
 use crate::restore::{Restores, Teller};
 use crate::task::{StateLocation, SubTopologies, Task, TaskParts};
 use crate::time::Clock;
@@ -32,6 +32,10 @@ pub(crate) struct Application {
     pub(crate) threads: AtomicUsize,
     /// The restores that are under way.
     pub(crate) restores: Arc<Restores>,
+    /// When it was started, by the wall clock.
+    pub(crate) started_ms: Timestamp,
+    /// When all instances were asked to shut down; negative where they were not.
+    pub(crate) shutdown: AtomicI64,
     /// What its workers have done.
     pub(crate) statistics: Arc<Counters>,
 }
@@ -45,6 +49,19 @@ impl fmt::Debug for Application {
 }
 
 impl Application {
+    /// All instances are to shut down. Tells since when: the first request counts.
+    pub(crate) fn request_shutdown(&self, at: Timestamp) -> Timestamp {
+        let first = self
+            .shutdown
+            .compare_exchange(-1, at, Ordering::AcqRel, Ordering::Acquire);
+        first.map_or_else(|before| before, |_| at)
+    }
+
+    /// When all instances were asked to shut down.
+    pub(crate) fn shutdown_requested(&self) -> Option<Timestamp> {
+        Some(self.shutdown.load(Ordering::Acquire)).filter(|at| *at >= 0)
+    }
+
     /// `application.id`.
     pub(crate) fn id(&self) -> &'static str {
         self.topology.descriptor.application_id

@@ -278,13 +278,26 @@ impl Threads {
                 // Without a commit: what was done since the last one will be done again.
                 Err(error) => {
                     worker.write_dead_letters();
-                    match app.config.uncaught.ask(&error) {
+                    let response = match error.requested_shutdown() {
+                        Some(at) => {
+                            app.request_shutdown(at);
+                            StreamThreadExceptionResponse::ShutdownApplication
+                        }
+                        None => app.config.uncaught.ask(&error),
+                    };
+                    match response {
                         StreamThreadExceptionResponse::ReplaceThread => {
                             tracing::error!("replacing the stream thread: {error}");
                             worker.replace();
                         }
-                        StreamThreadExceptionResponse::ShutdownClient
-                        | StreamThreadExceptionResponse::ShutdownApplication => break Err(error),
+                        StreamThreadExceptionResponse::ShutdownClient => break Err(error),
+                        StreamThreadExceptionResponse::ShutdownApplication => {
+                            let at = app.request_shutdown(app.clock.now_ms());
+                            // First, so that the instance's other threads take no task of this one.
+                            self.failed(name, &error);
+                            worker.shut_down_application(at);
+                            break Ok(());
+                        }
                     }
                 }
             }

@@ -255,6 +255,9 @@ fn start_reading(
         let offset = starting_offset(&partition, committed.as_ref(), *range, reset)?;
         let metadata = committed.as_ref().map(|c| metadata::decode(&c.metadata));
         let metadata = metadata.unwrap_or_default();
+        if let Some(at) = metadata.shutdown.filter(|at| *at > app.started_ms) {
+            return Err(TaskFailure::ShutdownRequested { partition, at }.into());
+        }
         task.start_at(source, offset, metadata.partition_time);
         times.push(metadata);
         of_task.push((partition, committed));

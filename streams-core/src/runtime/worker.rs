@@ -19,6 +19,7 @@ use crate::transport::{Fetched, MembershipEvent, TransportError};
 
 mod assignment;
 mod commit;
+mod shutdown;
 
 use commit::Committing;
 
@@ -427,6 +428,7 @@ impl Worker {
     /// # Errors
     /// What cannot be helped; then the tasks are closed without a commit.
     pub(crate) fn close(mut self) -> TaskResult {
+        let had = self.all_tasks();
         let result = match self.last_commit() {
             Ok(()) => self.close_all_tasks(),
             Err(e) => {
@@ -449,9 +451,15 @@ impl Worker {
             {
                 tracing::debug!(member = self.member, "the last transaction expires: {e}");
             }
-            if let Err(e) = clients.membership.leave() {
-                tracing::warn!(member = self.member, "could not leave the group: {e}");
-            }
+            clients.in_transaction = false;
+        }
+        if let Some(at) = self.app.shutdown_requested() {
+            self.ask_to_shut_down(&had, at);
+        }
+        if let Some(clients) = &mut self.clients
+            && let Err(e) = clients.membership.leave()
+        {
+            tracing::warn!(member = self.member, "could not leave the group: {e}");
         }
         result
     }

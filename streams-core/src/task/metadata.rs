@@ -10,6 +10,9 @@ pub(crate) const UNKNOWN: Timestamp = -1;
 const MAGIC: u8 = 2;
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/// Among the operators' names: when all instances of the application were asked to shut down. No operator is called that.
+const SHUTDOWN: &str = "__shutdown-application";
+
 /// What brokers take unless they are told otherwise (`offset.metadata.max.bytes`).
 const MAX_LENGTH: usize = 4096;
 
@@ -20,6 +23,8 @@ pub(crate) struct Metadata {
     pub(crate) partition_time: Timestamp,
     /// Operators' times by name (Kafka Streams' `ProcessorMetadata`).
     pub(crate) times: Vec<(String, Timestamp)>,
+    /// When an instance asked all others to shut down.
+    pub(crate) shutdown: Option<Timestamp>,
 }
 
 impl Default for Metadata {
@@ -27,6 +32,7 @@ impl Default for Metadata {
         Metadata {
             partition_time: UNKNOWN,
             times: Vec::new(),
+            shutdown: None,
         }
     }
 }
@@ -51,6 +57,24 @@ pub(crate) fn encode(partition_time: Timestamp, times: &[(&str, Timestamp)]) -> 
     base64(&bytes)
 }
 
+/// The same text, which also says since when all instances are to shut down. To Kafka Streams it is one name more.
+pub(crate) fn asking_to_shut_down(text: &str, at: Timestamp) -> String {
+    let before = decode(text);
+    let mut times = vec![(SHUTDOWN, at)];
+    times.extend(
+        before
+            .times
+            .iter()
+            .map(|(name, time)| (name.as_str(), *time)),
+    );
+    let asking = encode(before.partition_time, &times);
+    if decode(&asking).shutdown.is_some() {
+        return asking;
+    }
+    // All names together are too long.
+    encode(before.partition_time, &[(SHUTDOWN, at)])
+}
+
 fn length(out: &mut Vec<u8>, n: usize) {
     // What is that long does not fit into a text and is left out.
     out.extend_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes());
@@ -66,9 +90,12 @@ pub(crate) fn decode(text: &str) -> Metadata {
     let Some((time, mut rest)) = rest.split_first_chunk::<8>() else {
         return Metadata::default();
     };
+    let mut times = operators(&mut rest).unwrap_or_default();
+    let shutdown = times.iter().position(|(name, _)| name == SHUTDOWN);
     Metadata {
         partition_time: Timestamp::from_be_bytes(*time),
-        times: operators(&mut rest).unwrap_or_default(),
+        shutdown: shutdown.map(|at| times.remove(at).1),
+        times,
     }
 }
 
@@ -169,6 +196,26 @@ mod tests {
             let torn = decode(&base64(&bytes[..cut]));
             assert!(torn.times.is_empty(), "what is torn says nothing");
         }
+    }
+
+    #[test]
+    fn a_request_to_shut_down_changes_nothing_else() {
+        let asking = asking_to_shut_down(&encode(7, &[("counts", 258)]), 1_000);
+        let decoded = decode(&asking);
+        assert_eq!((decoded.partition_time, decoded.shutdown), (7, Some(1_000)));
+        assert_eq!(decoded.times, [("counts".to_owned(), 258)]);
+        let again = decode(&asking_to_shut_down(&asking, 2_000));
+        assert_eq!((again.shutdown, again.times), (Some(2_000), decoded.times));
+        let nothing = decode(&asking_to_shut_down("", 3));
+        assert_eq!(
+            (nothing.partition_time, nothing.shutdown),
+            (UNKNOWN, Some(3))
+        );
+        // Where the operators' times leave no room, the request goes first.
+        let name = "n".repeat(249);
+        let full = encode(7, &vec![(name.as_str(), 1); 11]);
+        assert_eq!(decode(&asking_to_shut_down(&full, 5)).shutdown, Some(5));
+        assert_eq!(decode(&encode(7, &[("counts", 258)])).shutdown, None);
     }
 
     #[test]

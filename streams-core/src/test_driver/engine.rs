@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -199,6 +199,8 @@ impl Engine {
                 .unwrap_or_default(),
             process_id: "test".to_owned(),
             threads: AtomicUsize::new(self.options.workers),
+            started_ms: self.clock.now_ms(),
+            shutdown: AtomicI64::new(-1),
             restores,
             statistics: Arc::new(Counters::default()),
         });
