@@ -516,8 +516,8 @@ pub enum TaskFailure {
     },
     /// Another instance asked all instances of the application to shut down, by what it committed with a task's offsets.
     #[error(
-        "another instance asked all instances of the application to shut down (SHUTDOWN_APPLICATION); the log of the first to stop says why. It \
-         was read with the offset of {partition}, and concerns no instance that is started from now on"
+        "another instance asked all instances of the application to shut down (SHUTDOWN_APPLICATION); the log of the first to stop \
+         says why. It was read with the offset of {partition}, and concerns no instance that is started from now on"
     )]
     ShutdownRequested {
         /// Where it was read.
