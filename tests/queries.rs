@@ -40,16 +40,28 @@ struct Visits {
 
     #[store]
     largest: KeyValueStore<String, i64>,
-    #[from(visits.process(Largest::new(), stores(largest)))]
+    #[store(window_size = "10ms", retention = "100ms")]
+    sums: WindowStore<String, i64>,
+    #[store(retention = "1h")]
+    stays: SessionStore<String, i64>,
+    #[store(retention = "1h")]
+    history: VersionedStore<String, i64>,
+    #[from(visits.process(Largest::new(), stores(largest, sums, stays, history)))]
     #[sink(topic = "records")]
     records: KStream<String, i64>,
 }
 
-/// Forwards what is larger than all before.
+/// Forwards what is larger than all before, and keeps what it gets in stores of each kind.
 #[processor(out = (String, i64))]
 struct Largest {
     #[store(shared)]
     largest: KeyValueStore<String, i64>,
+    #[store(shared)]
+    sums: WindowStore<String, i64>,
+    #[store(shared)]
+    stays: SessionStore<String, i64>,
+    #[store(shared)]
+    history: VersionedStore<String, i64>,
 }
 
 impl Processor<String, i64> for Largest {
@@ -58,6 +70,12 @@ impl Processor<String, i64> for Largest {
         record: Record<String, i64>,
         cx: &mut Context<'_, Self>,
     ) -> ProcessingResult {
+        let (key, value, at) = (&record.key, record.value, record.timestamp);
+        let start = at / 10 * 10;
+        let sum = self.sums.fetch_at(key, start, cx)?.unwrap_or(0) + value;
+        self.sums.put(key, &sum, start, cx)?;
+        self.stays.put(key, at, at + value, &value, cx)?;
+        self.history.put(key, &value, at, cx)?;
         let before = self.largest.get(&record.key, cx)?;
         if before.is_none_or(|before| before < record.value) {
             self.largest.put(&record.key, &record.value, cx)?;
@@ -89,6 +107,15 @@ macro_rules! answers {
         let even = of.even.snapshot()?;
         let prices = of.prices.snapshot()?;
         let largest = of.largest.snapshot()?;
+        let sums = of.sums.snapshot()?;
+        let stays = of.stays.snapshot()?;
+        let history = of.history.snapshot()?;
+        tell("sums".into(), lines(sums.all()?));
+        tell(
+            "stays".into(),
+            lines(stays.find_sessions_of(.., 350, 360)?.rev()),
+        );
+        tell("history".into(), lines(history.all()?));
         tell("pages".into(), lines(pages.all()?.with_timestamps()));
         tell("windows".into(), lines(windows.all()?.with_timestamps()));
         tell("windows backward".into(), lines(windows.all()?.rev()));
@@ -426,6 +453,20 @@ fn the_command_asks_stores_of_every_kind() -> kstreams::Result {
     assert_eq!(ask(&["per_page", "--prefix", "a"]), "ada\t3\n");
     assert_eq!(ask(&["per_page", "--from", "b"]), "bob\t1\n");
     assert_eq!(ask(&["largest", "ada"]), "ada\t4\n");
+    assert_eq!(
+        ask(&["sums", "ada", "--time-to", "9"]),
+        "{\"end\":10,\"key\":\"ada\",\"start\":0}\t3\n"
+    );
+    let stay = ask(&["stays", "ada", "--time-from", "5", "--time-to", "3"]);
+    assert_eq!(stay, "", "one ended before, the others began later");
+    assert_eq!(
+        ask(&["stays", "bob"]),
+        "{\"end\":17,\"key\":\"bob\",\"start\":14}\t3\n"
+    );
+    assert_eq!(
+        ask(&["history", "ada", "--as-of", "4"]),
+        "{\"valid_from\":4,\"valid_to\":25}\t2\n"
+    );
 
     let [first, bob, second] =
         [("ada", 0, 2), ("bob", 10, 1), ("ada", 20, 1)].map(|(key, start, n)| {

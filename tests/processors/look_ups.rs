@@ -10,6 +10,8 @@ struct LookUps {
     windows: WindowStore<String, i64>,
     #[store(retention = "1h")]
     sessions: SessionStore<String, i64>,
+    #[store(retention = "1h")]
+    versions: VersionedStore<String, i64>,
 }
 
 type Found = ProcessingResult<Vec<WindowEntry<String, i64>>>;
@@ -76,8 +78,14 @@ impl Processor<String, i64> for LookUps {
                 let answer = format!("{}{same}", found.collect::<String>());
                 cx.forward(Record::new(question.to_owned(), answer, at))?;
             }
-            return Ok(());
+            let versions = self.versions.get_versions(&"a".to_owned(), 10..30, cx)?;
+            let found = versions
+                .into_iter()
+                .map(|v| format!(" {}-{:?}={}", v.valid_from, v.valid_to, v.value));
+            let answer = Record::new("versions of a".to_owned(), found.collect(), at);
+            return cx.forward(answer);
         }
+        self.versions.put(key, &value, at, cx)?;
         self.windows.put(key, &value, at, cx)?;
         self.sessions.put(key, at, at + 5, &value, cx)
     }
@@ -112,6 +120,7 @@ fn windows_and_sessions_are_found_in_both_directions() -> Result<(), ProcessingE
             "sessions of b and more: b[10-15]=5 b[20-25]=0 c[12-17]=2",
             "sessions of a at 18: a[15-20]=1",
             "sessions until 10: a[2-7]=3 b[10-15]=5",
+            "versions of a: 15-Some(40)=1 2-Some(15)=3",
         ]
     );
     Ok(())

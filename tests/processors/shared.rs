@@ -37,7 +37,11 @@ impl FixedKeyProcessor<String, String> for Describe {
         cx: &mut Context<'_, Self>,
     ) -> ProcessingResult {
         let person = self.people.get(record.key(), cx)?.unwrap_or_default();
-        let town = self.towns.get(&record.value, cx)?.unwrap_or_default();
+        let towns = self.towns.approximate_num_entries(cx)?;
+        let town = self.towns.get(&record.value, cx)?;
+        assert_eq!(towns, u64::from(town.is_some()), "there is one at most");
+        assert!(self.people.approximate_num_entries(cx)? <= 1);
+        let town = town.unwrap_or_default();
         cx.forward(record.with_value(format!("{person} of {town}")))
     }
 }

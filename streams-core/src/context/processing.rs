@@ -9,6 +9,7 @@ use super::{Due, TaskContext};
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::exceptions::panic_text;
 use crate::generated::SubTopology;
+use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
 use crate::record::{RecordMetadata, Timestamp};
 use crate::store::{Direction, StoreError};
@@ -279,6 +280,22 @@ impl TaskContext {
             }
         }
         Ok(())
+    }
+
+    /// How many entries a store has, a global one too.
+    pub(crate) fn access_count(&mut self, store: Access) -> TaskResult<u64> {
+        let global = match store {
+            Access::Local(store) => return self.count_entries(store),
+            Access::Global(global) => global,
+        };
+        let Some(reader) = self.globals.get(global) else {
+            return Err(unknown_store(global));
+        };
+        let counted = reader.snapshot().and_then(|snapshot| snapshot.count());
+        counted.map_err(|reason| {
+            let store = self.global_name(global).to_owned();
+            TaskFailure::Store { store, reason }.into()
+        })
     }
 
     /// How many entries a store has.

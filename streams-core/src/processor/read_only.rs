@@ -63,176 +63,57 @@ read_only! {
     ReadOnlyVersionedStore of VersionedStore
 }
 
+macro_rules! reads_as {
+    ($store:ident: $($name:ident($($argument:ident: $ty:ty),*) -> $out:ty;)*) => {$(
+        #[doc = concat!("As [`", stringify!($store), "::", stringify!($name), "`].")]
+        ///
+        /// # Errors
+        /// When the store cannot be read, or holds what is none of its types.
+        pub fn $name(
+            &self,
+            $($argument: $ty,)*
+            cx: &mut ProcessorContext<'_>,
+        ) -> ProcessingResult<$out> {
+            self.0.$name($($argument,)* cx)
+        }
+    )*};
+}
+
 impl<K: Serde, V: Serde> ReadOnlyWindowStore<K, V> {
-    /// As [`WindowStore::fetch_at`].
-    ///
-    /// # Errors
-    /// When the store cannot be read, or holds what is none of its types.
-    pub fn fetch_at(
-        &self,
-        key: &K,
-        start: Timestamp,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Option<V>> {
-        self.0.fetch_at(key, start, cx)
-    }
-
-    /// As [`WindowStore::fetch`].
-    ///
-    /// # Errors
-    /// As [`fetch_at`](Self::fetch_at).
-    pub fn fetch(
-        &self,
-        key: &K,
-        starts: impl RangeBounds<Timestamp>,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.fetch(key, starts, cx)
-    }
-
-    /// As [`WindowStore::backward_fetch`].
-    ///
-    /// # Errors
-    /// As [`fetch_at`](Self::fetch_at).
-    pub fn backward_fetch(
-        &self,
-        key: &K,
-        starts: impl RangeBounds<Timestamp>,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.backward_fetch(key, starts, cx)
-    }
-
-    /// As [`WindowStore::fetch_range`].
-    ///
-    /// # Errors
-    /// As [`fetch_at`](Self::fetch_at).
-    pub fn fetch_range(
-        &self,
-        keys: impl RangeBounds<K>,
-        starts: impl RangeBounds<Timestamp>,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.fetch_range(keys, starts, cx)
-    }
-
-    /// As [`WindowStore::backward_fetch_range`].
-    ///
-    /// # Errors
-    /// As [`fetch_at`](Self::fetch_at).
-    pub fn backward_fetch_range(
-        &self,
-        keys: impl RangeBounds<K>,
-        starts: impl RangeBounds<Timestamp>,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.backward_fetch_range(keys, starts, cx)
-    }
-
-    /// As [`WindowStore::all`].
-    ///
-    /// # Errors
-    /// As [`fetch_at`](Self::fetch_at).
-    pub fn all(&self, cx: &mut ProcessorContext<'_>) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.all(cx)
+    reads_as! {
+        WindowStore:
+        fetch_at(key: &K, start: Timestamp) -> Option<V>;
+        fetch(key: &K, starts: impl RangeBounds<Timestamp>) -> Vec<WindowEntry<K, V>>;
+        backward_fetch(key: &K, starts: impl RangeBounds<Timestamp>) -> Vec<WindowEntry<K, V>>;
+        fetch_range(keys: impl RangeBounds<K>, starts: impl RangeBounds<Timestamp>) -> Vec<WindowEntry<K, V>>;
+        backward_fetch_range(keys: impl RangeBounds<K>, starts: impl RangeBounds<Timestamp>) -> Vec<WindowEntry<K, V>>;
+        fetch_all(starts: impl RangeBounds<Timestamp>) -> Vec<WindowEntry<K, V>>;
+        backward_fetch_all(starts: impl RangeBounds<Timestamp>) -> Vec<WindowEntry<K, V>>;
+        all() -> Vec<WindowEntry<K, V>>;
+        backward_all() -> Vec<WindowEntry<K, V>>;
     }
 }
 
 impl<K: Serde, V: Serde> ReadOnlySessionStore<K, V> {
-    /// As [`SessionStore::fetch_session`].
-    ///
-    /// # Errors
-    /// When the store cannot be read, or holds what is none of its types.
-    pub fn fetch_session(
-        &self,
-        key: &K,
-        start: Timestamp,
-        end: Timestamp,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Option<V>> {
-        self.0.fetch_session(key, start, end, cx)
-    }
-
-    /// As [`SessionStore::fetch`].
-    ///
-    /// # Errors
-    /// As [`fetch_session`](Self::fetch_session).
-    pub fn fetch(
-        &self,
-        key: &K,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.fetch(key, cx)
-    }
-
-    /// As [`SessionStore::find_sessions`].
-    ///
-    /// # Errors
-    /// As [`fetch_session`](Self::fetch_session).
-    pub fn find_sessions(
-        &self,
-        key: &K,
-        earliest_end: Timestamp,
-        latest_start: Timestamp,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0.find_sessions(key, earliest_end, latest_start, cx)
-    }
-
-    /// As [`SessionStore::backward_find_sessions`].
-    ///
-    /// # Errors
-    /// As [`fetch_session`](Self::fetch_session).
-    pub fn backward_find_sessions(
-        &self,
-        key: &K,
-        earliest_end: Timestamp,
-        latest_start: Timestamp,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0
-            .backward_find_sessions(key, earliest_end, latest_start, cx)
-    }
-
-    /// As [`SessionStore::find_sessions_of`].
-    ///
-    /// # Errors
-    /// As [`fetch_session`](Self::fetch_session).
-    pub fn find_sessions_of(
-        &self,
-        keys: impl RangeBounds<K>,
-        earliest_end: Timestamp,
-        latest_start: Timestamp,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Vec<WindowEntry<K, V>>> {
-        self.0
-            .find_sessions_of(keys, earliest_end, latest_start, cx)
+    reads_as! {
+        SessionStore:
+        fetch_session(key: &K, start: Timestamp, end: Timestamp) -> Option<V>;
+        fetch(key: &K) -> Vec<WindowEntry<K, V>>;
+        backward_fetch(key: &K) -> Vec<WindowEntry<K, V>>;
+        fetch_range(keys: impl RangeBounds<K>) -> Vec<WindowEntry<K, V>>;
+        backward_fetch_range(keys: impl RangeBounds<K>) -> Vec<WindowEntry<K, V>>;
+        find_sessions(key: &K, earliest_end: Timestamp, latest_start: Timestamp) -> Vec<WindowEntry<K, V>>;
+        backward_find_sessions(key: &K, earliest_end: Timestamp, latest_start: Timestamp) -> Vec<WindowEntry<K, V>>;
+        find_sessions_of(keys: impl RangeBounds<K>, earliest_end: Timestamp, latest_start: Timestamp) -> Vec<WindowEntry<K, V>>;
+        backward_find_sessions_of(keys: impl RangeBounds<K>, earliest_end: Timestamp, latest_start: Timestamp) -> Vec<WindowEntry<K, V>>;
     }
 }
 
 impl<K: Serde, V: Serde> ReadOnlyVersionedStore<K, V> {
-    /// As [`VersionedStore::get`].
-    ///
-    /// # Errors
-    /// When the store cannot be read, or holds what is none of its types.
-    pub fn get(
-        &self,
-        key: &K,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Option<VersionedRecord<V>>> {
-        self.0.get(key, cx)
-    }
-
-    /// As [`VersionedStore::get_as_of`].
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub fn get_as_of(
-        &self,
-        key: &K,
-        time: Timestamp,
-        cx: &mut ProcessorContext<'_>,
-    ) -> ProcessingResult<Option<VersionedRecord<V>>> {
-        self.0.get_as_of(key, time, cx)
+    reads_as! {
+        VersionedStore:
+        get(key: &K) -> Option<VersionedRecord<V>>;
+        get_as_of(key: &K, time: Timestamp) -> Option<VersionedRecord<V>>;
+        get_versions(key: &K, times: impl RangeBounds<Timestamp>) -> Vec<VersionedRecord<V>>;
     }
 }

@@ -248,6 +248,14 @@ impl<K: Serde, V: Serde> ReadOnlyKeyValueStore<K, V> {
         let at = self.at.access()?;
         Ok(get(at, key, read_timestamped, cx.task)?)
     }
+
+    /// How many entries there are.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn approximate_num_entries(&self, cx: &mut ProcessorContext<'_>) -> ProcessingResult<u64> {
+        Ok(cx.task.access_count(self.at.access()?)?)
+    }
 }
 
 impl<K: Serde, V: Serde> KeyValueStore<K, V> {

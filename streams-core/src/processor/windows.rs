@@ -9,7 +9,7 @@ use super::{ProcessingResult, ProcessorContext};
 use crate::context::{Access, Put, TaskContext, WindowEntries, serialize};
 use crate::error::{RecordPart, TaskResult};
 use crate::query::{Keys, QueryRegistry, Scan, between};
-use crate::record::{Headers, Timestamp, VersionedRecord};
+use crate::record::{Headers, Timestamp, Validity, VersionedRecord};
 use crate::serde::Serde;
 use crate::store::{Placed, SEGMENT};
 use crate::windowed::{SessionWindow, Windowed};
@@ -539,6 +539,33 @@ impl<K: Serde, V: Serde> VersionedStore<K, V> {
         cx: &mut ProcessorContext<'_>,
     ) -> ProcessingResult<Option<VersionedRecord<V>>> {
         self.find(key, Some(time), cx)
+    }
+
+    /// The values that a key had at any time of a range, the latest first. What is longer ago than the store keeps its history may be
+    /// there or not.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub fn get_versions(
+        &self,
+        key: &K,
+        times: impl RangeBounds<Timestamp>,
+        cx: &mut ProcessorContext<'_>,
+    ) -> ProcessingResult<Vec<VersionedRecord<V>>> {
+        let at = self.at.access()?;
+        set_key(at, key, cx.task)?;
+        let mut all = Vec::new();
+        let mut read = |validity: Validity, bytes: &[u8]| {
+            let value = V::deserialize(bytes);
+            all.push(value.map(|value| VersionedRecord {
+                value,
+                valid_from: validity.from,
+                valid_to: validity.to,
+            }));
+        };
+        cx.task.access_versions(at, between(&times), &mut read)?;
+        let all: Result<Vec<_>, _> = all.into_iter().collect();
+        Ok(all.map_err(|e| corrupt(at, e, cx.task))?)
     }
 
     fn place(

@@ -400,10 +400,7 @@ impl SingleStoreReader {
     pub fn view(&self) -> Result<SingleSnapshot, StoreError> {
         let snapshot = self.reader.snapshot()?;
         let segments = match self.segments {
-            Some(segments) => {
-                let observed = snapshot.observed(self.store)?;
-                Some((segments, segments.visible_from(observed)))
-            }
+            Some(segments) => Some((segments, Some(snapshot.observed(self.store)?))),
             None => None,
         };
         Ok(SingleSnapshot {

@@ -388,8 +388,22 @@ impl VersionedRows {
         key: &[u8],
         visit: VisitVersion<'_>,
     ) -> Result<(), StoreError> {
-        let mut of = Of { stores, store };
-        self.find_all(&mut of, key, Timestamp::MIN, Timestamp::MAX, visit)
+        self.between(stores, store, key, (Timestamp::MIN, Timestamp::MAX), visit)
+    }
+
+    /// As [`VersionedRows::all`], of those that were valid at any moment between two, both included.
+    ///
+    /// # Errors
+    /// As [`VersionedRows::all`].
+    pub fn between(
+        &mut self,
+        stores: &mut TaskStores,
+        store: usize,
+        key: &[u8],
+        (from, to): (Timestamp, Timestamp),
+        visit: VisitVersion<'_>,
+    ) -> Result<(), StoreError> {
+        self.find_all(&mut Of { stores, store }, key, from, to, visit)
     }
 
     /// [`VersionedRows::latest`] of whatever rows.

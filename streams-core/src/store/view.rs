@@ -18,8 +18,9 @@ pub struct SingleSnapshot {
     pub(super) snapshot: StoreSnapshot,
     pub(super) store: usize,
     pub(super) kind: StoreKind,
-    /// How it keeps its entries, and the earliest time that is seen, if it is a window or session store.
-    pub(super) segments: Option<(Segments, Timestamp)>,
+    /// How it keeps its entries, and the latest time that it has seen, if it is a window or session store. Without that time nothing has
+    /// expired.
+    pub(super) segments: Option<(Segments, Option<Timestamp>)>,
 }
 
 impl SingleSnapshot {
@@ -37,7 +38,7 @@ impl SingleSnapshot {
             snapshot: StoreSnapshot::of_map(Arc::new(map)),
             store: 0,
             kind,
-            segments: segments.map(|segments| (segments, Timestamp::MIN)),
+            segments: segments.map(|segments| (segments, None)),
         }
     }
 
@@ -79,8 +80,9 @@ impl ByteSnapshot for SingleSnapshot {
 
     fn get(&self, key: &[u8]) -> Result<Option<&[u8]>, ReadError> {
         let found = match (self.segments, self.history()) {
-            (Some((segments, visible_from)), _) => {
-                if segments.time(key) < visible_from {
+            (Some((segments, observed)), _) => {
+                let expired = |observed| segments.time(key) < segments.visible_from(observed);
+                if observed.is_some_and(expired) {
                     return Ok(None);
                 }
                 let mut local = Vec::with_capacity(SEGMENT + key.len());
@@ -114,11 +116,15 @@ impl ByteSnapshot for SingleSnapshot {
     }
 
     fn scan(&self, scan: &Scan<'_>) -> Result<ByteEntries<'_>, ReadError> {
-        let Some((segments, visible_from)) = self.segments else {
+        let Some((segments, observed)) = self.segments else {
             return Err("the store has no windows".into());
         };
+        let (scan, visible_from) = match observed {
+            Some(observed) => (scan.until(observed), segments.visible_from(observed)),
+            None => (*scan, Timestamp::MIN),
+        };
         let read = |from: Bound<&[u8]>, to: Bound<&[u8]>| self.entries(from, to);
-        let entries = SegmentEntries::new(segments, scan, visible_from, read);
+        let entries = SegmentEntries::new(segments, &scan, visible_from, read);
         Ok(Box::new(entries.map(|e| e.map_err(ReadError::from))))
     }
 

@@ -5,6 +5,7 @@ use crate::context::{Access, TaskContext};
 use crate::error::{TaskError, TaskFailure, TaskResult};
 use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
+use crate::query::VisitVersion;
 use crate::record::{Timestamp, Validity};
 use crate::store::{Placed, StoreError};
 
@@ -116,6 +117,40 @@ impl TaskContext {
                 reason,
             }
             .into()),
+        }
+    }
+
+    /// Shows the values that `scratch.key` had between two times, both included, the latest first.
+    pub(crate) fn access_versions(
+        &mut self,
+        at: Access,
+        (from, to): (Timestamp, Timestamp),
+        visit: VisitVersion<'_>,
+    ) -> TaskResult {
+        let key = &self.scratch.key;
+        match at {
+            Access::Local(store) => {
+                let Some(slot) = self.state.slots.get_mut(store) else {
+                    return Err(unknown_store(store));
+                };
+                let Some(versions) = &mut slot.versions else {
+                    return Err(not_versioned(slot.name));
+                };
+                let stores = &mut self.state.stores;
+                let read = versions.between(stores, store, key, (from, to), visit);
+                read.map_err(|e| failed(slot.name, e))
+            }
+            Access::Global(global) => {
+                let Some(reader) = self.globals.get(global) else {
+                    return Err(unknown_store(global));
+                };
+                let snapshot = reader.snapshot();
+                let read = snapshot.and_then(|rows| rows.versions(key, from, to, visit));
+                read.map_err(|reason| {
+                    let store = self.global_name(global).to_owned();
+                    TaskFailure::Store { store, reason }.into()
+                })
+            }
         }
     }
 
