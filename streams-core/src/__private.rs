@@ -49,7 +49,7 @@ pub use crate::stream_join::{
     JoinKind, JoinParts, JoinWindows, UnmatchedKey, UnmatchedValues, YieldedKey, stream_join,
     stream_self_join,
 };
-pub use crate::table::join::{Found, LookUp, Met, Row, found, row, row_of};
+pub use crate::table::join::{Found, LookUp, Met, Row, found, latest, row, row_of};
 pub use crate::table::waiting::{Arrived, Suppress, Waiting};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{
@@ -59,9 +59,9 @@ pub use crate::test_driver::{
 pub use crate::timestamps::TimestampExtractor;
 pub use crate::topology::{
     Changelog, Described, GlobalDescriptor, KeptBy, NodeDescriptor, NodeKind, OffsetReset,
-    SinkTopic, SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
-    SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
-    Undescribed,
+    SinkTopic, SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreFormat,
+    StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor,
+    TypeDescriptor, Undescribed,
 };
 pub use crate::window::{
     MergeSessions, Merging, SessionAggregate, SessionWindows, SlidingWindows, TimeWindows,

@@ -158,6 +158,7 @@ impl StoreDescriptor {
         node: "",
         kind: StoreKind::KeyValue,
         backend: StoreBackend::Lmdb,
+        format: StoreFormat::Default,
         cache: false,
         changelog: Changelog::None,
         changelog_config: &[],
@@ -200,6 +201,8 @@ pub struct StoreDescriptor {
     pub kind: StoreKind,
     /// Where it holds it.
     pub backend: StoreBackend,
+    /// What of a record's headers reaches it.
+    pub format: StoreFormat,
     /// Whether the record cache lies before it, if one is configured.
     pub cache: bool,
     /// Where its changes are logged.
@@ -326,6 +329,20 @@ pub enum StoreBackend {
     Lmdb,
     /// In memory; restored whole from its changelog.
     Memory,
+}
+
+/// Kafka Streams' `dsl.store.format`: whether a table's store belongs to those that know headers.
+///
+/// Operators of Kafka Streams 4.3.1 put values into both with no headers, so the changelogs of both have the same bytes, but for
+/// this: of stores that know headers, a tombstone is logged with those of the record that it comes from, and a session that the
+/// record cache lets go is sent on without any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StoreFormat {
+    /// Values, with their timestamps where the store keeps them.
+    #[default]
+    Default,
+    /// Headers too: tables on disk of a topology with `store_format = "headers"`.
+    Headers,
 }
 
 /// Where a store's changes are logged.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use streams_core::describe;
 use streams_core::topology::{
     Changelog, GlobalDescriptor, KeptBy, NodeDescriptor, NodeKind, OffsetReset, SinkTopic,
-    SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreKind,
+    SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor, StoreFormat, StoreKind,
     SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor, TypeDescriptor,
 };
 
@@ -185,6 +185,7 @@ const fn store(name: &'static str, changelog: Changelog) -> StoreDescriptor {
         node: name,
         kind: StoreKind::TimestampedKeyValue,
         backend: StoreBackend::Lmdb,
+        format: StoreFormat::Default,
         cache: false,
         changelog,
         changelog_config: &[],

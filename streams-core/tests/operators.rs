@@ -22,8 +22,8 @@ use streams_core::table::TableStore;
 use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::{
     Changelog, GlobalDescriptor, KeptBy, OffsetReset, SourceDescriptor, SourceTimestamps,
-    StoreBackend, StoreDescriptor, StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole,
-    TopologyDescriptor, TypeDescriptor,
+    StoreBackend, StoreDescriptor, StoreFormat, StoreKind, SubtopologyDescriptor, TopicDescriptor,
+    TopicRole, TopologyDescriptor, TypeDescriptor,
 };
 
 /// The scenario's topics and stores; the first `sources` topics are read by the task, the next one by a global table if
@@ -90,6 +90,7 @@ fn topology(scenario: &Scenario, changelog: bool) -> &'static TopologyDescriptor
             node: name,
             kind: StoreKind::TimestampedKeyValue,
             backend: StoreBackend::Memory,
+            format: StoreFormat::Default,
             cache: true,
             changelog: if changelog {
                 Changelog::Internal(first_changelog + i)

@@ -10,7 +10,7 @@ use streams_core::table::TableStore;
 use streams_core::timestamps::TimestampExtractor;
 use streams_core::topology::{
     Changelog, OffsetReset, SourceDescriptor, SourceTimestamps, StoreBackend, StoreDescriptor,
-    StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor,
+    StoreFormat, StoreKind, SubtopologyDescriptor, TopicDescriptor, TopicRole, TopologyDescriptor,
     TypeDescriptor,
 };
 
@@ -40,6 +40,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
         node: "t",
         kind: StoreKind::TimestampedKeyValue,
         backend: StoreBackend::Memory,
+        format: StoreFormat::Default,
         cache: true,
         changelog: Changelog::Internal(2),
         changelog_config: &[],

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kstreams::descriptor::{Changelog, StoreBackend, StoreDescriptor, StoreKind, TopicRole};
+use kstreams::descriptor::{
+    Changelog, StoreBackend, StoreDescriptor, StoreFormat, StoreKind, TopicRole,
+};
 use kstreams::error::{Error, TaskError, TaskFailure};
 use kstreams::test_driver::{StoreEntry, TestDriver, TestDriverOptions, TestState};
 use kstreams::{Header, Headers, ProcessingGuarantee, StreamsConfig};
@@ -177,7 +179,7 @@ fn pipe(driver: &TestDriver, input: &Input) -> kstreams::Result {
     driver.pipe_raw(topic, key.as_deref(), value.as_deref(), *timestamp, headers)
 }
 
-/// The scenario's configuration, but for what a topology's struct says itself (`topology.optimization`) and what its types
+/// The scenario's configuration, but for what a topology's struct says itself (`topology.optimization`, `dsl.store.format`) and what its types
 /// say (default serdes).
 fn config(scenario: &Scenario) -> kstreams::Result<StreamsConfig> {
     let mut config = StreamsConfig::new();
@@ -186,7 +188,8 @@ fn config(scenario: &Scenario) -> kstreams::Result<StreamsConfig> {
             "application.id"
             | "default.key.serde"
             | "default.value.serde"
-            | "topology.optimization" => continue,
+            | "topology.optimization"
+            | "dsl.store.format" => continue,
             _ => value,
         };
         config = config.with(key, value)?;
@@ -302,13 +305,17 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
             let first = (records > 0).then_some(first);
             entries = vec![json!({ "num_records": records, "min_timestamp": first })];
         }
+        let suffix = match store.format {
+            StoreFormat::Headers => "-with-headers",
+            StoreFormat::Default => "",
+        };
         let content = StoreContent {
             kind: match store.kind {
                 StoreKind::KeyValue => "key-value".into(),
-                StoreKind::TimestampedKeyValue => "timestamped-key-value".into(),
+                StoreKind::TimestampedKeyValue => format!("timestamped-key-value{suffix}"),
                 StoreKind::Versioned { .. } => "versioned-key-value".into(),
                 StoreKind::Window { .. } => "window".into(),
-                StoreKind::TimestampedWindow { .. } => "timestamped-window".into(),
+                StoreKind::TimestampedWindow { .. } => format!("timestamped-window{suffix}"),
                 StoreKind::Session { .. } => "session".into(),
                 // Those of Kafka Streams are in memory, ours on disk: scenarios say nothing of it.
                 StoreKind::JoinBuffer { .. } | StoreKind::SuppressBuffer => {

@@ -303,3 +303,55 @@ fn a_join_or_a_cogroup_may_stand_in_the_middle_of_a_chain() {
     t.sales.send("x", 3).at(7);
     assert_eq!(read(&t, "totals"), ["x=2@6", "x=5@7"]);
 }
+
+/// Tables that keep their past, joined with each other, with one that does not, and behind a filter.
+#[topology(application_id = "past")]
+struct Past {
+    #[source(topic = "left", partitions = 1)]
+    #[store(versioned = "1h")]
+    left: KTable<String, i64>,
+    #[source(topic = "right", partitions = 1)]
+    #[store(versioned = "1h")]
+    right: KTable<String, i64>,
+    #[source(topic = "plain", partitions = 1)]
+    plain: KTable<String, i64>,
+    #[from(left.join(right, |l, r| l * 100 + r))]
+    #[sink(topic = "inner")]
+    inner: KTable<String, i64>,
+    #[from(left.filter(|_, l| *l > 1).left_join(right, |l, r| l * 100 + r.unwrap_or(&0)))]
+    #[sink(topic = "filtered")]
+    filtered: KTable<String, i64>,
+    #[from(plain.outer_join(right, |p, r| p.unwrap_or(&0) * 100 + r.unwrap_or(&0)))]
+    #[store]
+    #[sink(topic = "half")]
+    half: KTable<String, i64>,
+}
+
+#[test]
+fn a_join_takes_no_updates_of_the_past_of_a_versioned_table() {
+    let t = Past::builder().test_driver().unwrap();
+    t.reset(TestDriverOptions::new()).unwrap();
+    t.left.send("k", 5).at(10);
+    t.right.send("k", 7).at(10);
+    t.plain.send("k", 3).at(10);
+    t.run().unwrap();
+    for topic in ["inner", "filtered", "half"] {
+        read(&t, topic);
+    }
+    let before = t.dropped_records_total();
+    // Of the past: each join that it reaches drops it, and counts that.
+    t.left.send("k", 6).at(5);
+    t.right.send("k", 8).at(5);
+    t.run().unwrap();
+    for topic in ["inner", "filtered", "half"] {
+        assert_eq!(read(&t, topic), Vec::<String>::new(), "{topic}");
+    }
+    assert_eq!(t.dropped_records_total() - before, 2 + 3);
+    // Out of order, but not versioned.
+    t.plain.send("k", 4).at(5);
+    t.left.send("k", 9).at(20);
+    t.run().unwrap();
+    assert_eq!(read(&t, "half"), ["k=407@10"]);
+    assert_eq!(read(&t, "inner"), ["k=907@20"]);
+    assert_eq!(read(&t, "filtered"), ["k=907@20"]);
+}

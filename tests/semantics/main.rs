@@ -5,6 +5,7 @@ mod cache;
 mod errors;
 mod fallible;
 mod foreign_keys;
+mod headers;
 mod invariance;
 mod joined_tables;
 mod nulls;

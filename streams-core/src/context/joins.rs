@@ -5,6 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::time::Duration;
 
 use crate::context::TaskContext;
+use crate::context::state::NO_HEADERS;
 use crate::error::TaskResult;
 use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
@@ -42,8 +43,9 @@ impl TaskContext {
         list: Option<&[u8]>,
         timestamp: Timestamp,
     ) -> TaskResult {
+        let logged = (timestamp, NO_HEADERS);
         self.state
-            .write(store, key, list, timestamp, self.task, &mut self.outbox)
+            .write(store, key, list, logged, self.task, &mut self.outbox)
             .map(drop)
     }
 

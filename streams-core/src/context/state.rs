@@ -12,7 +12,7 @@ use crate::store::{
     CacheContext, CacheEntry, History, RecordCache, SEGMENT, Segments, StoreError, Stored,
     TaskStores, VersionedRows,
 };
-use crate::topology::{Changelog, StoreDescriptor, StoreKind};
+use crate::topology::{Changelog, StoreDescriptor, StoreFormat, StoreKind};
 
 mod buffers;
 mod prefix;
@@ -44,6 +44,8 @@ pub(super) struct StoreSlot {
     /// How it keeps its entries, if it is a window or session store: its keys are local ones then.
     pub(super) segments: Option<Segments>,
     pub(super) cached: bool,
+    /// What of a record's headers it knows.
+    format: StoreFormat,
     /// Whether updates that leave the cache have to say the old value.
     sends_old: bool,
     /// Whether the cache got anything since it was last asked to make room.
@@ -66,6 +68,7 @@ impl StoreSlot {
                 Changelog::Source(_) | Changelog::None => None,
             },
             cached: store.cache,
+            format: store.format,
             sends_old: false,
             grown: false,
             versions: match store.kind {
@@ -170,14 +173,15 @@ impl State {
     }
 
     /// Writes to the store and its changelog. `stored` begins with the value's timestamp where the store keeps one; a window that has
-    /// expired is logged all the same, as by Kafka Streams.
+    /// expired is logged all the same, as by Kafka Streams. `logged` is the changelog record's timestamp, and the headers of the
+    /// record that this comes from.
     #[inline]
     pub(super) fn write(
         &mut self,
         store: usize,
         key: &[u8],
         stored: Option<&[u8]>,
-        timestamp: Timestamp,
+        (timestamp, headers): (Timestamp, &Headers),
         task: TaskId,
         outbox: &mut Outbox,
     ) -> TaskResult<Stored> {
@@ -199,7 +203,11 @@ impl State {
                 key: Some(slot.store_key(key)),
                 value: stored.and_then(|v| slot.value(v)),
                 timestamp: Some(timestamp),
-                headers: NO_HEADERS,
+                // A value has headers of its own: none.
+                headers: match (slot.format, stored) {
+                    (StoreFormat::Headers, None) => headers,
+                    _ => NO_HEADERS,
+                },
             });
         }
         Ok(put)
@@ -333,14 +341,18 @@ impl TaskContext {
                 value: stored.and_then(|v| slot.value(v)),
                 old: slot.value(&old).filter(|_| had),
                 timestamp,
-                headers: &context.headers,
+                headers: match (slot.format, slot.kind) {
+                    (StoreFormat::Headers, StoreKind::Session { .. }) => NO_HEADERS,
+                    _ => &context.headers,
+                },
                 metadata: context.metadata,
             };
             self.metadata = context.metadata;
             self.timestamp = timestamp;
+            let logged = (timestamp, &context.headers);
             let written =
                 self.state
-                    .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
+                    .write(store, key, stored, logged, self.task, &mut self.outbox)?;
             if written == Stored::Expired {
                 self.drop_record("its window has expired in the store");
             }
@@ -429,9 +441,10 @@ impl TaskContext {
             let key = &self.scratch.key;
             let removes_session =
                 stored.is_none() && matches!(slot.kind, StoreKind::Session { .. });
+            let logged = (timestamp, headers);
             let written =
                 self.state
-                    .write(store, key, stored, timestamp, self.task, &mut self.outbox)?;
+                    .write(store, key, stored, logged, self.task, &mut self.outbox)?;
             if written == Stored::Expired && !removes_session {
                 self.drop_record("its window has expired in the store");
             }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::topic_name;
 use crate::topology::{
-    Changelog, NodeKind, OffsetReset, SinkTopic, StoreBackend, StoreKind, TopicRole,
+    Changelog, NodeKind, OffsetReset, SinkTopic, StoreBackend, StoreFormat, StoreKind, TopicRole,
     TopologyDescriptor,
 };
 
@@ -37,6 +37,10 @@ pub fn json(topology: &TopologyDescriptor) -> Value {
             "backend": match s.backend {
                 StoreBackend::Lmdb => "lmdb",
                 StoreBackend::Memory => "memory",
+            },
+            "format": match s.format {
+                StoreFormat::Default => "default",
+                StoreFormat::Headers => "headers",
             },
             "cache": s.cache,
             "changelog": match s.changelog {

@@ -7,7 +7,8 @@ use super::ProcessorDefinition;
 use super::shared::same;
 use crate::obligations::{Message, refuse};
 use crate::topology::{
-    Changelog, StoreBackend, StoreDescriptor, StoreKind, TopicDescriptor, TopicRole, TypeDescriptor,
+    Changelog, StoreBackend, StoreDescriptor, StoreFormat, StoreKind, TopicDescriptor, TopicRole,
+    TypeDescriptor,
 };
 
 /// How many own stores a processor may have.
@@ -46,6 +47,7 @@ impl ProcessorStore {
             node,
             kind: self.kind,
             backend: self.backend,
+            format: StoreFormat::Default,
             cache: false,
             changelog,
             changelog_config: self.changelog_config,

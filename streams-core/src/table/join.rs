@@ -30,6 +30,19 @@ impl<K: Serde, V: Serde> TableStore<K, V> {
     }
 }
 
+/// An update that a join of tables takes: one of the past of a versioned table is dropped and counted.
+#[inline]
+pub fn latest<K, V>(
+    record: Record<K, Change<V>>,
+    cx: &mut TaskContext,
+) -> Option<Record<K, Change<V>>> {
+    if !record.value.is_latest {
+        cx.drop_record("not the latest of its key");
+        return None;
+    }
+    Some(record)
+}
+
 /// Something that is looked up in a table, by the key of one side of a join.
 #[derive(Debug)]
 pub struct LookUp<T>(pub T);

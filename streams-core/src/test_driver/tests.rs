@@ -51,6 +51,7 @@ static TOPOLOGY: TopologyDescriptor = TopologyDescriptor {
         node: "counts",
         kind: StoreKind::TimestampedKeyValue,
         backend: StoreBackend::Lmdb,
+        format: StoreFormat::Default,
         cache: true,
         changelog: Changelog::Internal(3),
         changelog_config: &[],

@@ -3,7 +3,7 @@
 use super::*;
 use crate::topology::{
     NodeDescriptor, NodeKind, OffsetReset, SinkTopic, SourceDescriptor, SourceTimestamps,
-    StoreBackend, StoreDescriptor, StoreKind, TopicRole, TypeDescriptor,
+    StoreBackend, StoreDescriptor, StoreFormat, StoreKind, TopicRole, TypeDescriptor,
 };
 use crate::transport::embedded::EmbeddedLog;
 use crate::transport::{TopicInfo, Transport};
@@ -46,6 +46,7 @@ const STORE: StoreDescriptor = StoreDescriptor {
     node: "b",
     kind: StoreKind::TimestampedKeyValue,
     backend: StoreBackend::Memory,
+    format: StoreFormat::Default,
     cache: false,
     changelog: Changelog::None,
     changelog_config: &[],

@@ -74,6 +74,7 @@ const _: () = {
             node: "counts",
             kind: __s::StoreKind::TimestampedKeyValue,
             backend: __s::StoreBackend::Lmdb,
+            format: __s::StoreFormat::Default,
             cache: true,
             changelog: __s::Changelog::Internal(3),
             changelog_config: &[],

@@ -669,7 +669,7 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("topology", "optimization", Status::Built, "`\"none\"` or `\"all\"`: whether source topics serve as changelogs, and readers of a re-keyed stream share a repartition topic."),
     option("topology", "crate", Status::Built, "The path of the `kstreams` crate, where it is renamed."),
     option("topology", "lock", Status::Later, "The topology lock file."),
-    option("topology", "store_format", Status::Later, "`\"default\"` or `\"headers\"`."),
+    option("topology", "store_format", Status::Built, "`\"default\"` or `\"headers\"`: Kafka's `dsl.store.format`. With `\"headers\"` tombstones are logged with their record's headers."),
     option("source", "topic", Status::Built, "The topic."),
     option("source", "topics", Status::Built, "Several topics read as one stream."),
     option("source", "pattern", Status::Later, "A regular expression of topic names."),

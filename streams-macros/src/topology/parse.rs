@@ -36,7 +36,7 @@ pub(crate) struct TopologyArgs {
     pub(crate) application_id: Option<LitStr>,
     pub(crate) lock: Option<LitStr>,
     pub(crate) optimization: Option<LitStr>,
-    pub(crate) store_format: Option<LitStr>,
+    pub(crate) store_format: Option<StoreFormat>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -161,6 +161,13 @@ pub(crate) enum StoreKind {
     Memory,
 }
 
+/// `store_format = "…"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreFormat {
+    Default,
+    Headers,
+}
+
 /// `#[from(base.op(…).op(…))]`.
 #[derive(Debug)]
 pub(crate) struct ChainSyntax {
@@ -224,7 +231,7 @@ fn topology_args(cx: &Ctxt, args: TokenStream, item: &ItemStruct) -> TopologyArg
             "application_id" => out.application_id = text(cx, &opt),
             "lock" => out.lock = text(cx, &opt),
             "optimization" => out.optimization = optimization(cx, &opt),
-            "store_format" => out.store_format = text(cx, &opt),
+            "store_format" => out.store_format = store_format(cx, &opt),
             "crate" => match &opt.value {
                 OptValue::Is(Expr::Path(path)) => out.krate = Some(path.path.clone()),
                 _ => malformed(cx, &opt, "`crate = path::to::kstreams`"),
@@ -264,6 +271,23 @@ fn optimization(cx: &Ctxt, opt: &Opt) -> Option<LitStr> {
         }
     }
     Some(value)
+}
+
+/// Kafka's values of `dsl.store.format`.
+fn store_format(cx: &Ctxt, opt: &Opt) -> Option<StoreFormat> {
+    let value = text(cx, opt)?;
+    match value.value().to_ascii_lowercase().as_str() {
+        "default" => Some(StoreFormat::Default),
+        "headers" => Some(StoreFormat::Headers),
+        word => {
+            cx.error(
+                "KS0113",
+                &value,
+                format!("`{word}` is no format of stores; there are `default` and `headers`"),
+            );
+            None
+        }
+    }
 }
 
 /// Reads one field and takes our attributes off it.

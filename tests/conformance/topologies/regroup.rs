@@ -11,6 +11,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("table-groupby-count", Count).names(INPUT),
         entry!("table-groupby-reduce", Reduce).names(INPUT),
         entry!("long-table-groupby", Long),
+        entry!("table-headers-format", KnowingHeaders),
     ]
 }
 
@@ -90,4 +91,14 @@ fn without(list: &str, n: &str) -> Option<String> {
         all.remove(at);
     }
     (!all.is_empty()).then(|| all.join(","))
+}
+
+#[topology(application_id = "vec", store_format = "headers")]
+struct KnowingHeaders {
+    #[source(topic = "in")]
+    #[store]
+    t: KTable<String, String>,
+    #[from(t.group_by(|_, v| (v.clone(), v.clone())).count())]
+    #[sink(topic = "out")]
+    n: KTable<String, i64>,
 }

@@ -4,9 +4,9 @@ use proc_macro2::{Literal, TokenStream};
 
 use super::super::kinds::Shape;
 use super::super::model::Node;
-use super::super::parse::{OffsetReset, Partitions, StoreKind};
+use super::super::parse::{OffsetReset, Partitions, StoreFormat, StoreKind};
 use super::super::plan::{
-    Changelog, DescribedKind, DescribedNode, Entry, Kind, Store, Topic, TopicRole, facts,
+    Changelog, DescribedKind, DescribedNode, Entry, Kind, Role, Store, Topic, TopicRole, facts,
 };
 use super::super::windows::Time;
 use super::task::type_descriptor;
@@ -133,6 +133,7 @@ fn store(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
         }
         Kind::SuppressBuffer => mixed!(SuppressBuffer),
     };
+    let format = format(emit, store);
     let options = store.field.store.as_ref();
     let settings = options.into_iter().flat_map(|o| &o.changelog_config);
     let settings = settings.map(|(key, value)| mixed!((#key, #value)));
@@ -142,6 +143,7 @@ fn store(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
             node: #node,
             kind: __s::StoreKind::#kind,
             backend: __s::StoreBackend::#backend,
+            format: __s::StoreFormat::#format,
             cache: #cache,
             changelog: __s::Changelog::#changelog,
             changelog_config: &[#(#settings),*],
@@ -189,6 +191,18 @@ fn store_key(store: &Store<'_>) -> TokenStream {
     };
     let text = type_text(key);
     mixed!(__s::TypeDescriptor { name: #text, ..__s::Described::<__s::Windowed<#key, __s::#of>>::TYPE })
+}
+
+/// As in Kafka Streams, tables in memory, versioned ones, and the stores of joins and suppressions know no headers, or always do.
+fn format(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
+    let is_table = matches!(store.kind, Kind::Table) && matches!(store.role, Role::Primary);
+    let is_table = is_table && store.field.shape != Shape::Store;
+    let wanted = emit.plan.topology.args.store_format == Some(StoreFormat::Headers);
+    if wanted && is_table && store.backend == StoreKind::Lmdb {
+        mixed!(Headers)
+    } else {
+        mixed!(Default)
+    }
 }
 
 fn subtopology(emit: &Emit<'_>, index: usize) -> TokenStream {

@@ -8,7 +8,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 
 use super::super::kinds::{Operator, Partitioning};
 use super::super::model::{NodeId, Op};
-use super::super::plan::{Segment, Start, Step, TimeRole, facts, old_values};
+use super::super::plan::{Segment, Start, Step, TimeRole, facts, old_values, versioned};
 use super::super::windows;
 use super::methods::of_node;
 use super::steps::{Flow, Method};
@@ -108,7 +108,7 @@ impl<'e> Method<'e> {
         meetings(self.segment).into_iter().filter(here).collect()
     }
 
-    fn op_at(&self, position: usize) -> Option<&'e Op> {
+    pub(super) fn op_at(&self, position: usize) -> Option<&'e Op> {
         self.node.chain()?.ops.get(position)
     }
 
@@ -317,7 +317,10 @@ impl<'e> Method<'e> {
             return self.cogrouped(meeting, looped);
         }
         let (row, carried) = if self.is_of_tables(meeting) {
-            self.row_of(meeting)
+            let latest = versioned::is_versioned(self.emit.plan.topology, meeting.other)
+                .then(|| self.latest(&mixed!(other), &mixed!(return __s::Ok(());)));
+            let (row, carried) = self.row_of(meeting);
+            (mixed!(#latest #row), carried)
         } else {
             (mixed!(let r = __s::Sided::Other(other);), Vec::new())
         };
@@ -463,6 +466,12 @@ impl<'e> Method<'e> {
             body
         };
         mixed!(let r = other; #body)
+    }
+
+    /// Joins of tables take the latest updates of a versioned one: those of its past are dropped and counted.
+    pub(super) fn latest(&self, record: &TokenStream, exit: &TokenStream) -> TokenStream {
+        self.uses_context.set(true);
+        mixed!(let __s::Some(#record) = __s::latest(#record, cx) else { #exit };)
     }
 
     /// Looks up this table's row for an update of the other one.

@@ -160,10 +160,14 @@ impl<'e> Method<'e> {
                 let crossing = self.crossing(flow);
                 mixed!(let r = __s::Sided::This(r); #crossing)
             }
-            Step::Meet { .. } => {
+            Step::Meet { position, .. } => {
                 let meet = self.meet(step);
+                let topology = self.emit.plan.topology;
+                let latest = (self.op_at(*position).is_some_and(facts::joins_tables)
+                    && versioned::is_versioned_before(topology, self.node, *position))
+                .then(|| self.latest(&mixed!(r), &flow.exit()));
                 let rest = self.steps(rest, flow, false);
-                mixed!(#meet #rest)
+                mixed!(#latest #meet #rest)
             }
             Step::Next(segment) => {
                 let merged = self.merged(*segment);

@@ -81,6 +81,7 @@ pub(super) fn store(
             node: #node,
             kind: __s::StoreKind::#kind,
             backend: __s::StoreBackend::#backend,
+            format: __s::StoreFormat::Default,
             cache: false,
             changelog: __s::Changelog::#changelog,
             changelog_config: &[#policy #(#settings),*],
