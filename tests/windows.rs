@@ -1,7 +1,9 @@
 //! Aggregations by windows against plain models, with records in any order; and the same after crashes at any step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use kstreams::ProcessingGuarantee;
 use kstreams::prelude::*;
 use kstreams::test_driver::{TestDriverOptions, TestState};
 use proptest::prelude::*;
@@ -152,6 +154,32 @@ proptest! {
     }
 
     #[test]
+    fn a_cache_changes_nothing_of_windows_that_are_sent_when_they_close(records in records(200), crashes in crashes(), commits in crashes()) {
+        let test = Closing::builder().test_driver().unwrap();
+        let options = TestDriverOptions::new().state(TestState::Lmdb).cache_max_bytes(1 << 20);
+        test.reset(options.guarantee(ProcessingGuarantee::ExactlyOnceV2)).unwrap();
+        for (step, (key, time)) in records.iter().enumerate() {
+            if crashes.contains(&step) {
+                test.crash().unwrap();
+            }
+            if commits.contains(&step) {
+                test.commit().unwrap();
+            }
+            test.input.send(*key, 1).at(*time);
+            test.advance(Duration::from_secs(1)).unwrap();
+        }
+        test.commit().unwrap();
+        let mut sent: Vec<_> = test.out.read().into_iter().map(|r| (r.key.key, r.key.start(), r.value)).collect();
+        let mut expected: Vec<_> = run!(Closing, records, crashes)
+            .into_iter()
+            .map(|r| (r.key.key, r.key.start(), r.value))
+            .collect();
+        sent.sort_unstable();
+        expected.sort_unstable();
+        prop_assert_eq!(sent, expected);
+    }
+
+    #[test]
     fn sliding_windows(records in records(60), crashes in crashes()) {
         let mut counts = Counts::new();
         for r in run!(Sliding, records, crashes) {
@@ -195,4 +223,27 @@ fn a_store_tells_its_size() {
         }
     }
     assert!(test.store_size("count").is_err());
+}
+
+/// Kafka Streams makes a cache for them, which holds back what is logged; sliding windows and sessions have none.
+#[test]
+fn what_the_cache_holds_back_of_windows_that_are_sent_when_they_close_is_logged_once() {
+    let test = Closing::builder().test_driver().unwrap();
+    let options = TestDriverOptions::new().cache_max_bytes(1 << 20);
+    test.reset(options).unwrap();
+    for time in [1, 2, 3] {
+        test.input.send(1, 1).at(time);
+    }
+    test.commit().unwrap();
+    let logged = test.read_raw("windows-counts-changelog").unwrap();
+    assert_eq!(logged.len(), 1);
+    test.advance(Duration::from_secs(1)).unwrap();
+    test.input.send(1, 1).at(40);
+    let sent: Vec<_> = test
+        .out
+        .read()
+        .into_iter()
+        .map(|r| (r.key.start(), r.value))
+        .collect();
+    assert_eq!(sent, [(0, 3)]);
 }

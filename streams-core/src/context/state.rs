@@ -304,14 +304,17 @@ impl TaskContext {
         mut leaving: Vec<CacheEntry>,
         code: &mut dyn SubTopology,
     ) -> TaskResult {
-        let sends_old = self.state.slots.get(store).is_some_and(|s| s.sends_old);
+        let slot = self.state.slots.get(store);
+        let sends_old = slot.is_some_and(|s| s.sends_old);
+        // Windows that are sent when they close are read from cache and store by then.
+        let forwards = slot.is_some_and(|s| s.kind.emitted().is_none());
         let mut old = std::mem::take(&mut self.state.old);
         let before = self.metadata;
         for entry in &leaving {
             let (key, stored) = (entry.key(), entry.value());
             let context = &entry.context;
             let mut had = false;
-            if sends_old || stored.is_none() {
+            if forwards && (sends_old || stored.is_none()) {
                 old.clear();
                 let found = match self.state.stores.segments(store) {
                     None => self.state.stores.get(store, key),
@@ -355,6 +358,9 @@ impl TaskContext {
                     .write(store, key, stored, logged, self.task, &mut self.outbox)?;
             if written == Stored::Expired {
                 self.drop_record("its window has expired in the store");
+            }
+            if !forwards {
+                continue;
             }
             // What is still to leave is not lost to a panic.
             self.guarded(self.store_node(store), |cx| {

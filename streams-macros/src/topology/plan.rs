@@ -608,9 +608,8 @@ fn primary_store<'a>(plan: &mut Plan<'a>, internal: &Internal, node: &'a Node) {
         role: Role::Primary,
         backend: backend(node),
         kind: versioned::history(topology, node).map_or(Kind::Table, Kind::Versioned),
-        // As in Kafka Streams, nothing is held back of windows that are sent once.
         cache: !matches!(node.shape, Shape::GlobalTable | Shape::Store)
-            && !node.chain().is_some_and(super::windows::emits_on_close)
+            && !super::windows::are_sent_uncached(node)
             && versioned::history(topology, node).is_none()
             && options
                 .and_then(|options| options.cache.as_ref())

@@ -355,6 +355,13 @@ pub(crate) fn emits_on_close(chain: &Chain) -> bool {
     chain.ops.iter().rev().find_map(last) == Some(Emits::OnWindowClose)
 }
 
+/// Whether a node keeps windows that are sent when they close, and has no record cache before them: as in Kafka Streams, which
+/// makes no cache for sliding windows and sessions then, and one for tumbling and hopping windows that holds back what is logged.
+pub(crate) fn are_sent_uncached(node: &Node) -> bool {
+    let cached = |of: &Windows| matches!(of.kind, WindowsKind::Tumbling | WindowsKind::Hopping);
+    node.chain().is_some_and(emits_on_close) && !of_node(node).is_some_and(cached)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
