@@ -10,6 +10,8 @@ use proptest::prelude::*;
 
 #[path = "windows/cogroups.rs"]
 mod cogroups;
+#[path = "windows/joins.rs"]
+mod joins;
 
 macro_rules! counts {
     ($name:ident, $key:ty, $count:ty, $($windows:tt)*) => {

@@ -18,13 +18,18 @@ use crate::serde::{Serde, SerdeError};
 
 mod grouped;
 mod regrouped;
+mod rows;
+
 pub use grouped::{Aggregate, Grouped};
+pub(crate) use rows::{RowKeys, Rows};
+
 pub(crate) use regrouped::same_bytes;
 pub use regrouped::{AggregateRows, PresentRows, Regrouped, Regrouping};
 
 /// A table's store in a task: its index in the sub-topology, with the types of its keys and values.
 pub struct TableStore<K, V> {
     index: usize,
+    keys: RowKeys,
     sends_old: bool,
     types: PhantomData<fn() -> (K, V)>,
 }
@@ -49,6 +54,17 @@ impl<K, V> TableStore<K, V> {
     pub const fn new(index: usize) -> Self {
         TableStore {
             index,
+            keys: RowKeys::Plain,
+            sends_old: false,
+            types: PhantomData,
+        }
+    }
+
+    /// The rows of a table by windows, to be looked up.
+    pub(crate) const fn by_windows(index: usize, keys: RowKeys) -> Self {
+        TableStore {
+            index,
+            keys,
             sends_old: false,
             types: PhantomData,
         }
@@ -86,6 +102,14 @@ impl<K, V> TableStore<K, V> {
     /// The store's index in the sub-topology.
     pub(crate) const fn index(self) -> usize {
         self.index
+    }
+
+    /// The rows without their types.
+    pub(crate) const fn rows(self) -> Rows {
+        Rows {
+            store: self.index,
+            keys: self.keys,
+        }
     }
 
     /// A record to aggregate into this table.
@@ -261,9 +285,9 @@ impl<K, V> TableStore<K, V> {
         K: Serde,
         V: Serde,
     {
-        cx.scratch.key.clear();
+        self.keys.begin(cx);
         match key.serialize(&mut cx.scratch.key) {
-            Ok(()) => Ok(()),
+            Ok(()) => self.keys.complete(self.index, cx),
             Err(reason) => Err(self.unwritable(RecordPart::Key, reason, cx)),
         }
     }
@@ -275,10 +299,12 @@ impl<K, V> TableStore<K, V> {
         K: Serde,
         V: Serde,
     {
+        let end = self.keys.end(cx);
         let Some(stored) = cx.store_get(self.index)? else {
             return Ok(None);
         };
-        match decode_timestamped(stored) {
+        let found = self.keys.apart(end, stored);
+        match found.and_then(|(timestamp, value)| Ok((timestamp, T::deserialize(value)?))) {
             Ok(found) => Ok(Some(found)),
             Err(e) => Err(self.corrupt(e, cx)),
         }

@@ -9,12 +9,14 @@ use std::marker::PhantomData;
 
 use crate::context::{Failed, Forward, Found, Put, TaskContext, serialize};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
+use crate::foreign_key::Responded;
 use crate::generated::Flushed;
 use crate::obligations::DeclaredKey;
 use crate::query::{Keys, Scan};
-use crate::record::{Change, Headers, Record, Timestamp};
+use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
-use crate::table::decode_timestamped;
+use crate::table::join::Row;
+use crate::table::{Joining, RowKeys, TableStore, decode_timestamped};
 use crate::windowed::{Window, Windowed, WindowedKey};
 
 mod aggregate;
@@ -120,6 +122,28 @@ impl<K, V, S: Copy> WindowedTable<K, V, S> {
         }
     }
 
+    /// Its rows, to be looked up by their keys.
+    #[must_use]
+    pub fn rows(self) -> TableStore<K, V>
+    where
+        S: AllWindows,
+    {
+        let keys = match S::TIMESTAMPED {
+            true => RowKeys::Windows,
+            false => RowKeys::Sessions,
+        };
+        TableStore::by_windows(self.index, keys)
+    }
+
+    /// A stream's record to join with this table.
+    #[inline(always)]
+    pub fn joining<CK, CV>(self, record: Record<CK, CV>) -> Joining<CK, CV, K, V, (), ()>
+    where
+        S: AllWindows,
+    {
+        self.rows().joining(record)
+    }
+
     #[cold]
     fn corrupt(self, reason: SerdeError, cx: &TaskContext) -> TaskError {
         let store = cx.store_name(self.index).to_owned();
@@ -164,6 +188,29 @@ impl<K, W, V, S: Copy> WindowedTable<Windowed<K, W>, V, S> {
 }
 
 impl<K: WindowedKey, V: Serde, S: AllWindows> WindowedTable<K, V, S> {
+    /// The row of a key.
+    ///
+    /// # Errors
+    /// When the store fails or the key has no bytes.
+    #[inline]
+    pub fn find(self, key: &K, cx: &mut TaskContext) -> TaskResult<Row<V>> {
+        self.rows().find(key, cx)
+    }
+
+    /// An answer arrives for a row of this table, as [`TableStore::responded`] takes it.
+    ///
+    /// # Errors
+    /// When it cannot be read and the handler says to fail, or the store fails.
+    pub fn responded<FV: Serde>(
+        self,
+        raw: RawRecord<'_>,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Responded<K, V, FV>>> {
+        let responded = self.rows().responded(raw, cx)?;
+        let size = self.windows.size();
+        Ok(responded.map(|responded| responded.with_key(|key: K| key.sized(size))))
+    }
+
     /// An update that the record cache let go, to be forwarded.
     ///
     /// # Errors

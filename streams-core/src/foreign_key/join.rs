@@ -14,7 +14,7 @@ use crate::obligations::ForeignKey;
 use crate::partitioner::partition_for_key;
 use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
-use crate::table::{TableStore, same_bytes};
+use crate::table::{Rows, TableStore, same_bytes};
 
 /// An update of the left table, which subscribes to right rows. `Node` and `Table` name both sides for messages.
 pub struct Subscribing<K, V, Node = (), Table = ()> {
@@ -239,7 +239,7 @@ impl<FK, PK, V> Foreign<FK, PK, V> {
     /// # Errors
     /// When it cannot be read and the handler says to fail, or a store fails.
     pub fn subscribed(self, raw: RawRecord<'_>, cx: &mut TaskContext) -> TaskResult {
-        let (subscriptions, table) = (self.subscriptions.index(), self.table.index());
+        let (subscriptions, table) = (self.subscriptions.index(), self.table.rows());
         subscribed(raw, subscriptions, table, self.topic, cx)
     }
 
@@ -293,7 +293,7 @@ impl<FK, PK, V> Foreign<FK, PK, V> {
 fn subscribed(
     raw: RawRecord<'_>,
     subscriptions: usize,
-    table: usize,
+    table: Rows,
     topic: usize,
     cx: &mut TaskContext,
 ) -> TaskResult {
@@ -344,9 +344,7 @@ fn subscribed(
         // The store has no cache: nothing is held back, and nobody listens.
         cx.store_put(subscriptions, put, raw.timestamp, raw.headers, false)?;
 
-        cx.scratch.key.clear();
-        cx.scratch.key.extend_from_slice(foreign_key);
-        if let Some(of_row) = copy_row(table, cx)? {
+        if let Some(of_row) = table.copy(foreign_key, cx)? {
             timestamp = timestamp.max(of_row);
             found = true;
         }
@@ -381,35 +379,6 @@ fn subscribed(
     cx.scratch.value = row;
     written
 }
-
-/// Copies the value under `scratch.key` to `scratch.value`; gives its timestamp.
-fn copy_row(table: usize, cx: &mut TaskContext) -> TaskResult<Option<Timestamp>> {
-    let mut row = std::mem::take(&mut cx.scratch.value);
-    row.clear();
-    let found = match cx.store_get(table) {
-        Ok(Some(stored)) => match stored.split_first_chunk::<8>() {
-            Some((timestamp, value)) => {
-                row.extend_from_slice(value);
-                Ok(Some(Timestamp::from_be_bytes(*timestamp)))
-            }
-            None => Err(Undated(stored.len())),
-        },
-        Ok(None) => Ok(None),
-        Err(e) => return Err(e),
-    };
-    cx.scratch.value = row;
-    found.map_err(|Undated(actual)| {
-        let reason = SerdeError::Length {
-            type_name: "a stored value with its timestamp",
-            expected: 8,
-            actual,
-        };
-        cx.corrupt_store(table, reason)
-    })
-}
-
-/// A stored value of so many bytes, too few for a timestamp.
-struct Undated(usize);
 
 /// Answers the subscriptions whose keys begin with `scratch.key`, with the row in `scratch.value` unless it is `null`.
 fn answer_all(
@@ -491,11 +460,7 @@ impl<K: Serde, V: Serde> TableStore<K, V> {
         if raw.timestamp < 0 {
             return cx.undated(raw);
         }
-        cx.scratch.key.clear();
-        cx.scratch
-            .key
-            .extend_from_slice(raw.key.unwrap_or_default());
-        let found = copy_row(self.index(), cx)?;
+        let found = self.rows().copy(raw.key.unwrap_or_default(), cx)?;
         let row = found.map(|_| cx.scratch.value.as_slice());
         if row.map(murmur3::hash) != hash {
             cx.drop_record("an answer to a row that has changed since");
@@ -516,6 +481,14 @@ impl<K: Serde, V: Serde> TableStore<K, V> {
 }
 
 impl<K, V, FV> Responded<K, V, FV> {
+    /// The same, with its key made another.
+    pub(crate) fn with_key(self, key: impl FnOnce(K) -> K) -> Self {
+        Responded {
+            key: key(self.key),
+            ..self
+        }
+    }
+
     /// The joined row of an inner join: none where either side is missing.
     #[inline(always)]
     pub fn join_on<O>(self, joiner: impl FnOnce(&V, &FV) -> O) -> Record<K, Change<O>> {

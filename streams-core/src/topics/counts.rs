@@ -22,30 +22,39 @@ pub(super) fn fill_in(descriptor: &'static TopologyDescriptor, counts: &mut Vec<
             .get(index)
             .is_some_and(|t| t.role == TopicRole::Repartition && t.partitions.is_none())
     };
-    // A repartition topic's count may depend on another's; each round settles at least one, and none ever shrinks.
+    // What is read together with a topic of fixed count takes that count, whoever writes it; and so does what is read with it.
+    let mut fixed: Vec<bool> = (0..descriptor.topics.len()).map(|t| !open(t)).collect();
+    let groups = || {
+        let subs = descriptor.subtopologies.iter();
+        subs.flat_map(|subtopology| subtopology.copartitioned)
+    };
+    let is_fixed = |fixed: &[bool], topic: usize| fixed.get(topic).copied().unwrap_or(true);
+    for _ in 0..=descriptor.topics.len() {
+        for group in groups() {
+            let count = group.iter().filter(|t| is_fixed(&fixed, **t));
+            let Some(count) = count.filter_map(|t| counts.get(*t)).max().copied() else {
+                continue;
+            };
+            for topic in *group {
+                if !is_fixed(&fixed, *topic) {
+                    set(counts, *topic, count);
+                    fixed[*topic] = true;
+                }
+            }
+        }
+    }
+    // The count of the others may depend on each other's; each round settles at least one, and none ever shrinks.
     for _ in 0..=descriptor.topics.len() {
         let before = counts.clone();
         for subtopology in descriptor.subtopologies {
             let largest = task_count(subtopology, counts);
-            for topic in written_by(subtopology).filter(|t| open(*t)) {
+            for topic in written_by(subtopology).filter(|t| !is_fixed(&fixed, *t)) {
                 grow(counts, topic, largest);
             }
             for group in subtopology.copartitioned {
-                let fixed = group
-                    .iter()
-                    .filter(|t| !open(**t))
-                    .filter_map(|t| counts.get(*t))
-                    .max()
-                    .copied();
                 let largest = group.iter().filter_map(|t| counts.get(*t)).max().copied();
-                let count = fixed.or(largest).unwrap_or_default();
-                for topic in group.iter().filter(|t| open(**t)) {
-                    // What is read together with a topic of fixed count takes that count, also if it is smaller.
-                    if fixed.is_some() {
-                        set(counts, *topic, count)
-                    } else {
-                        grow(counts, *topic, count)
-                    }
+                for topic in group.iter().filter(|t| !is_fixed(&fixed, **t)) {
+                    grow(counts, *topic, largest.unwrap_or_default());
                 }
             }
         }

@@ -82,7 +82,6 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
     windows::windows_are_kept_long_enough(cx, topology);
     windows::windows_that_close_are_emitted(cx, topology);
     windows::sessions_are_merged(cx, topology);
-    windows::windowed_tables_are_not_looked_up(cx, topology);
 
     names::names_are_legal(cx, topology);
     names::names_are_short_enough(cx, topology);

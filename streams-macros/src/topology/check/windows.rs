@@ -195,28 +195,3 @@ pub(super) fn sessions_are_merged(cx: &Ctxt, topology: &Topology) {
         }
     }
 }
-
-// A join looks a row up by its key; windowed rows are looked up otherwise.
-pub(super) fn windowed_tables_are_not_looked_up(cx: &Ctxt, topology: &Topology) {
-    for edge in &topology.edges {
-        let node = topology.node(edge.from);
-        if edge.op.is_some() && node.shape == Shape::Table && windows::of_node(node).is_some() {
-            let ends_there = node.chain().is_some_and(|chain| {
-                chain
-                    .stateful()
-                    .is_some_and(|position| position + 1 == chain.ops.len())
-            });
-            if ends_there {
-                cx.error(
-                    "KS0190",
-                    &edge.place,
-                    format!(
-                        "`{0}` keeps windows, and joins that look into it are ones that this version of kstreams does not have yet; \
-                         join with a table of its rows: `#[from({0}.filter(|_, _| true))] #[store]`",
-                        node.name
-                    ),
-                );
-            }
-        }
-    }
-}

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 
 use super::super::model::{NodeId, Op};
 use super::super::plan::{Role, facts};
+use super::super::windows;
 use super::steps::{Flow, Method};
 use super::{ident_at, number, task};
 
@@ -49,11 +50,13 @@ impl Method<'_> {
         let Some(subscriptions) = handles.find(|s| s.role == Role::Inner("subscriptions")) else {
             return flow.done();
         };
-        let (handle, table) = (task::handle(subscriptions), &plan.topology.node(other).name);
+        let (handle, node) = (task::handle(subscriptions), plan.topology.node(other));
+        let table = &node.name;
+        let rows = windows::of_node(node).map(|_| mixed!(.rows()));
         let call = ident_at(call, op.name.span());
         let (t, cx, topic) = (self.task(), self.context(), number(topic));
         flow.call(&mixed! {
-            __s::Foreign { subscriptions: #t.#handle, table: #t.#table, topic: #topic }.#call(r, #cx)
+            __s::Foreign { subscriptions: #t.#handle, table: #t.#table #rows, topic: #topic }.#call(r, #cx)
         })
     }
 
