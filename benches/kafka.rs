@@ -29,11 +29,13 @@ const SOON: Duration = Duration::from_secs(60);
 const LONG: Duration = Duration::from_secs(600);
 
 /// A work, and what it has to reach: microseconds per record at least once and exactly once.
-const WORKS: [(&str, f64, f64); 4] = [
+const WORKS: [(&str, f64, f64); 6] = [
     ("pass-through", 1.1, 1.1),
     ("count", 1.6, 2.0),
     ("join", 1.8, 2.0),
     ("words", 12.0, 14.0),
+    ("windowed-count", 1.8, 2.2),
+    ("stream-join", 3.5, 3.5),
 ];
 const GUARANTEES: [(&str, ProcessingGuarantee); 2] = [
     ("at-least-once", ProcessingGuarantee::AtLeastOnce),
@@ -81,7 +83,7 @@ fn measure(arguments: &[&str]) -> Result<(), Failure> {
         profiles: arguments.iter().find_map(|a| a.strip_prefix("--perf=")),
     };
     println!(
-        "{:<14}{:<15}{:>12}{:>10}{:>8}{:>10}{:>9}{:>12}",
+        "{:<16}{:<15}{:>12}{:>10}{:>8}{:>10}{:>9}{:>12}",
         "work", "guarantee", "us/record", "of bare", "target", "peak MiB", "wall s", "java us"
     );
     for guarantee in guarantees {
@@ -116,7 +118,7 @@ fn print(
         format!("{:.1}, {:.0} MiB", java.micros, java.peak_mib)
     });
     println!(
-        "{work:<14}{guarantee:<15}{:>12.2}{:>10.2}{target:>8.1}{:>10.0}{:>9.1}  {java}",
+        "{work:<16}{guarantee:<15}{:>12.2}{:>10.2}{target:>8.1}{:>10.0}{:>9.1}  {java}",
         measured.micros,
         measured.micros / bare.micros,
         measured.peak_mib,
@@ -208,7 +210,7 @@ impl Bench<'_> {
         };
         let inputs: &[&str] = match work {
             "words" => &["lines"],
-            "join" => &["in", "table"],
+            "join" | "stream-join" => &["in", "table"],
             _ => &["in"],
         };
         for input in inputs {

@@ -13,11 +13,17 @@ mod generated {
     #[allow(dead_code, reason = "the macro uses the rest")]
     #[path = "../../streams-macros/src/topology/generated/drawn.rs"]
     pub(crate) mod drawn;
+    #[path = "../../streams-macros/src/topology/generated/legal.rs"]
+    pub(crate) mod legal;
     #[path = "../../streams-macros/src/topology/generated/model.rs"]
     pub(crate) mod model;
     pub(crate) mod package;
+    #[path = "../../streams-macros/src/topology/generated/rows.rs"]
+    pub(crate) mod rows;
     pub(crate) mod source;
     pub(crate) mod types;
+    #[path = "../../streams-macros/src/topology/generated/windowed.rs"]
+    pub(crate) mod windowed;
 }
 #[allow(dead_code, reason = "the macro uses the rest")]
 #[path = "../streams-macros/src/topology/kinds.rs"]

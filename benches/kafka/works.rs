@@ -18,7 +18,7 @@ fn half_and_half(mut value: String, other: &str) -> String {
 }
 
 macro_rules! works {
-    ($module:ident: $pass:literal, $count:literal, $join:literal, $words:literal) => {
+    ($module:ident: $pass:literal, $count:literal, $join:literal, $words:literal, $windowed:literal, $pairs:literal) => {
         mod $module {
             use super::*;
             use kstreams::prelude::*;
@@ -67,6 +67,27 @@ macro_rules! works {
                 words: KTable<String, i64>,
             }
 
+            #[topology(application_id = $windowed)]
+            struct WindowedCount {
+                #[source(topic = "in", partitions = 4)]
+                input: KStream<String, String>,
+                #[from(input.group_by_key().windowed_by(tumbling("10m")).count())]
+                #[sink(topic = "out", partitions = 4)]
+                counts: KTable<Windowed<String>, i64>,
+            }
+
+            /// A record meets the one of the other stream with its key, up to ten minutes earlier or later.
+            #[topology(application_id = $pairs)]
+            struct StreamJoin {
+                #[source(topic = "in", partitions = 4)]
+                input: KStream<String, String>,
+                #[source(topic = "table", partitions = 4)]
+                other: KStream<String, String>,
+                #[from(input.join(other, |value, other| half_and_half(value.clone(), other), within("10m")))]
+                #[sink(topic = "out", partitions = 4)]
+                output: KStream<String, String>,
+            }
+
             pub(super) fn start(
                 work: &str,
                 config: StreamsConfig,
@@ -84,6 +105,8 @@ macro_rules! works {
                     "pass-through" => running!(PassThrough),
                     "count" => running!(Count),
                     "join" => running!(Join),
+                    "windowed-count" => running!(WindowedCount),
+                    "stream-join" => running!(StreamJoin),
                     _ => running!(Words),
                 }
             }
@@ -91,8 +114,10 @@ macro_rules! works {
     };
 }
 
-works!(at_least_once: "at-least-once-pass-through", "at-least-once-count", "at-least-once-join", "at-least-once-words");
-works!(exactly_once: "exactly-once-pass-through", "exactly-once-count", "exactly-once-join", "exactly-once-words");
+works!(at_least_once: "at-least-once-pass-through", "at-least-once-count", "at-least-once-join", "at-least-once-words",
+    "at-least-once-windowed-count", "at-least-once-stream-join");
+works!(exactly_once: "exactly-once-pass-through", "exactly-once-count", "exactly-once-join", "exactly-once-words",
+    "exactly-once-windowed-count", "exactly-once-stream-join");
 
 /// Starts a work.
 pub(crate) fn start(work: &str, config: StreamsConfig) -> kstreams::Result<Application> {

@@ -4,10 +4,13 @@
 mod draw;
 mod drawn;
 mod fields;
+mod legal;
 mod mangle;
 #[allow(dead_code, reason = "the facade's test uses the rest")]
 mod model;
 mod plant;
+mod rows;
+mod windowed;
 
 use std::collections::BTreeSet;
 

@@ -1,3 +1,4 @@
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Properties;
 
@@ -6,8 +7,11 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.WindowedSerdes;
 
 /**
  * The topologies of benches/kafka in Java, with default settings. Runs until it is killed.
@@ -39,6 +43,14 @@ public final class Bench {
             case "join" -> builder.<String, String>stream("in")
                 .join(builder.<String, String>table("table"),
                     (value, other) -> value.substring(0, value.length() / 2) + other.substring(other.length() / 2))
+                .to("out");
+            case "windowed-count" -> builder.<String, String>stream("in").groupByKey()
+                .windowedBy(TimeWindows.ofSizeWithNoGrace(Duration.ofMinutes(10))).count().toStream()
+                .to("out", Produced.with(WindowedSerdes.timeWindowedSerdeFrom(String.class, 600_000), Serdes.Long()));
+            case "stream-join" -> builder.<String, String>stream("in")
+                .join(builder.<String, String>stream("table"),
+                    (value, other) -> value.substring(0, value.length() / 2) + other.substring(other.length() / 2),
+                    JoinWindows.ofTimeDifferenceWithNoGrace(Duration.ofMinutes(10)))
                 .to("out");
             default -> {
                 KStream<String, String> lines = builder.stream("lines");

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::kinds::{Key, Losing, OPERATORS, Operator, Param, Partitioning, Shape, State};
+use super::super::kinds::{Key, Losing, OPERATORS, Operator, Param, Shape};
 use super::drawn::{Does, Kind, Node, Op, Origin, Row, Topology, Ty};
+use super::legal::{At, Choice, is_legal, repartitions, start};
+use super::windowed::Windows;
 
 /// How many topologies a test draws.
 pub(crate) const HOW_MANY: usize = 50;
@@ -56,11 +58,9 @@ fn row_of(row: &Operator) -> Row {
 /// The plain model has no time, and no structs: what waits, and processors, are tested elsewhere (`tests/semantics`,
 /// `tests/processors`).
 fn is_drawn(row: &Operator) -> bool {
-    // The model keeps no time: windows have models of their own (`tests/windows.rs`).
-    let by_windows = |shape| matches!(shape, Shape::WindowedStream | Shape::WindowedCogroup);
-    let windows = by_windows(row.on) || by_windows(row.yields);
+    let by_windows = row.on == Shape::WindowedCogroup || row.yields == Shape::WindowedCogroup;
     let processor = row.params.contains(&Param::Processor);
-    !windows && !processor && row.name != "suppress" && base_of(row).is_none()
+    !by_windows && !processor && row.name != "suppress" && base_of(row).is_none()
 }
 
 /// The row of a `try_…` operator without `try_`, in whose place it is drawn.
@@ -101,21 +101,6 @@ struct Draw {
     random: Random,
     /// How often each row was drawn: the rare ones are preferred.
     used: BTreeMap<Row, usize>,
-}
-
-/// Where a chain is while it is drawn.
-#[derive(Debug, Clone)]
-struct At {
-    shape: Shape,
-    key: Ty,
-    value: Ty,
-    loses: bool,
-    rekeyed: bool,
-    depth: usize,
-    /// Whether an operator of this chain made new values: `to_table` then takes them for nullable.
-    revalued: bool,
-    /// A repartition topic is named by its field, so a chain has one.
-    repartitioned: bool,
 }
 
 impl Draw {
@@ -231,6 +216,10 @@ impl Draw {
                 let (op, next) = present(&mut self.random, &at);
                 at = next;
                 ops.push(op);
+            }
+            if let Some(Does::ByWindows(windows, _)) = ops.last().map(|op| &op.does) {
+                at = forget_windows(&mut self.random, &at, *windows, &mut ops);
+                break;
             }
             let owns = ops.last().is_some_and(|op| {
                 op.does.aggregates() || matches!(op.does, Does::JoinStreams { .. })
@@ -368,17 +357,28 @@ impl Draw {
         if choices.iter().any(joins) {
             choices.retain(joins);
         }
-        let rarest = choices
-            .iter()
-            .map(|choice| self.used.get(&row_of(choice.row)).copied().unwrap_or(0))
-            .min()?;
-        if self.random.chance(60) {
-            choices.retain(|choice| {
-                self.used.get(&row_of(choice.row)).copied().unwrap_or(0) == rarest
-            });
+        let used = &self.used;
+        let rarest = choices.iter().map(|choice| rarity(used, choice)).min()?;
+        // Of groups there are few.
+        let groups = !matches!(at.shape, Shape::Stream | Shape::Table);
+        if groups || self.random.chance(60) {
+            choices.retain(|choice| rarity(used, choice) == rarest);
         }
         self.random.pick(&choices).cloned()
     }
+}
+
+/// How often an operator was drawn. What begins a windowed stream or a cogroup is as rare as the rarest that may follow: not every group
+/// can become one.
+fn rarity(used: &BTreeMap<Row, usize>, choice: &Choice) -> usize {
+    let row = choice.row;
+    let drawn = |row: &Operator| used.get(&row_of(row)).copied().unwrap_or(0);
+    let follows = |next: &&Operator| next.on == row.yields && is_drawn(next);
+    if row.on == Shape::GroupedStream && row.yields != Shape::Table {
+        let next = OPERATORS.iter().filter(follows).map(drawn).min();
+        return next.unwrap_or_default();
+    }
+    drawn(row)
 }
 
 impl Draw {
@@ -390,130 +390,6 @@ impl Draw {
             Some(row) if self.random.chance(40) => Choice { row, ..choice },
             _ => choice,
         }
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Choice {
-    row: &'static Operator,
-    other: Option<usize>,
-}
-
-fn start(node: &Node) -> At {
-    At {
-        shape: node.shape,
-        key: node.key,
-        value: node.value,
-        loses: node.loses,
-        rekeyed: node.rekeyed,
-        depth: node.depth,
-        revalued: false,
-        repartitioned: false,
-    }
-}
-
-fn repartitions(at: &At, row: &Operator) -> bool {
-    match row.partitioning {
-        Partitioning::Topic => true,
-        Partitioning::ByKey | Partitioning::ByKeyOrNull => at.rekeyed,
-        Partitioning::Free => false,
-    }
-}
-
-/// What the rules of the macro, and a model without timing, ask of an operator here.
-fn is_legal(
-    topology: &Topology,
-    base: usize,
-    at: &At,
-    ops: &[Op],
-    choice: &Choice,
-    length: usize,
-) -> bool {
-    let row = choice.row;
-    let other = choice.other.map(|other| &topology.nodes[other]);
-    let last = ops.len() + 1 >= length;
-    // Branches are drawn as whole splits.
-    if matches!(row.name, "branch" | "otherwise") {
-        return false;
-    }
-    if repartitions(at, row) && (at.repartitioned || at.depth > 0) {
-        return false;
-    }
-    // Behind a repartition topic records of several tasks would arrive in any order under a new key.
-    if row.key == Key::Changes && at.depth > 0 && topology.partitions > 1 {
-        return false;
-    }
-    let looked_up = choice.other.filter(|_| row.with == Some(Shape::Table));
-    let joins_base = row.has_two_sides() && row.on == Shape::Table;
-    let looked_up = looked_up.into_iter().chain(joins_base.then_some(base));
-    if looked_up
-        .into_iter()
-        .any(|id| topology.begins_in_passing(id))
-    {
-        return false;
-    }
-    match row.name {
-        "merge" => other.is_some_and(|other| {
-            other.key == at.key && other.value == at.value && other.depth + at.depth < 2
-        }),
-        "cogroup" if row.has_two_sides() => {
-            let fits = other
-                .is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed);
-            let apart = choice.other.is_some_and(|other| {
-                let sources = topology.sources_of(other);
-                sources.is_disjoint(&topology.sources_before(base, ops))
-            });
-            fits && apart && ops.len() < length + 3
-        }
-        // The model follows one update after the other: both sides of a join come from different sources. Its streams have no
-        // repartition topics on the way.
-        _ if row.has_two_sides() => {
-            let rekeyed = at.rekeyed || other.is_some_and(|other| other.rekeyed);
-            let rekeyed = rekeyed && row.on == Shape::Stream;
-            let begins = ops.iter().any(|op| op.does == Does::ToTable);
-            let fits = other.is_some_and(|other| other.key == at.key && other.depth == 0);
-            let apart = choice.other.is_some_and(|other| {
-                let sources = topology.sources_of(other);
-                sources.is_disjoint(&topology.sources_before(base, ops))
-            });
-            at.depth == 0 && !begins && !rekeyed && fits && apart
-        }
-        // The model answers subscriptions at once, so nothing else changes both sides.
-        "join_on" | "left_join_on" => {
-            let is_source = |node: &Node| matches!(node.origin, Origin::Source(_));
-            ops.is_empty() && is_source(&topology.nodes[base]) && other.is_some_and(is_source)
-        }
-        _ if row.with == Some(Shape::Table) => {
-            other.is_some_and(|other| other.key == at.key && other.depth == 0 && !other.rekeyed)
-        }
-        // The rest of a chain behind them is nothing.
-        "for_each" | "print" => last,
-        _ if row.state == State::Owns => true,
-        // Rows that are grouped anew ask for old values, for which a `to_table` in the middle of a chain has no store.
-        "group_by" if at.shape == Shape::Table => {
-            !(at.repartitioned || at.depth > 0)
-                && ops.iter().all(|op| op.does != Does::ToTable)
-                && says_old_values(topology, base)
-        }
-        // An aggregation follows at once.
-        "group_by" | "group_by_key" => {
-            !(at.repartitioned || at.depth > 0) || (row.name == "group_by_key" && !at.rekeyed)
-        }
-        _ => true,
-    }
-}
-
-/// Whether a table has a store, or its chain comes from one that has or gets one.
-fn says_old_values(topology: &Topology, id: usize) -> bool {
-    let node = &topology.nodes[id];
-    let Origin::From(base, ops) = &node.origin else {
-        return true;
-    };
-    let keeps = |op: &Op| op.does.aggregates();
-    match ops.iter().position(|op| op.does == Does::ToTable) {
-        _ if node.store.is_some() || ops.iter().any(keeps) => true,
-        Some(position) => position + 1 == ops.len(),
-        None => says_old_values(topology, *base),
     }
 }
 
@@ -552,6 +428,31 @@ fn present(random: &mut Random, at: &At) -> (Op, At) {
         ..at.clone()
     };
     (op, next)
+}
+
+/// `to_stream`, and what makes plain records of the rows of a table by windows: the model has keys without windows alone.
+fn forget_windows(random: &mut Random, at: &At, windows: Windows, ops: &mut Vec<Op>) -> At {
+    let value = if random.chance(50) {
+        Ty::Text
+    } else {
+        Ty::Number
+    };
+    let row = OPERATORS
+        .iter()
+        .find(|row| row.name == "to_stream")
+        .map(row_of);
+    let mut to_stream = stateless("to_stream", Vec::new(), Does::ToStream);
+    to_stream.row = row.unwrap_or(to_stream.row);
+    ops.push(to_stream);
+    let (name, closure) = windows.forget(at.value, value);
+    ops.push(stateless(name, vec![closure], Does::Forget { value }));
+    At {
+        shape: Shape::Stream,
+        value,
+        loses: false,
+        rekeyed: true,
+        ..at.clone()
+    }
 }
 
 /// Writes an operator's arguments, and says what comes out.
@@ -757,6 +658,12 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         }
         ("repartition", ..) => (vec![topology.partitions.to_string()], Does::Nothing),
         ("group_by_key", ..) => (Vec::new(), Does::Nothing),
+        ("windowed_by", ..) => {
+            let windows = Windows::draw(random);
+            next.windows = Some(windows);
+            (vec![windows.text()], Does::WindowedBy(windows))
+        }
+        ("emit", ..) => (vec!["on_window_update".to_owned()], Does::Nothing),
         ("to_table", ..) => (Vec::new(), Does::ToTable),
         ("to_stream", ..) => (Vec::new(), Does::ToStream),
         ("count", on, _) => {
@@ -893,6 +800,17 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
         (name, on, with) => {
             panic!("teach the generator the operator `{name}` on {on} with {with:?}")
         }
+    };
+    let does = match at.windows.filter(|_| row.aggregates_windows()) {
+        Some(windows) => {
+            if let (Windows::Session, Does::Aggregate { value, .. }) = (windows, &does) {
+                let (a, b) = (value.number("a"), value.number("b"));
+                let merged = value.of_number(&format!("{a}.wrapping_add({b})"));
+                args.push(format!("|_, a, b| {merged}"));
+            }
+            Does::ByWindows(windows, Box::new(does))
+        }
+        None => does,
     };
     if matches!(
         does,

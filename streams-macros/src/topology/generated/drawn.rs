@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::kinds::Shape;
+use super::windowed::Windows;
 
 /// The types of keys and values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +138,13 @@ pub(crate) enum Does {
         value: Ty,
     },
     JoinStreams {
+        value: Ty,
+    },
+    WindowedBy(Windows),
+    /// An aggregation by windows of what `Count`, `Reduce` or `Aggregate` would do.
+    ByWindows(Windows, Box<Does>),
+    /// Makes a stream of such a table's rows, of this type, without their windows: behind `to_stream`.
+    Forget {
         value: Ty,
     },
 }

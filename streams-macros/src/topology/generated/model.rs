@@ -6,6 +6,11 @@ use std::collections::{BTreeMap, VecDeque};
 use super::super::kinds::Shape;
 use super::draw::Random;
 use super::drawn::{Does, Kind, Node, Op, Origin, Topology, Ty};
+use super::rows::{
+    Updated, foreign_key, is_filter, join_on, join_rows, join_tables, joined, passes_rows,
+    regrouped, type_of,
+};
+use super::windowed::{Rows, Windows};
 
 /// A key or a value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +21,7 @@ pub(crate) enum Val {
 }
 
 impl Val {
-    fn of(ty: Ty, number: u64) -> Val {
+    pub(crate) fn of(ty: Ty, number: u64) -> Val {
         match ty {
             Ty::Text => Val::Text(format!("t{number}")),
             Ty::Number => Val::Number(number),
@@ -24,7 +29,7 @@ impl Val {
         }
     }
 
-    fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         match self {
             Val::Text(text) => text.len() as u64,
             Val::Number(number) => *number,
@@ -104,6 +109,7 @@ pub(crate) fn outputs(topology: &Topology, inputs: &[Input]) -> Vec<Output> {
         topology,
         tables: vec![BTreeMap::new(); topology.nodes.len()],
         sides: BTreeMap::new(),
+        windows: BTreeMap::new(),
         queue: VecDeque::new(),
         outputs: Vec::new(),
         timestamp: 0,
@@ -120,13 +126,13 @@ pub(crate) fn outputs(topology: &Topology, inputs: &[Input]) -> Vec<Output> {
 
 /// What flows: a stream's value, or a row's new and old one. `None` is no row, or the null that `to_stream` makes of one.
 #[derive(Debug, Clone)]
-struct Value {
-    new: Option<Val>,
-    old: Option<Val>,
+pub(crate) struct Value {
+    pub(crate) new: Option<Val>,
+    pub(crate) old: Option<Val>,
 }
 
 impl Value {
-    fn of(new: Option<Val>) -> Value {
+    pub(crate) fn of(new: Option<Val>) -> Value {
         Value { new, old: None }
     }
 }
@@ -145,6 +151,8 @@ struct Run<'a> {
     tables: Vec<BTreeMap<Val, Val>>,
     /// What came to a join of streams: by its node and position, and whether from the other stream; keys and values.
     sides: BTreeMap<(usize, usize, bool), Vec<(Val, Val)>>,
+    /// The rows of each aggregation by windows.
+    windows: BTreeMap<usize, Rows>,
     queue: VecDeque<Waiting>,
     outputs: Vec<Output>,
     timestamp: i64,
@@ -343,6 +351,10 @@ impl Run<'_> {
             self.meet(id, position, key, value.new, false);
             return;
         }
+        if let Does::ByWindows(windows, aggregation) = &op.does {
+            self.by_windows((id, position), *windows, aggregation, key, value.new);
+            return;
+        }
         if let (Does::JoinTables { .. }, Some(other)) = (&op.does, op.other) {
             let right = self.look_up(other, &key);
             let right = Value {
@@ -407,6 +419,46 @@ impl Run<'_> {
         let before = self.tables[id].get(&key).map_or(0, Val::number);
         let now = before.wrapping_add(value.number()).wrapping_add(*add);
         self.follow(id, end + 1, key, Value::of(Some(Val::of(*ty, now))));
+    }
+
+    /// A record goes into its windows; what follows gets their rows without them.
+    fn by_windows(
+        &mut self,
+        (id, position): (usize, usize),
+        windows: Windows,
+        aggregation: &Does,
+        key: Val,
+        value: Option<Val>,
+    ) {
+        let Some(value) = value else { return };
+        let add = |before: Option<&Val>| match (aggregation, before) {
+            (Does::Count, _) => Val::Count(before.map_or(0, Val::number) as i64 + 1),
+            (Does::Aggregate { value: ty, add }, _) => {
+                let before = before.map_or(0, Val::number);
+                Val::of(*ty, before.wrapping_add(value.number()).wrapping_add(*add))
+            }
+            (_, Some(before)) => {
+                let sum = before.number().wrapping_add(value.number());
+                Val::of(type_of(before), sum)
+            }
+            (_, None) => value.clone(),
+        };
+        // A session that goes on is merged with the initial value first.
+        let carry = |session: &Val| match aggregation {
+            Does::Aggregate { value, .. } => Val::of(*value, session.number()),
+            _ => session.clone(),
+        };
+        let rows = self.windows.entry(id).or_default();
+        let updates = rows.record(windows, &key, self.timestamp, carry, add);
+        let forget = self.topology.nodes[id].ops().get(position + 2);
+        let Some(Does::Forget { value: ty }) = forget.map(|op| &op.does) else {
+            return;
+        };
+        for (start, end, row) in updates {
+            let number = Windows::number(start, end, row.number());
+            let row = Value::of(Some(Val::of(*ty, number)));
+            self.follow(id, position + 3, key.clone(), row);
+        }
     }
 
     /// A table's row: its own, or as it follows now from those of the tables that it is made of.
@@ -701,6 +753,7 @@ impl Run<'_> {
                 vec![(Val::of(*kt, v.wrapping_add(*add) % 3), value)]
             }
             Does::Nothing
+            | Does::WindowedBy(_)
             | Does::Merge
             | Does::Branch { .. }
             | Does::Otherwise
@@ -746,7 +799,9 @@ impl Run<'_> {
             Does::JoinStreams { .. }
             | Does::JoinTables { .. }
             | Does::Cogroup { .. }
-            | Does::CogroupEnd { .. } => Vec::new(),
+            | Does::CogroupEnd { .. }
+            | Does::ByWindows(..)
+            | Does::Forget { .. } => Vec::new(),
             Does::JoinGlobal { left, add, .. } => {
                 let row = op.other.and_then(|other| {
                     let key = Val::of(self.topology.nodes[other].key, v.wrapping_add(*add) % 3);
@@ -754,121 +809,6 @@ impl Run<'_> {
                 });
                 joined(op, key.clone(), v, row.map(Val::number), *left)
             }
-        }
-    }
-}
-
-/// Which side of a join of tables was updated.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Updated {
-    Left,
-    Right,
-}
-
-/// The update that a join of tables makes of both sides, of which one was updated; `None` where it has nothing to say.
-fn join_tables(op: &Op, left: &Value, right: &Value, updated: Updated) -> Option<Value> {
-    let Does::JoinTables { kind, .. } = op.does else {
-        return None;
-    };
-    let (has_left, has_right) = (left.new.is_some(), right.new.is_some());
-    let was = left.old.is_some() || right.old.is_some();
-    let goes_on = match (kind, updated) {
-        (Kind::Inner, Updated::Left) => has_right,
-        (Kind::Inner | Kind::Left, Updated::Right) => has_left,
-        (Kind::Left, Updated::Left) | (Kind::Outer, _) => has_left || has_right || was,
-    };
-    goes_on.then(|| Value {
-        new: join_rows(op, left.new.as_ref(), right.new.as_ref()),
-        old: join_rows(op, left.old.as_ref(), right.old.as_ref()),
-    })
-}
-
-fn join_rows(op: &Op, left: Option<&Val>, right: Option<&Val>) -> Option<Val> {
-    let Does::JoinTables { kind, value } = op.does else {
-        return None;
-    };
-    let there = match kind {
-        Kind::Inner => left.is_some() && right.is_some(),
-        Kind::Left => left.is_some(),
-        Kind::Outer => left.is_some() || right.is_some(),
-    };
-    let number = |row: Option<&Val>| row.map_or(7, Val::number);
-    there.then(|| Val::of(value, number(left).wrapping_add(number(right))))
-}
-
-/// The foreign key of a left row.
-fn foreign_key(op: &Op, row: &Val) -> Option<Val> {
-    let Does::JoinOn { foreign, add, .. } = op.does else {
-        return None;
-    };
-    let v = row.number();
-    (!v.is_multiple_of(4)).then(|| Val::of(foreign, v.wrapping_add(add) % 3))
-}
-
-/// A joined row, or none.
-fn join_on(op: &Op, row: &Val, right: Option<&Val>) -> Option<Val> {
-    let Does::JoinOn { left, value, .. } = op.does else {
-        return None;
-    };
-    // A right row without bytes is none in the response, as in Kafka Streams.
-    let right = right.filter(|right| **right != Val::Text(String::new()));
-    let number = match right {
-        Some(right) => right.number(),
-        None if left => 7,
-        None => return None,
-    };
-    Some(Val::of(value, row.number().wrapping_add(number)))
-}
-
-fn joined(op: &Op, key: Val, v: u64, row: Option<u64>, left: bool) -> Vec<(Val, Option<Val>)> {
-    let ty = value_after(op);
-    match row {
-        Some(row) => vec![(key, Some(Val::of(ty, v.wrapping_add(row))))],
-        None if left => vec![(key, Some(Val::of(ty, v.wrapping_add(7))))],
-        None => Vec::new(),
-    }
-}
-
-/// The joiner's type: it wraps the number in text where its source says `format!`.
-fn value_after(op: &Op) -> Ty {
-    match op.args.last() {
-        Some(joiner) if joiner.contains("format!") => Ty::Text,
-        _ => Ty::Number,
-    }
-}
-
-fn type_of(value: &Val) -> Ty {
-    match value {
-        Val::Text(_) => Ty::Text,
-        Val::Number(_) => Ty::Number,
-        Val::Count(_) => Ty::Count,
-    }
-}
-
-fn is_filter(op: &Op) -> bool {
-    let filters = matches!(op.does, Does::Filter { .. } | Does::FilterLimit { .. });
-    filters && op.row.1.starts_with("Table")
-}
-
-/// Filters and `map_values` of tables, which hand on who asks for old values.
-fn passes_rows(op: &Op) -> bool {
-    is_filter(op) || matches!(op.does, Does::MapValues { .. }) && op.row.1.starts_with("Table")
-}
-
-/// The updates of groups that an update of a row makes.
-fn regrouped(new: Option<(Val, Val)>, old: Option<(Val, Val)>) -> Vec<(Val, Value)> {
-    match (old, new) {
-        (Some((from, old)), Some((to, new))) if from == to => {
-            let (new, old) = (Some(new), Some(old));
-            vec![(from, Value { new, old })]
-        }
-        (old, new) => {
-            let old = old.map(|(key, old)| {
-                let (new, old) = (None, Some(old));
-                (key, Value { new, old })
-            });
-            let new = new.map(|(key, new)| (key, Value::of(Some(new))));
-            old.into_iter().chain(new).collect()
         }
     }
 }

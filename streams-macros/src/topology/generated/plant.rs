@@ -697,9 +697,10 @@ const MISTAKES: &[Mistake] = &[
             random,
             topology,
             |t, id| {
-                // A join of streams has stores, and takes their options.
-                let joins = |op: &Op| matches!(op.does, Does::JoinStreams { .. });
-                shape(t, id) == Shape::Stream && !t.nodes[id].ops().iter().any(joins)
+                // A join of streams has stores, and takes their options; so has an aggregation in the middle of a chain.
+                let keeps =
+                    |op: &Op| matches!(op.does, Does::JoinStreams { .. } | Does::ByWindows(..));
+                shape(t, id) == Shape::Stream && !t.nodes[id].ops().iter().any(keeps)
             },
             |node| {
                 node.store = Some("kind = memory".to_owned());
