@@ -13,7 +13,7 @@ use kstreams::prelude::*;
 use kstreams::test_driver::{TestDriverOptions, TestState};
 use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use kstreams::transport::{ProducerSpec, TopicInfo, Transport};
-use kstreams::{Record, Running, State};
+use kstreams::{QueryError, Running, State};
 
 #[topology(application_id = "visits")]
 struct Visits {
@@ -273,6 +273,46 @@ fn a_running_application_is_asked_from_other_threads() -> kstreams::Result {
     for (question, answer) in &expected {
         assert!(answer == &answers[question], "{question}");
     }
+    app.close()
+}
+
+#[test]
+fn closing_waits_for_a_snapshot_and_then_nothing_is_answered() -> kstreams::Result {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let log = log(dir.path());
+    let visits: Vec<_> = visits().take(100).collect();
+    produce(&log, "visits", visits.into_iter());
+    let app = Visits::builder().start(config(dir.path()))?;
+    assert!(matches!(
+        app.per_page.get(&"/nowhere".to_owned()),
+        Ok(None) | Err(QueryError::NotHere { .. } | QueryError::KeyNotHere { .. })
+    ));
+    wait(|| total(&app) == 100);
+    let pages = app.per_page.snapshot()?;
+    let mut entries = pages.all()?;
+    let (_, first) = entries.next().expect("a page")?;
+    let streams = app.streams().clone();
+    let closed = std::thread::spawn(move || streams.close());
+    wait(|| app.state() != State::Running);
+    let rest = entries.map(|entry| entry.map(|(_, n)| n));
+    let rest: i64 = rest.sum::<Result<_, _>>()?;
+    assert_eq!(first + rest, 100, "what the snapshot saw stays");
+    drop(pages);
+    closed.join().expect("a thread")?;
+    for refused in [
+        app.per_page.all().map(drop),
+        app.largest.snapshot().map(drop),
+    ] {
+        let error = refused.expect_err("it does not run").to_string();
+        assert!(
+            error.contains("not running") && error.contains("RUNNING"),
+            "{error}"
+        );
+    }
+    // The state can be opened again at once.
+    app.close()?;
+    let app = Visits::builder().start(config(dir.path()))?;
+    wait(|| total(&app) == 100);
     app.close()
 }
 
