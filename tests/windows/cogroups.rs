@@ -280,3 +280,59 @@ fn nulls_and_removals_are_those_of_other_windows() {
         .collect();
     assert_eq!(sessions, [None, Some(131)]);
 }
+
+/// Final results of a cogroup: it has no `emit`, its table is suppressed.
+#[topology(application_id = "finals")]
+struct Finals {
+    #[source(topic = "a", partitions = 1)]
+    a: KStream<String, i64>,
+    #[source(topic = "b", partitions = 1)]
+    b: KStream<String, i64>,
+    #[from(a
+        .group_by_key()
+        .cogroup(|_, v, sum| sum + v)
+        .cogroup(b, |_, v, sum| sum - v)
+        .windowed_by(tumbling("10ms").grace("5ms"))
+        .aggregate(|| 0_i64)
+        .suppress(until_window_closes())
+        .to_stream())]
+    #[sink(topic = "finals")]
+    finals: KStream<Windowed<String>, i64>,
+    #[from(a
+        .group_by_key()
+        .cogroup(|_, v, sum| sum + v)
+        .cogroup(b, |_, v, sum| sum - v)
+        .windowed_by(session("10ms").grace("5ms"))
+        .aggregate(|| 0, |_, one, other| one + other))]
+    sessions: KTable<Windowed<String, SessionWindow>, i64>,
+    #[from(sessions.suppress(until_window_closes()))]
+    #[sink(topic = "sessions")]
+    final_sessions: KTable<Windowed<String, SessionWindow>, i64>,
+}
+
+#[test]
+fn a_suppressed_cogroup_sends_each_window_once() {
+    let test = Finals::builder().test_driver().unwrap();
+    test.reset(options()).unwrap();
+    test.a.send("k", 5).at(1);
+    test.b.send("k", 2).at(9);
+    test.a.send("k", 1).at(14);
+    test.b.send("k", 1).at(3);
+    // Up to here everything of the first window came in time: it closes at 15.
+    assert!(test.finals.read().is_empty() && test.final_sessions.read().is_empty());
+    test.a.send("z", 0).at(60);
+    let finals: Vec<_> = test
+        .finals
+        .read()
+        .into_iter()
+        .map(|r| (r.key.key.clone(), r.key.start(), r.value))
+        .collect();
+    assert_eq!(finals, [("k".to_owned(), 0, 2), ("k".to_owned(), 10, 1)]);
+    let sessions: Vec<_> = test
+        .final_sessions
+        .read()
+        .into_iter()
+        .map(|r| (r.key.start(), r.key.end(), r.value))
+        .collect();
+    assert_eq!(sessions, [(1, 14, Some(3))]);
+}
