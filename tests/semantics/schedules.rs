@@ -44,6 +44,19 @@ struct Times {
     #[from(tumbled.suppress(until_window_closes()))]
     #[sink(topic = "finals")]
     finals: KTable<Windowed<String>, i64>,
+    #[from(clicks
+        .group_by_key()
+        .cogroup(|_, n, sum| sum + n)
+        .cogroup(views, |_, n, sum| sum - n)
+        .windowed_by(hopping("40ms").advance_by("20ms").grace("1s"))
+        .aggregate(|| 0))]
+    #[sink(topic = "cogrouped")]
+    cogrouped: KTable<Windowed<String>, i64>,
+    #[from(views.group_by_key().windowed_by(tumbling("50ms").grace("1s")).count())]
+    viewed: KTable<Windowed<String>, i64>,
+    #[from(tumbled.outer_join(viewed, |c, v| format!("{c:?}/{v:?}")))]
+    #[sink(topic = "compared")]
+    compared: KTable<Windowed<String>, String>,
 
     #[from(clicks.join(views, |c, v| c * 1000 + v, within("25ms").grace("1s")))]
     #[sink(topic = "inner")]
@@ -63,13 +76,15 @@ struct Times {
     deliveries: KTable<String, String>,
 }
 
-const OUTPUTS: [&str; 10] = [
+const OUTPUTS: [&str; 12] = [
     "tumbling",
     "hopping",
     "sliding",
     "sessions",
     "closed",
     "finals",
+    "cogrouped",
+    "compared",
     "inner",
     "left",
     "outer",
@@ -79,7 +94,16 @@ const OUTPUTS: [&str; 10] = [
 const END: i64 = 5_000;
 /// Those without a record cache before them.
 const UNCACHED: [&str; 3] = ["inner", "left", "outer"];
-const STORES: [&str; 6] = ["tumbled", "hopped", "slid", "visits", "orders", "customers"];
+const STORES: [&str; 8] = [
+    "tumbled",
+    "hopped",
+    "slid",
+    "visits",
+    "cogrouped",
+    "viewed",
+    "orders",
+    "customers",
+];
 
 /// What happens after a record.
 #[derive(Debug, Clone, Copy, PartialEq)]
