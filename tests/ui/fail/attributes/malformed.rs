@@ -9,6 +9,14 @@ struct NumberAsId {
     printed: (),
 }
 
+#[topology(application_id = "app", optimization = "everything", store_format = "binary")]
+struct UnknownWords {
+    #[source(topic = "orders")]
+    orders: KStream<String, u64>,
+    #[from(orders.for_each(|_, o| println!("{o}")))]
+    printed: (),
+}
+
 #[topology(application_id = "app")]
 struct App {
     #[source(topic = orders)]
