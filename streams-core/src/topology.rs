@@ -343,6 +343,8 @@ pub enum StoreFormat {
     Default,
     /// Headers too: tables on disk of a topology with `store_format = "headers"`.
     Headers,
+    /// Values, whose changelog records have the headers of the record that they come from: subscriptions of a foreign-key join.
+    Logged,
 }
 
 /// Where a store's changes are logged.

@@ -307,7 +307,7 @@ fn stores(entry: &Entry, driver: &TestDriver) -> kstreams::Result<BTreeMap<Strin
         }
         let suffix = match store.format {
             StoreFormat::Headers => "-with-headers",
-            StoreFormat::Default => "",
+            StoreFormat::Default | StoreFormat::Logged => "",
         };
         let content = StoreContent {
             kind: match store.kind {

@@ -4,11 +4,13 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod compare;
 mod mutant;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use compare::Compare;
 use mutant::Mutant;
 use xtask::torture::{self, Failure, Options};
 
@@ -23,6 +25,8 @@ struct Args {
 enum Task {
     /// Kills processes and brokers while an application counts, and checks that it counted exactly
     Torture(Torture),
+    /// Compares ours with Kafka Streams' own test driver on random input
+    Compare(Compare),
 }
 
 #[derive(clap::Args)]
@@ -56,8 +60,11 @@ fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == torture::app::WORD) {
         return torture::app::main(&args[2..]);
     }
-    let Task::Torture(task) = Args::parse().task;
-    match task.run() {
+    let done = match Args::parse().task {
+        Task::Torture(task) => task.run(),
+        Task::Compare(task) => task.run(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("FAILED: {failure}");

@@ -203,9 +203,9 @@ impl State {
                 key: Some(slot.store_key(key)),
                 value: stored.and_then(|v| slot.value(v)),
                 timestamp: Some(timestamp),
-                // A value has headers of its own: none.
+                // A value has headers of its own: none, but a subscription.
                 headers: match (slot.format, stored) {
-                    (StoreFormat::Headers, None) => headers,
+                    (StoreFormat::Headers, None) | (StoreFormat::Logged, _) => headers,
                     _ => NO_HEADERS,
                 },
             });

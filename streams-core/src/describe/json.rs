@@ -39,7 +39,7 @@ pub fn json(topology: &TopologyDescriptor) -> Value {
                 StoreBackend::Memory => "memory",
             },
             "format": match s.format {
-                StoreFormat::Default => "default",
+                StoreFormat::Default | StoreFormat::Logged => "default",
                 StoreFormat::Headers => "headers",
             },
             "cache": s.cache,

@@ -58,6 +58,42 @@ impl ClassPath {
         Ok(found)
     }
 
+    /// Those of a directory with a `pom.xml`, and in front of them the classes of the Java sources in its `src`, which are compiled
+    /// where they have changed.
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of); [`Error::Missing`] without `javac`, [`Error::Javac`] when it refuses a source or warns.
+    pub fn of_project(project: &Path) -> Result<Self, Error> {
+        let libraries = Self::of(&project.join("pom.xml"), &[])?;
+        let directory = project.join("src");
+        let unreadable = |what: &Path| Error::io(format!("{} cannot be read", what.display()));
+        let mut sources: Vec<PathBuf> = fs::read_dir(&directory)
+            .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect())
+            .map_err(unreadable(&directory))?;
+        sources.retain(|s| s.extension().is_some_and(|e| e == "java"));
+        sources.sort();
+        let mut hasher = DefaultHasher::new();
+        libraries.as_str().hash(&mut hasher);
+        for source in &sources {
+            fs::read(source)
+                .map_err(unreadable(source))?
+                .hash(&mut hasher);
+        }
+        let kept = build_dir().join("kafka-broker");
+        let classes = kept.join(format!("{:016x}.classes", hasher.finish()));
+        if !classes.is_dir() {
+            // Under its own name only when it is complete: other processes look for it too.
+            let new = classes.with_extension(std::process::id().to_string());
+            compile(&directory, &sources, &libraries, &new)?;
+            let made = fs::rename(&new, &classes);
+            if !classes.is_dir() {
+                made.map_err(Error::io(format!("{} cannot be made", classes.display())))?;
+            }
+        }
+        Ok(libraries.with(&classes))
+    }
+
     /// The same with a directory or an archive in front.
     #[must_use]
     pub fn with(&self, entry: &Path) -> Self {
@@ -100,6 +136,30 @@ fn resolve(pom: &Path, properties: &[(&str, &str)], kept: &Path) -> Result<Class
     read(kept).ok_or_else(|| Error::Maven {
         pom: pom.to_owned(),
         output: "an archive that it names does not exist".to_owned(),
+    })
+}
+
+fn compile(
+    directory: &Path,
+    sources: &[PathBuf],
+    libraries: &ClassPath,
+    into: &Path,
+) -> Result<(), Error> {
+    let javac = find("javac").ok_or(Error::Missing { program: "javac" })?;
+    let run = Command::new(javac)
+        .args(["-Xlint:all", "-Werror", "-cp", libraries.as_str(), "-d"])
+        .arg(into)
+        .args(sources)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::io("javac cannot be run"))?;
+    if run.status.success() {
+        return Ok(());
+    }
+    let said = [run.stdout, run.stderr].concat();
+    Err(Error::Javac {
+        sources: directory.to_owned(),
+        output: tail(&String::from_utf8_lossy(&said)),
     })
 }
 

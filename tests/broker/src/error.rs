@@ -24,6 +24,14 @@ pub enum Error {
         /// The end of what it printed.
         output: String,
     },
+    /// Java sources were refused.
+    #[error("javac refuses {}:\n{output}", .sources.display())]
+    Javac {
+        /// Where they are.
+        sources: PathBuf,
+        /// The end of what it printed.
+        output: String,
+    },
     /// A file, a directory or a process could not be made or used.
     #[error("{what}: {source}")]
     Io {

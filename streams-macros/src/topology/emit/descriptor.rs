@@ -195,6 +195,9 @@ fn store_key(store: &Store<'_>) -> TokenStream {
 
 /// As in Kafka Streams, tables in memory, versioned ones, and the stores of joins and suppressions know no headers, or always do.
 fn format(emit: &Emit<'_>, store: &Store<'_>) -> TokenStream {
+    if store.role == Role::Inner("subscriptions") {
+        return mixed!(Logged);
+    }
     let is_table = matches!(store.kind, Kind::Table) && matches!(store.role, Role::Primary);
     let is_table = is_table && store.field.shape != Shape::Store;
     let wanted = emit.plan.topology.args.store_format == Some(StoreFormat::Headers);
