@@ -541,9 +541,10 @@ fn a_replaced_thread_goes_on_and_counts_exactly_once() {
 /// The one that is told gets the task of the one that failed; one that starts later is not meant.
 #[test]
 fn one_instance_shuts_down_all_of_the_application() {
-    for guarantee in [
-        ProcessingGuarantee::AtLeastOnce,
-        ProcessingGuarantee::ExactlyOnceV2,
+    for (guarantee, threads) in [
+        (ProcessingGuarantee::AtLeastOnce, 1),
+        (ProcessingGuarantee::ExactlyOnceV2, 1),
+        (ProcessingGuarantee::ExactlyOnceV2, 3),
     ] {
         let (dir, states) = (
             TempDir::new().unwrap(),
@@ -552,6 +553,7 @@ fn one_instance_shuts_down_all_of_the_application() {
         let config = |state: &TempDir| {
             config(&dir)
                 .state_dir(state.path())
+                .num_stream_threads(threads)
                 .processing_guarantee(guarantee)
                 .uncaught_exception_handler(|_: &dyn std::error::Error| {
                     StreamThreadExceptionResponse::ShutdownApplication
