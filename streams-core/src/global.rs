@@ -371,7 +371,7 @@ impl GlobalTables {
                     self.cx
                         .process_global(&mut **processors, number, partition, offset, raw);
                 if processed.is_err() {
-                    send_dead_letters(&mut self.cx, &mut self.dead_letters)?;
+                    last_dead_letters(&mut self.cx, &mut self.dead_letters);
                 }
                 processed?;
                 continue;
@@ -400,7 +400,7 @@ impl GlobalTables {
                         error,
                     );
                     if failed.is_err() {
-                        send_dead_letters(&mut self.cx, &mut self.dead_letters)?;
+                        last_dead_letters(&mut self.cx, &mut self.dead_letters);
                     }
                     failed?;
                     self.dropped_records += 1;
@@ -536,6 +536,13 @@ fn send_dead_letters(cx: &mut TaskContext, letters: &mut DeadLetters) -> TaskRes
         send(producer, cx.outbox_mut(), &topics)?;
     }
     Ok(())
+}
+
+/// The same where a record has failed for good: that is the error then, whatever becomes of its dead letter.
+fn last_dead_letters(cx: &mut TaskContext, letters: &mut DeadLetters) {
+    if let Err(e) = send_dead_letters(cx, letters) {
+        tracing::warn!("a dead letter was not written: {e}");
+    }
 }
 
 fn send(

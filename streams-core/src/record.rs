@@ -245,7 +245,30 @@ pub struct FixedKeyRecord<K, V> {
     pub headers: Headers,
 }
 
+/// A record whose key may be changed: no [`FixedKeyRecord`] is one, and the compiler says why.
+#[diagnostic::on_unimplemented(
+    message = "the key of a `FixedKeyRecord` cannot be changed: what reads it counts on its partition [KS0275]",
+    label = "the key is fixed here",
+    note = "only the value, the timestamp and the headers can; to change keys, write a `Processor`, called by `process`, or use \
+            `map_record`: a repartition topic follows where one is needed"
+)]
+pub trait KeyMayChange {}
+
 impl<K, V> FixedKeyRecord<K, V> {
+    /// Refused by the compiler, which says so: the key is fixed. A [`Record`] has this function.
+    #[doc(hidden)]
+    pub fn with_key<K2>(self, key: K2) -> FixedKeyRecord<K2, V>
+    where
+        Self: KeyMayChange,
+    {
+        FixedKeyRecord {
+            key,
+            value: self.value,
+            timestamp: self.timestamp,
+            headers: self.headers,
+        }
+    }
+
     /// The key.
     pub fn key(&self) -> &K {
         &self.key

@@ -24,6 +24,41 @@ fn compare(topology: usize, node: &str, got: Vec<Row>, expected: &[(&str, &str, 
     1
 }
 
+/// Makes each record anew.
+#[kstreams::processor(out = (K2, V2))]
+struct Each<K: 'static, V: 'static, K2: 'static, V2: 'static> {
+    make: fn(K, V) -> (K2, V2),
+}
+
+impl<K, V, K2, V2> kstreams::Processor<K, V> for Each<K, V, K2, V2> {
+    fn process(
+        &mut self,
+        record: kstreams::Record<K, V>,
+        cx: &mut kstreams::Context<'_, Self>,
+    ) -> kstreams::ProcessingResult {
+        let kstreams::Record { key, value, timestamp, headers } = record;
+        let (key, value) = (self.make)(key, value);
+        cx.forward(kstreams::Record { key, value, timestamp, headers })
+    }
+}
+
+/// Makes each value anew.
+#[kstreams::processor(fixed_key, out = (K, V2))]
+struct EachValue<K: 'static, V: 'static, V2: 'static> {
+    make: fn(&K, &V) -> V2,
+}
+
+impl<K, V, V2> kstreams::FixedKeyProcessor<K, V> for EachValue<K, V, V2> {
+    fn process(
+        &mut self,
+        record: kstreams::FixedKeyRecord<K, V>,
+        cx: &mut kstreams::Context<'_, Self>,
+    ) -> kstreams::ProcessingResult {
+        let value = (self.make)(record.key(), &record.value);
+        cx.forward(record.with_value(value))
+    }
+}
+
 fn by_key(rows: Vec<Row>) -> std::collections::BTreeMap<String, Vec<(String, i64)>> {
     let mut map: std::collections::BTreeMap<_, Vec<_>> = std::collections::BTreeMap::new();
     for (key, value, timestamp) in rows {

@@ -2,5 +2,6 @@
 
 mod alone;
 mod global;
+mod kinds;
 mod look_ups;
 mod shared;

@@ -55,12 +55,12 @@ fn row_of(row: &Operator) -> Row {
     (row.name, format!("{:?} {:?}", row.on, row.with))
 }
 
-/// The plain model has no time, and no structs: what waits, and processors, are tested elsewhere (`tests/semantics`,
-/// `tests/processors`).
+/// The plain model has no time, and no stores but those of tables: what waits, and processors with state, are tested elsewhere
+/// (`tests/semantics`, `tests/processors`).
 fn is_drawn(row: &Operator) -> bool {
     let by_windows = row.on == Shape::WindowedCogroup || row.yields == Shape::WindowedCogroup;
-    let processor = row.params.contains(&Param::Processor);
-    !by_windows && !processor && row.name != "suppress" && base_of(row).is_none()
+    let transformer = row.name == "transform_values";
+    !by_windows && !transformer && row.name != "suppress" && base_of(row).is_none()
 }
 
 /// The row of a `try_…` operator without `try_`, in whose place it is drawn.
@@ -547,6 +547,33 @@ fn operator(random: &mut Random, topology: &Topology, choice: Choice, at: &At) -
             next.value = value;
             (
                 vec![format!("|k, v| {}", value.of_number(&of_both))],
+                Does::MapValues {
+                    value,
+                    add,
+                    with_key: true,
+                },
+            )
+        }
+        // The processors stand beside the topologies: `tests/generated/source.rs`.
+        ("process", ..) => {
+            let types = [at.key, at.value, key, value].map(Ty::rust).join(", ");
+            (next.key, next.value) = (key, value);
+            let text = format!(
+                "crate::Each::<{types}>::new(|k, v| ({}, {}))",
+                key.of_number(&small),
+                value.of_number(&of_both)
+            );
+            (vec![text], Does::Map { key, value, add })
+        }
+        ("process_values", ..) => {
+            let types = [at.key, at.value, value].map(Ty::rust).join(", ");
+            next.value = value;
+            let text = format!(
+                "crate::EachValue::<{types}>::new(|k, v| {})",
+                value.of_number(&of_both)
+            );
+            (
+                vec![text],
                 Does::MapValues {
                     value,
                     add,
