@@ -71,6 +71,7 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
 
     stores::stores_are_on_tables(cx, topology);
     stores::stores_belong_to_fields(cx, topology);
+    stores::joins_of_tables_and_of_streams_are_apart(cx, topology);
     stores::store_fields_are_used(cx, topology);
     versioned::versioned_stores_can_be(cx, topology);
     versioned::grace_needs_a_versioned_table(cx, topology);

@@ -142,6 +142,35 @@ pub(super) fn stores_belong_to_fields(cx: &Ctxt, topology: &Topology) {
     }
 }
 
+// The other side's records enter a chain's code at its join: those of tables with the rows that they belong to, those of streams by
+// themselves. Where no repartition topic lies between, there is room for one of the two.
+pub(super) fn joins_of_tables_and_of_streams_are_apart(cx: &Ctxt, topology: &Topology) {
+    for (node, chain) in chains(topology) {
+        for (position, op) in chain.ops.iter().enumerate() {
+            let of_streams = op.known().is_some_and(joins_streams);
+            if !of_streams || !facts::meets(topology, node, position) {
+                continue;
+            }
+            let is_behind = |at: &usize| facts::repartitions_before(topology, node.id, *at);
+            let begin = (0..=position).rev().find(is_behind).unwrap_or(0);
+            let before =
+                (begin..position).find(|at| chain.ops.get(*at).is_some_and(facts::joins_tables));
+            let Some(tables) = before else { continue };
+            let first = &chain.ops[tables];
+            let message = format!(
+                "`{}` joins two streams, and `{}` before it two tables: a chain has room for one of them. Give the first a field \
+                 of its own, and start `{}` there:\n\n{}",
+                op.name,
+                first.name,
+                node.name,
+                field_to_paste(topology, node, chain, tables)
+            );
+            let text = format!("`{}` joins two tables", first.name);
+            cx.error_with("KS0403", &op.name, message, [(at(&first.name), text)]);
+        }
+    }
+}
+
 /// A `to_table` in the middle of a chain whose rows are looked up, and the name in the join that does.
 fn looked_up_in_passing<'t>(
     topology: &'t Topology,

@@ -183,6 +183,21 @@ fn settings_of_a_changelog_need_names_values_and_a_changelog() {
 }
 
 #[test]
+fn a_chain_joins_tables_or_streams() {
+    let chain = |between: &str| {
+        format!(
+            r#"#[source(topic = "one", partitions = 3)] one: KTable<String, u64>,
+               #[source(topic = "two", partitions = 3)] two: KTable<String, u64>,
+               #[source(topic = "sent", partitions = 3)] sent: KStream<String, u64>,
+               #[from(one.join(two, |a, b| a + b).to_stream(){between}.left_join(sent, |a, _| a, within("1m")))]
+               #[sink(topic = "met")] met: KStream<String, Option<u64>>,"#
+        )
+    };
+    fails(&chain(""), &["KS0403 @ left_join"]);
+    fails(&chain(".repartition(3)"), &[]);
+}
+
+#[test]
 fn store_fields_are_set_up_by_their_kind() {
     let kept = |ty: &str, store: &str| {
         format!(

@@ -15,6 +15,8 @@ macro_rules! fields {
 }
 
 fields! {
+    "KS0403", "streams joined behind tables":
+        r#"#[source(topic = "one-rows", partitions = 2)] one_rows: KTable<String, u64>, #[source(topic = "two-rows", partitions = 2)] two_rows: KTable<String, u64>, #[source(topic = "sent", partitions = 2)] sent: KStream<String, u64>, #[from(one_rows.join(two_rows, |a, b| a + b).to_stream().map_values(|v| v.unwrap_or(0)).join(sent, |a, b| a + b, within("1m")))] #[sink(topic = "met")] met: KStream<String, u64>,"#;
     "KS0403", "a foreign key in passing":
         r#"#[source(topic = "bought")] bought: KTable<String, u64>, #[source(topic = "buyers")] buyers: KTable<u64, String>,
             #[from(bought.filter(|_, b| *b > 3).join_on(buyers, |_, b| *b, |b, _| *b))] buying: KTable<String, u64>,"#;

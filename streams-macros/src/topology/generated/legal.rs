@@ -105,7 +105,9 @@ pub(crate) fn is_legal(
                 let sources = topology.sources_of(other);
                 sources.is_disjoint(&topology.sources_before(base, ops))
             });
-            at.depth == 0 && !begins && !rekeyed && fits && apart
+            let behind_tables = row.on == Shape::Stream
+ && ops.iter().any(|op| op.row.1 == "Table Some(Table)");
+            at.depth == 0 && !begins && !rekeyed && fits && apart && !behind_tables
         }
         // The model answers subscriptions at once, so nothing else changes both sides.
         "join_on" | "left_join_on" => {
