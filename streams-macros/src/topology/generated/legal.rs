@@ -105,8 +105,8 @@ pub(crate) fn is_legal(
                 let sources = topology.sources_of(other);
                 sources.is_disjoint(&topology.sources_before(base, ops))
             });
-            let behind_tables = row.on == Shape::Stream
- && ops.iter().any(|op| op.row.1 == "Table Some(Table)");
+            let behind_tables =
+                row.on == Shape::Stream && ops.iter().any(|op| op.row.1 == "Table Some(Table)");
             at.depth == 0 && !begins && !rekeyed && fits && apart && !behind_tables
         }
         // The model answers subscriptions at once, so nothing else changes both sides.
