@@ -128,3 +128,30 @@ fn a_session_that_leaves_the_cache_has_headers_in_the_default_format_alone() {
     ];
     assert_eq!(sessions!(Plain, 1 << 20), (plain, from_cache));
 }
+
+/// As the window stores of joins of streams, which the vectors show, and unlike tables.
+#[topology(application_id = "fk")]
+struct Subscribed {
+    #[source(topic = "orders")]
+    orders: KTable<String, String>,
+    #[source(topic = "customers")]
+    customers: KTable<String, String>,
+    #[from(orders.join_on(customers, |_, o| o.clone(), |o, c| format!("{o}{c}")))]
+    #[store]
+    joined: KTable<String, String>,
+}
+
+#[test]
+fn subscriptions_are_logged_with_the_headers_of_their_record() {
+    let t = Subscribed::builder().test_driver().unwrap();
+    t.reset(TestDriverOptions::new()).unwrap();
+    t.customers.send("c", "x").at(1);
+    t.orders.send("k", "c").at(2).header("h", "1");
+    t.orders.delete("k").at(3).header("i", "1");
+    let name = |name: &str| vec![name.to_owned()];
+    assert_eq!(
+        headers(&t, "fk-joined-subscription-store-changelog"),
+        [(true, name("h")), (false, name("i"))]
+    );
+    assert_eq!(headers(&t, "fk-joined-changelog"), logged(&[]));
+}
