@@ -52,6 +52,35 @@ pub struct App {
     #[from(sums.filter(|_, s| *s > 3).map_values(|s| s + 1))]
     #[store]
     large_sums: KTable<u64, u64>,
+    #[from(orders.try_join(customers, |o, c| o.checked_sub(*c).ok_or("too little")).map_record(|r| {
+        let at = r.timestamp;
+        r.with_key(at)
+    }))]
+    #[sink(topic = "differences")]
+    differences: KStream<i64, u64>,
+    #[from(orders
+        .map_record_values(|r| {
+            let headers = r.headers.len() as u64;
+            r.with_value(headers)
+        })
+        .group_by_key()
+        .try_aggregate(u64::default, |_, n, all| all.checked_add(n).ok_or("too many"))
+        .map_values(|n| n + 1))]
+    headers: KTable<String, u64>,
+    #[from(orders.group_by_key().windowed_by(session("5m")).try_aggregate(
+        || 0,
+        |_, o, sum: u64| sum.checked_add(o).ok_or("too much"),
+        |_, a, b| a.checked_add(b).ok_or("too much"),
+    ))]
+    sessions: KTable<Windowed<String, SessionWindow>, u64>,
+    #[from(customers.group_by(|_, c| (*c % 10, *c)).try_reduce(
+        |a, b| a.checked_add(b).ok_or("too much"),
+        |a, b| a.checked_sub(b).ok_or("too little"),
+    ))]
+    per_digit: KTable<u64, u64>,
+    #[from(orders.try_left_join(orders, |o, p| o.checked_add(p.copied().unwrap_or(0)).ok_or("too much"), within("5m")))]
+    #[sink(topic = "pairs")]
+    pairs: KStream<String, u64>,
     #[from(large_sums.to_stream().for_each(|k, s| assert!(s.is_some(), "{k}")))]
     printed: (),
 }
