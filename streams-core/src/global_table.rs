@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use crate::context::TaskContext;
 use crate::error::{RecordPart, TaskFailure, TaskResult};
-use crate::obligations::GlobalKey;
+use crate::obligations::{GlobalKey, TriedKey};
 use crate::record::Record;
 use crate::serde::Serde;
 use crate::table::decode_timestamped;
@@ -99,7 +99,8 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        self.join_with_key(mapper, |_, value, other| joiner(value, other), cx)
+        let key = mapper(&self.record.key, &self.record.value).into_key();
+        self.join_by(key, |_, value, other| joiner(value, other), cx)
     }
 
     /// [`join`](Self::join) with the stream's key to look at.
@@ -118,14 +119,8 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        let Some(key) = mapper(&self.record.key, &self.record.value).into_key() else {
-            cx.drop_record("null key for the global table");
-            return Ok(None);
-        };
-        let other = self.lookup(&key, cx)?;
-        Ok(other.map(|other| {
-            crate::ops::map_values_with_key(self.record, |key, value| joiner(key, value, &other))
-        }))
+        let key = mapper(&self.record.key, &self.record.value).into_key();
+        self.join_by(key, joiner, cx)
     }
 
     /// `KStream.leftJoin` with a global table: a record without a mapped key, or without a counterpart, meets `None`.
@@ -144,7 +139,8 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        self.left_join_with_key(mapper, |_, value, other| joiner(value, other), cx)
+        let key = mapper(&self.record.key, &self.record.value).into_key();
+        self.left_join_by(key, |_, value, other| joiner(value, other), cx)
     }
 
     /// [`left_join`](Self::left_join) with the stream's key to look at.
@@ -163,7 +159,139 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        let other = match mapper(&self.record.key, &self.record.value).into_key() {
+        let key = mapper(&self.record.key, &self.record.value).into_key();
+        self.left_join_by(key, joiner, cx)
+    }
+
+    /// [`join`](Self::join) with a mapper that may fail: then the record is dropped.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join), and when the mapper failed and the handler says to fail.
+    #[inline]
+    pub fn try_join<M, O>(
+        self,
+        mapper: impl FnOnce(&CK, &CV) -> M,
+        joiner: impl FnOnce(CV, &V) -> O,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<CK, O>>>
+    where
+        M: TriedKey<K, Node, Table>,
+        K: Serde,
+        V: Serde,
+    {
+        let key = mapper(&self.record.key, &self.record.value).try_into_key();
+        match cx.tried(node, key)? {
+            Some(key) => self.join_by(key, |_, value, other| joiner(value, other), cx),
+            None => Ok(None),
+        }
+    }
+
+    /// [`join_with_key`](Self::join_with_key) with a mapper that may fail: then the record is dropped.
+    ///
+    /// # Errors
+    /// As [`join_with_key`](Self::join_with_key), and when the mapper failed and the handler says to fail.
+    #[inline]
+    pub fn try_join_with_key<M, O>(
+        self,
+        mapper: impl FnOnce(&CK, &CV) -> M,
+        joiner: impl FnOnce(&CK, CV, &V) -> O,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<CK, O>>>
+    where
+        M: TriedKey<K, Node, Table>,
+        K: Serde,
+        V: Serde,
+    {
+        let key = mapper(&self.record.key, &self.record.value).try_into_key();
+        match cx.tried(node, key)? {
+            Some(key) => self.join_by(key, joiner, cx),
+            None => Ok(None),
+        }
+    }
+
+    /// [`left_join`](Self::left_join) with a mapper that may fail: then the record is dropped.
+    ///
+    /// # Errors
+    /// As [`left_join`](Self::left_join), and when the mapper failed and the handler says to fail.
+    #[inline]
+    pub fn try_left_join<M, O>(
+        self,
+        mapper: impl FnOnce(&CK, &CV) -> M,
+        joiner: impl FnOnce(CV, Option<&V>) -> O,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<CK, O>>>
+    where
+        M: TriedKey<K, Node, Table>,
+        K: Serde,
+        V: Serde,
+    {
+        let key = mapper(&self.record.key, &self.record.value).try_into_key();
+        match cx.tried(node, key)? {
+            Some(key) => self.left_join_by(key, |_, value, other| joiner(value, other), cx),
+            None => Ok(None),
+        }
+    }
+
+    /// [`left_join_with_key`](Self::left_join_with_key) with a mapper that may fail: then the record is dropped.
+    ///
+    /// # Errors
+    /// As [`left_join_with_key`](Self::left_join_with_key), and when the mapper failed and the handler says to fail.
+    #[inline]
+    pub fn try_left_join_with_key<M, O>(
+        self,
+        mapper: impl FnOnce(&CK, &CV) -> M,
+        joiner: impl FnOnce(&CK, CV, Option<&V>) -> O,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<CK, O>>>
+    where
+        M: TriedKey<K, Node, Table>,
+        K: Serde,
+        V: Serde,
+    {
+        let key = mapper(&self.record.key, &self.record.value).try_into_key();
+        match cx.tried(node, key)? {
+            Some(key) => self.left_join_by(key, joiner, cx),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn join_by<O>(
+        self,
+        key: Option<K>,
+        joiner: impl FnOnce(&CK, CV, &V) -> O,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<CK, O>>>
+    where
+        K: Serde,
+        V: Serde,
+    {
+        let Some(key) = key else {
+            cx.drop_record("null key for the global table");
+            return Ok(None);
+        };
+        let other = self.lookup(&key, cx)?;
+        Ok(other.map(|other| {
+            crate::ops::map_values_with_key(self.record, |key, value| joiner(key, value, &other))
+        }))
+    }
+
+    #[inline]
+    fn left_join_by<O>(
+        self,
+        key: Option<K>,
+        joiner: impl FnOnce(&CK, CV, Option<&V>) -> O,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<Record<CK, O>>>
+    where
+        K: Serde,
+        V: Serde,
+    {
+        let other = match key {
             Some(key) => self.lookup(&key, cx)?,
             None => None,
         };

@@ -140,6 +140,58 @@ impl<T, Node, Table> GlobalKey<T, Node, Table> for Option<T> {
     }
 }
 
+/// What the key mapper of a `try_…` join with a global table, or the extractor of one by a foreign key, returns.
+#[diagnostic::on_unimplemented(
+    message = "in `{Node}`, the key of this join is a `{Self}`, but `{Table}` is keyed by `{TableKey}` [KS0204]",
+    label = "this join maps records to keys of type `{Self}`; `{Table}` is keyed by `{TableKey}`",
+    note = "return `{TableKey}`, or `Option<{TableKey}>` where a record may have no counterpart, or a `Result` of one of them"
+)]
+pub trait TriedKey<TableKey, Node, Table> {
+    /// The key to look up.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn try_into_key(self) -> Result<Option<TableKey>, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> TriedKey<T, Node, Table> for T {
+    #[inline(always)]
+    fn try_into_key(self) -> Result<Option<T>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Some(self))
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, Node, Table> TriedKey<T, Node, Table> for Option<T> {
+    #[inline(always)]
+    fn try_into_key(self) -> Result<Option<T>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E, Node, Table> TriedKey<T, Node, Table> for Result<T, E>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    #[inline(always)]
+    fn try_into_key(self) -> Result<Option<T>, Box<dyn std::error::Error + Send + Sync>> {
+        self.map(Some).map_err(Into::into)
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<T, E, Node, Table> TriedKey<T, Node, Table> for Result<Option<T>, E>
+where
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    #[inline(always)]
+    fn try_into_key(self) -> Result<Option<T>, Box<dyn std::error::Error + Send + Sync>> {
+        self.map_err(Into::into)
+    }
+}
+
 /// What the extractor of a foreign-key join returns, against the right table's key.
 #[diagnostic::on_unimplemented(
     message = "in `{Node}`, the foreign key is a `{Self}`, but `{Table}` is keyed by `{TableKey}` [KS0208]",

@@ -461,6 +461,75 @@ fn a_joiner_that_fails_drops_the_streams_record() {
     );
 }
 
+#[topology(application_id = "mapped-keys")]
+struct MappedKeys {
+    #[source(topic = "in", partitions = 1)]
+    input: KStream<String, String>,
+    #[source(topic = "rows", partitions = 1)]
+    rows: KTable<String, String>,
+    #[source(topic = "global", partitions = 1)]
+    global: GlobalKTable<i64, String>,
+    #[source(topic = "right", partitions = 1)]
+    right: KTable<i64, String>,
+
+    #[from(input.try_join(global, |_, v| v.parse::<i64>(), |l, r| meet(&l, r)))]
+    #[sink(topic = "inner")]
+    inner: KStream<String, String>,
+    #[from(input.try_left_join_with_key(global, |_, v| v.parse::<i64>().map(Some), |_, l, r| meet(&l, r.map_or("none", |r| r))))]
+    #[sink(topic = "left")]
+    left: KStream<String, String>,
+    #[from(rows.try_join_on(right, |_, row| row.parse::<i64>(), |l, r| meet(l, r)))]
+    #[sink(topic = "foreign")]
+    foreign: KTable<String, String>,
+    #[from(rows.try_left_join_on(right, |_, row| row.parse::<i64>().map(Some), |l, r| meet(l, r.map_or("none", |r| r))))]
+    #[sink(topic = "foreign-left")]
+    foreign_left: KTable<String, String>,
+}
+
+#[test]
+fn a_key_that_cannot_be_found_drops_the_record() {
+    let t = MappedKeys::builder().test_driver().unwrap();
+    let notes = noting(&t);
+    t.pipe_raw(
+        "global",
+        Some(&1_i64.to_be_bytes()),
+        Some(b"r"),
+        0,
+        Headers::new(),
+    )
+    .unwrap();
+    t.right.send(1, "r").at(0);
+    for (at, value) in (1..).zip(["1", "x", "2"]) {
+        t.input.send("a", value).at(at);
+    }
+    t.commit().unwrap();
+    assert_eq!(read(&t, "inner"), ["a=1+r@1"]);
+    assert_eq!(read(&t, "left"), ["a=1+r@1", "a=2+none@3"]);
+    assert_eq!(
+        taken(&notes),
+        [
+            "inner in-1: invalid digit found in string",
+            "left in-1: invalid digit found in string",
+        ]
+    );
+    // A row that has no foreign key changes nothing, and the one after it is not taken for a change of the bad one.
+    for (at, value) in (11..).zip(["1", "x", "1"]) {
+        t.rows.send("a", value).at(at);
+    }
+    t.commit().unwrap();
+    assert_eq!(read(&t, "foreign"), ["a=1+r@11", "a=1+r@13"]);
+    assert_eq!(read(&t, "foreign-left"), ["a=1+r@11", "a=1+r@13"]);
+    let mut noted = taken(&notes);
+    noted.sort();
+    assert_eq!(
+        noted,
+        [
+            "foreign rows-1: invalid digit found in string",
+            "foreign_left rows-1: invalid digit found in string",
+        ]
+    );
+}
+
 #[topology(application_id = "pairs")]
 struct Pairs {
     #[source(topic = "left", partitions = 1)]

@@ -9,8 +9,8 @@ use super::wire::{
     write_combined,
 };
 use crate::context::{Put, TaskContext, serialize};
-use crate::error::{RecordPart, TaskResult};
-use crate::obligations::ForeignKey;
+use crate::error::{BoxError, RecordPart, TaskResult};
+use crate::obligations::{ForeignKey, TriedKey};
 use crate::partitioner::partition_for_key;
 use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
@@ -61,14 +61,80 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
     #[inline]
     pub fn join_on<FK, E>(
         self,
-        extractor: impl FnMut(&K, &V) -> E,
+        mut extractor: impl FnMut(&K, &V) -> E,
         cx: &mut TaskContext,
     ) -> TaskResult
     where
         FK: Serde,
         E: ForeignKey<FK, Node, Table>,
     {
-        let Some(update) = self.update::<FK, E>(extractor, cx)? else {
+        self.inner(|key, row| Ok(extractor(key, row).into_key()), "?", cx)
+    }
+
+    /// The left side of a left join. A row without a foreign key asks too, with a null key, and is answered that it has no
+    /// partner.
+    ///
+    /// # Errors
+    /// When a key or the row has no bytes.
+    #[inline]
+    pub fn left_join_on<FK, E>(
+        self,
+        mut extractor: impl FnMut(&K, &V) -> E,
+        cx: &mut TaskContext,
+    ) -> TaskResult
+    where
+        FK: Serde,
+        E: ForeignKey<FK, Node, Table>,
+    {
+        self.left(|key, row| Ok(extractor(key, row).into_key()), "?", cx)
+    }
+
+    /// [`join_on`](Self::join_on) with an extractor that may fail: then the update is dropped. A row that it failed on has no foreign key when
+    /// it is the old one.
+    ///
+    /// # Errors
+    /// As [`join_on`](Self::join_on), and when the extractor failed and the handler says to fail.
+    #[inline]
+    pub fn try_join_on<FK, E>(
+        self,
+        mut extractor: impl FnMut(&K, &V) -> E,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult
+    where
+        FK: Serde,
+        E: TriedKey<FK, Node, Table>,
+    {
+        self.inner(|key, row| extractor(key, row).try_into_key(), node, cx)
+    }
+
+    /// [`left_join_on`](Self::left_join_on) with an extractor that may fail: then the update is dropped. A row that it failed on has no foreign key when
+    /// it is the old one.
+    ///
+    /// # Errors
+    /// As [`left_join_on`](Self::left_join_on), and when the extractor failed and the handler says to fail.
+    #[inline]
+    pub fn try_left_join_on<FK, E>(
+        self,
+        mut extractor: impl FnMut(&K, &V) -> E,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult
+    where
+        FK: Serde,
+        E: TriedKey<FK, Node, Table>,
+    {
+        self.left(|key, row| extractor(key, row).try_into_key(), node, cx)
+    }
+
+    #[inline]
+    fn inner<FK: Serde>(
+        self,
+        extractor: impl FnMut(&K, &V) -> Result<Option<FK>, BoxError>,
+        node: &'static str,
+        cx: &mut TaskContext,
+    ) -> TaskResult {
+        let Some(update) = self.update(extractor, node, cx)? else {
             return Ok(());
         };
         let deleted = update.hash.is_none();
@@ -90,26 +156,18 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
         }
     }
 
-    /// The left side of a left join. A row without a foreign key asks too, with a null key, and is answered that it has no
-    /// partner.
-    ///
-    /// # Errors
-    /// When a key or the row has no bytes.
     #[inline]
-    pub fn left_join_on<FK, E>(
+    fn left<FK: Serde>(
         self,
-        extractor: impl FnMut(&K, &V) -> E,
+        extractor: impl FnMut(&K, &V) -> Result<Option<FK>, BoxError>,
+        node: &'static str,
         cx: &mut TaskContext,
-    ) -> TaskResult
-    where
-        FK: Serde,
-        E: ForeignKey<FK, Node, Table>,
-    {
+    ) -> TaskResult {
         let Change { new, old, .. } = &self.record.value;
         if new.is_none() && old.is_none() {
             return Ok(());
         }
-        let Some(update) = self.update::<FK, E>(extractor, cx)? else {
+        let Some(update) = self.update(extractor, node, cx)? else {
             return Ok(());
         };
         let left = match (&update.old, &update.new) {
@@ -124,15 +182,12 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
 
     /// The update with its foreign keys; `None` where it is one of a versioned table's past, which is dropped and counted.
     #[inline]
-    fn update<FK, E>(
+    fn update<FK: Serde>(
         self,
-        mut extractor: impl FnMut(&K, &V) -> E,
+        mut extractor: impl FnMut(&K, &V) -> Result<Option<FK>, BoxError>,
+        node: &'static str,
         cx: &mut TaskContext,
-    ) -> TaskResult<Option<Update<K, FK>>>
-    where
-        FK: Serde,
-        E: ForeignKey<FK, Node, Table>,
-    {
+    ) -> TaskResult<Option<Update<K, FK>>> {
         let Record {
             key,
             value,
@@ -150,14 +205,16 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
             },
             None => None,
         };
-        let mut foreign_key = |row: Option<&V>| {
-            let foreign_key = extractor(&key, row?).into_key();
-            foreign_key.filter(|key| !key.is_null())
+        let mut foreign_key = |row: Option<&V>| -> Result<Option<FK>, BoxError> {
+            let Some(row) = row else { return Ok(None) };
+            let foreign_key = extractor(&key, row)?;
+            Ok(foreign_key.filter(|key| !key.is_null()))
         };
-        let (old, new) = (
-            foreign_key(value.old.as_ref()),
-            foreign_key(value.new.as_ref()),
-        );
+        // What the extractor failed on never subscribed.
+        let old = foreign_key(value.old.as_ref()).unwrap_or_default();
+        let Some(new) = cx.tried(node, foreign_key(value.new.as_ref()))? else {
+            return Ok(None);
+        };
         Ok(Some(Update {
             key,
             old,

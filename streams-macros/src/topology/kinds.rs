@@ -460,6 +460,7 @@ const ROW_REDUCER: Param = function!("adder", ["V", "V"] -> "V");
 const ROW_SUBTRACTOR: Param = function!("subtractor", ["V", "V"] -> "V");
 const REDUCER: Param = function!("reducer", ["V", "V"] -> "V");
 const GLOBAL_KEY: Param = function!("key mapper", ["&K", "&V"] -> "GK");
+const TRY_GLOBAL_KEY: Param = function!("key mapper", ["&K", "&V"] -> "Result<GK, E>");
 const JOINER: Param = function!("joiner", ["V", "&TV"] -> "O");
 const TRY_JOINER: Param = function!("joiner", ["V", "&TV"] -> "Result<O, E>");
 const JOINER_WITH_KEY: Param = function!("joiner", ["&K", "V", "&TV"] -> "O");
@@ -531,13 +532,13 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "left_join_with_key", params: &[Param::Node, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the key.", ..LEFT_JOIN_TABLE },
     Operator { name: "try_left_join_with_key", params: &[Param::Node, TRY_LEFT_JOINER_WITH_KEY], doc: "`left_join_with_key` with a joiner that may fail.", ..LEFT_JOIN_TABLE },
     Operator { name: "join", params: &[Param::Node, GLOBAL_KEY, JOINER], doc: "Each record with the global table's value for the key that the mapper finds; without one, no result.", ..JOIN_GLOBAL },
-    Operator { name: "try_join", params: &[Param::Node, GLOBAL_KEY, TRY_JOINER], doc: "`join` with a joiner that may fail.", ..JOIN_GLOBAL },
+    Operator { name: "try_join", params: &[Param::Node, TRY_GLOBAL_KEY, TRY_JOINER], doc: "`join` with functions that may fail; a mapper that cannot may return a plain key.", ..JOIN_GLOBAL },
     Operator { name: "left_join", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER], doc: "Each record with the global table's value for the key that the mapper finds, if there is one.", ..JOIN_GLOBAL },
-    Operator { name: "try_left_join", params: &[Param::Node, GLOBAL_KEY, TRY_LEFT_JOINER], doc: "`left_join` with a joiner that may fail.", ..JOIN_GLOBAL },
+    Operator { name: "try_left_join", params: &[Param::Node, TRY_GLOBAL_KEY, TRY_LEFT_JOINER], doc: "`left_join` with functions that may fail; a mapper that cannot may return a plain key.", ..JOIN_GLOBAL },
     Operator { name: "join_with_key", params: &[Param::Node, GLOBAL_KEY, JOINER_WITH_KEY], doc: "`join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
-    Operator { name: "try_join_with_key", params: &[Param::Node, GLOBAL_KEY, TRY_JOINER_WITH_KEY], doc: "`join_with_key` with a joiner that may fail.", ..JOIN_GLOBAL },
+    Operator { name: "try_join_with_key", params: &[Param::Node, TRY_GLOBAL_KEY, TRY_JOINER_WITH_KEY], doc: "`join_with_key` with functions that may fail; a mapper that cannot may return a plain key.", ..JOIN_GLOBAL },
     Operator { name: "left_join_with_key", params: &[Param::Node, GLOBAL_KEY, LEFT_JOINER_WITH_KEY], doc: "`left_join` whose joiner also sees the stream's key.", ..JOIN_GLOBAL },
-    Operator { name: "try_left_join_with_key", params: &[Param::Node, GLOBAL_KEY, TRY_LEFT_JOINER_WITH_KEY], doc: "`left_join_with_key` with a joiner that may fail.", ..JOIN_GLOBAL },
+    Operator { name: "try_left_join_with_key", params: &[Param::Node, TRY_GLOBAL_KEY, TRY_LEFT_JOINER_WITH_KEY], doc: "`left_join_with_key` with functions that may fail; a mapper that cannot may return a plain key.", ..JOIN_GLOBAL },
     Operator { name: "join", params: &[Param::Node, STREAM_JOINER], doc: "Pairs of records of both streams with one key, within a time difference.", ..JOIN_STREAM },
     Operator { name: "try_join", params: &[Param::Node, TRY_STREAM_JOINER], doc: "`join` with a joiner that may fail.", ..JOIN_STREAM },
     Operator { name: "left_join", params: &[Param::Node, STREAM_LEFT_JOINER], doc: "`join` that keeps the left records without a partner.", ..LEFT_JOIN_STREAM },
@@ -602,9 +603,9 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "outer_join_with_key", params: &[Param::Node, OUTER_JOINER_WITH_KEY], doc: "`outer_join` whose joiner also sees the key.", ..JOIN_TABLES },
     Operator { name: "try_outer_join_with_key", params: &[Param::Node, TRY_OUTER_JOINER_WITH_KEY], doc: "`outer_join_with_key` with a joiner that may fail.", ..JOIN_TABLES },
     Operator { name: "join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), STREAM_JOINER], doc: "Each row with the row of another table that its foreign key names; a chain starts with it. Partition counts may differ.", ..JOIN_FOREIGN },
-    Operator { name: "try_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "FK"), TRY_STREAM_JOINER], doc: "`join_on` with a joiner that may fail.", ..JOIN_FOREIGN },
+    Operator { name: "try_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Result<FK, E>"), TRY_STREAM_JOINER], doc: "`join_on` with functions that may fail; an extractor that cannot may return a plain key.", ..JOIN_FOREIGN },
     Operator { name: "left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`join_on` that keeps rows without a partner, or without a foreign key.", ..JOIN_FOREIGN },
-    Operator { name: "try_left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Option<FK>"), TRY_STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`left_join_on` with a joiner that may fail.", ..JOIN_FOREIGN },
+    Operator { name: "try_left_join_on", params: &[Param::Node, function!("foreign key", ["&K", "&V"] -> "Result<Option<FK>, E>"), TRY_STREAM_LEFT_JOINER], losing: Losing::AsInput, doc: "`left_join_on` with functions that may fail; an extractor that cannot may return a plain key.", ..JOIN_FOREIGN },
     Operator { name: "suppress", params: &[Param::Value], options: &["name"], inner: &[SUPPRESSED], doc: "Holds updates back until a window closes (`until_window_closes()`) or a time limit passes (`until_time_limit(\"10s\")`).", ..ON_TABLE },
 ];
 

@@ -22,8 +22,7 @@ impl<'e> Method<'e> {
             _ => op.args.len(),
         };
         let types = std::iter::repeat_n(mixed!(_), functions);
-        let node = facts::plain(&self.node.name);
-        (mixed!(#(, #types)*), mixed!(#node,))
+        (mixed!(#(, #types)*), self.name_if_fallible(op))
     }
 
     /// The aggregation of a cogroup's input: the call's name, and what it needs where the aggregator may fail.

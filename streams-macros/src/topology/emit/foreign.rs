@@ -23,10 +23,11 @@ impl Method<'_> {
             self.emit.marker(self.node),
             self.emit.marker(self.emit.plan.topology.node(other)),
         );
-        let f = ident_at(&op.base_name(), op.name.span());
+        let f = ident_at(&op.name.to_string(), op.name.span());
+        let node = self.name_if_fallible(op);
         let ((foreign_key, _), topic) = (self.emit.types(other), number(topic));
         let (extractor, cx) = (op.args.get(1), self.context());
-        let call = flow.call(&mixed!(r.#f::<#foreign_key, _>(#extractor, #cx)));
+        let call = flow.call(&mixed!(r.#f::<#foreign_key, _>(#extractor, #node #cx)));
         mixed! {
             let r = __s::Subscribing::new(r, #topic).between::<#marker, #table>();
             #call

@@ -532,6 +532,16 @@ impl<'e> Method<'e> {
         mixed!(#cx.tried(#node, #call)?)
     }
 
+    /// The node's name as an argument, for an operator whose functions may fail.
+    pub(super) fn name_if_fallible(&self, op: &Op) -> TokenStream {
+        let node = facts::plain(&self.node.name);
+        if op.is_fallible() {
+            mixed!(#node,)
+        } else {
+            TokenStream::new()
+        }
+    }
+
     /// After a join whose joiner may fail: what it made, at the joiner itself, as it is what rustc may complain of.
     pub(super) fn joined(&self, op: &Op, tried: &str, exit: &TokenStream) -> TokenStream {
         let Some(joiner) = op.args.last().filter(|_| op.is_fallible()) else {
@@ -587,11 +597,18 @@ impl<'e> Method<'e> {
                 #next
             };
         }
+        // A mapper that may fail finds the key.
+        let (f, node) = if global {
+            let f = ident_at(&op.name.to_string(), op.name.span());
+            (f, self.name_if_fallible(op))
+        } else {
+            (f, TokenStream::new())
+        };
         mixed! {
             #keys
             #values
             let r = #t.#field.#joining(r).between::<#marker, #table_marker>();
-            let __s::Some(r) = r.#f(#(#args,)* #cx)? else { #exit };
+            let __s::Some(r) = r.#f(#(#args,)* #node #cx)? else { #exit };
             #joined
             #next
         }
