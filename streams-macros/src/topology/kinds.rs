@@ -667,7 +667,7 @@ const fn option(
 #[rustfmt::skip]
 pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("topology", "application_id", Status::Built, "Kafka's `application.id`: the group, and the prefix of internal topics."),
-    option("topology", "optimization", Status::Built, "`\"none\"` or `\"all\"`: whether source topics serve as changelogs, and readers of a re-keyed stream share a repartition topic."),
+    option("topology", "optimization", Status::Built, "`\"none\"`, `\"all\"`, or a list of `reuse.ktable.source.topics` (source topics serve as changelogs), `merge.repartition.topics` (readers of a re-keyed stream share a repartition topic) and `single.store.self.join` (a stream that is joined with itself has one store)."),
     option("topology", "crate", Status::Built, "The path of the `kstreams` crate, where it is renamed."),
     option("topology", "lock", Status::Later, "The topology lock file."),
     option("topology", "store_format", Status::Built, "`\"default\"` or `\"headers\"`: Kafka's `dsl.store.format`. With `\"headers\"` tombstones are logged with their record's headers."),
