@@ -28,7 +28,7 @@ pub use crate::generated::{
 };
 pub use crate::global_table::GlobalTable;
 pub use crate::handles::{GlobalKTable, KStream, KTable};
-pub use crate::obligations::{Milliseconds, copartitioned, join_windows, not_negative};
+pub use crate::obligations::{Milliseconds, copartitioned, join_keeps, join_windows, not_negative};
 pub use crate::ops::{self, Sided};
 pub use crate::processor::{
     Declared, FixedKeyRecord, ForwardsNothing, InitContext, Interval, IntoOutput, KeyOf,

@@ -444,6 +444,16 @@ pub const fn join_windows(node: &str, before: i64, after: i64, grace: i64) {
     assert!(before.saturating_add(after) >= 0, "{}", message.as_str());
 }
 
+/// Refuses, at compile time, a join of two streams whose stores keep no record: nothing ever joins.
+pub const fn join_keeps(node: &str, before: i64, after: i64, grace: i64) {
+    let message = Message::new().text("in `").text(node).text(
+        "`, nothing can join: both sides keep their records for `before`, `after` and `grace` together, and that is no time at all; \
+         give a longer time, or a `grace` [KS0441]",
+    );
+    let none = before.saturating_add(after) == 0 && grace == 0;
+    assert!(!none, "{}", message.as_str());
+}
+
 /// Text put together at compile time; what does not fit is left out.
 pub(crate) struct Message {
     bytes: [u8; 512],

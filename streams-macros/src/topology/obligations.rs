@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 
 use super::emit::{Emit, at, milliseconds, stream_join::ms};
 use super::kinds::Shape;
-use super::model::{Node, NodeId, Op};
+use super::model::{Node, NodeId, Op, Topology};
 use super::parse::Partitions;
 use super::plan::facts::{self, Origin};
 use super::stream_join::{self, Given};
@@ -51,7 +51,7 @@ pub(super) fn of(emit: &Emit<'_>) -> TokenStream {
         }
     }
     for node in &topology.nodes {
-        out.extend(join_windows(node));
+        out.extend(join_windows(topology, node));
     }
     out.extend(super::emit::windows::obligations(emit));
     out
@@ -106,8 +106,9 @@ fn not_negative(what: &str, node: &str, time: &Time, code: &str) -> TokenStream 
     quote_spanned! {place=> const _: () = __s::not_negative(#what, #node, #ms, #code); }
 }
 
-/// Expands to `const _: () = __s::join_windows("paid", BEFORE, AFTER, GRACE);`, where one of them is a const.
-fn join_windows(node: &Node) -> Option<TokenStream> {
+/// Expands to `const _: () = __s::join_windows("paid", BEFORE, AFTER, GRACE);` and the same of `join_keeps`, where one of them is a
+/// const.
+fn join_windows(topology: &Topology, node: &Node) -> Option<TokenStream> {
     let (_, op) = stream_join::of_node(node)?;
     let join = op.stream_join.as_ref()?;
     let times = [join.before(), join.after(), join.grace()];
@@ -118,8 +119,12 @@ fn join_windows(node: &Node) -> Option<TokenStream> {
     let [before, after, grace] = times.map(|given| ms(given.map(|given| &given.time)));
     let name = facts::plain(&node.name);
     let place = at(op.name.span());
+    let keeps = (!stream_join::may_be_over_one_store(topology)).then(|| {
+        quote_spanned! {place=> const _: () = __s::join_keeps(#name, #before, #after, #grace); }
+    });
     Some(quote_spanned! {place=>
         const _: () = __s::join_windows(#name, #before, #after, #grace);
+        #keeps
     })
 }
 

@@ -83,6 +83,11 @@ pub(crate) fn kind(op: &Op) -> JoinKind {
     }
 }
 
+/// Whether joins of a stream with itself may have one store: there a record meets itself, kept or not.
+pub(crate) fn may_be_over_one_store(topology: &Topology) -> bool {
+    facts::optimizes(topology, "single.store.self.join")
+}
+
 /// Whether an operator joins a stream with itself over one store, because the topology asks for it: as in Kafka Streams where both
 /// sides are the very same stream.
 pub(crate) fn is_over_one_store(topology: &Topology, node: &Node, position: usize) -> bool {
@@ -92,7 +97,7 @@ pub(crate) fn is_over_one_store(topology: &Topology, node: &Node, position: usiz
     let Some(op) = chain.ops.get(position) else {
         return false;
     };
-    let asked = facts::optimizes(topology, "single.store.self.join");
+    let asked = may_be_over_one_store(topology);
     let same = matches!(&op.other, Some((_, Some(other))) if Some(*other) == chain.input);
     asked
         && same

@@ -4,7 +4,7 @@ use super::{at, chains};
 use crate::ctxt::Ctxt;
 use crate::topology::kinds::Shape;
 use crate::topology::model::{Op, Topology};
-use crate::topology::stream_join::{StreamJoin, joins_streams};
+use crate::topology::stream_join::{self, StreamJoin, joins_streams};
 
 /// The joins of two streams with their times, where those were understood.
 fn joins(topology: &Topology) -> impl Iterator<Item = (&Op, &StreamJoin)> {
@@ -44,7 +44,8 @@ pub(super) fn joins_of_streams_say_how_far_apart(cx: &Ctxt, topology: &Topology)
     }
 }
 
-// What `JoinWindows` refuses at run time: a span that ends before it begins, and waiting for less than no time.
+// What `JoinWindows` refuses at run time: a span that ends before it begins, and waiting for less than no time. And what it takes,
+// though nothing ever joins: no time at all, in which the stores keep no record.
 pub(super) fn join_windows_are_possible(cx: &Ctxt, topology: &Topology) {
     for (op, windows) in joins(topology) {
         if let Some(grace) = windows.grace()
@@ -73,6 +74,19 @@ pub(super) fn join_windows_are_possible(cx: &Ctxt, topology: &Topology) {
             );
             continue;
         };
+        let grace = match windows.grace() {
+            Some(grace) => grace.time.ms(),
+            None => Some(0),
+        };
+        if size == 0 && grace == Some(0) && !stream_join::may_be_over_one_store(topology) {
+            cx.error(
+                "KS0441",
+                &after.time,
+                "nothing can join: both sides keep their records for `before`, `after` and `grace` together, and that is no time at \
+                 all; give a longer time, or a `grace`",
+            );
+            continue;
+        }
         if size >= 0 {
             continue;
         }

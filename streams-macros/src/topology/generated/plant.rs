@@ -738,6 +738,9 @@ const MISTAKES: &[Mistake] = &[
         let times = ", within(\"5m\").before(\"-6m\")";
         Some(with_stream_join(topology, "stream", times))
     }),
+    mistake!("KS0441", "streams joined within no time", |_, topology| {
+        Some(with_stream_join(topology, "stream", ", within(\"0s\")"))
+    }),
     mistake!(
         "KS0441",
         "streams joined with negative grace",

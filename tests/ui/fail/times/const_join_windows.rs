@@ -4,6 +4,7 @@ use std::time::Duration;
 
 const EARLIEST: i64 = -600_000;
 const LATEST: Duration = Duration::from_secs(300);
+const NONE: Duration = Duration::ZERO;
 
 #[topology(application_id = "app")]
 struct App {
@@ -14,6 +15,9 @@ struct App {
     #[from(shown.join(clicks, |s, c| s + c, before(EARLIEST), after(LATEST)))]
     #[sink(topic = "clicked")]
     clicked: KStream<String, u64>,
+    #[from(shown.join(clicks, |s, c| s + c, within(NONE)))]
+    #[sink(topic = "at-once")]
+    at_once: KStream<String, u64>,
 }
 
 fn main() {}

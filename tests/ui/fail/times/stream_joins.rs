@@ -22,6 +22,9 @@ struct App {
     #[from(orders.join(payments, |o, p| o + p, within("5m").before("-6m")))]
     #[sink(topic = "impossible")]
     impossible: KStream<String, u64>,
+    #[from(orders.join(payments, |o, p| o + p, within("0s")))]
+    #[sink(topic = "no-time-at-all")]
+    no_time_at_all: KStream<String, u64>,
     #[from(orders.join(payments, |o, p| o + p, within("5m").grace("-1m")))]
     #[sink(topic = "negative-grace")]
     negative_grace: KStream<String, u64>,
