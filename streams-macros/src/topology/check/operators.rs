@@ -175,6 +175,12 @@ fn wrong_receiver(
             );
             ("KS0121", message)
         }
+        Shape::Table if of_grouped && !offering.contains(&Shape::GroupedTable) => {
+            let message = format!(
+                "`{name}` belongs to streams, and {before}: aggregate its updates, `.to_stream().group_by_key().{name}(…)`"
+            );
+            ("KS0121", message)
+        }
         Shape::Table if of_grouped => {
             let message = format!(
                 "`{name}` aggregates a grouped table, and {before}: group first, `.group_by(|key, row| …).{name}(…)`, or \

@@ -3,7 +3,8 @@
 use super::super::model::Topology;
 use super::super::plan::{facts, suppression, versioned};
 use super::super::suppression::{Until, WhenFull};
-use super::{chains, is_clear};
+use super::super::windows::WindowsKind;
+use super::{at, chains, is_clear};
 use crate::ctxt::Ctxt;
 
 // A versioned table sends updates of the past, which no later one makes superfluous. A window closes only where there are windows, and
@@ -26,15 +27,26 @@ pub(super) fn suppressions_fit_their_tables(cx: &Ctxt, topology: &Topology) {
                      table without `versioned`",
                 );
             }
-            if wanted.waits_for_windows()
-                && suppression::windows_before(topology, node, position).is_none()
-            {
-                cx.error(
-                    "KS0433",
-                    &wanted.name,
-                    "no window ever closes here: the table is not computed by windows; aggregate with `.windowed_by(…)`, or write \
-                     `until_time_limit(\"10s\")`",
-                );
+            if wanted.waits_for_windows() {
+                match suppression::windows_before(topology, node, position) {
+                    None => cx.error(
+                        "KS0433",
+                        &wanted.name,
+                        "no window ever closes here: the table is not computed by windows; aggregate with `.windowed_by(…)`, or \
+                         write `until_time_limit(\"10s\")`",
+                    ),
+                    Some(windows) if windows.iter().all(|w| w.kind == WindowsKind::Unlimited) => {
+                        let these = windows.iter().map(|w| (at(&w.name), "these windows".to_owned()));
+                        cx.error_with(
+                            "KS0433",
+                            &wanted.name,
+                            "no window ever closes here: unlimited windows have no end, so all would be held back for ever; write \
+                             `until_time_limit(\"10s\")`",
+                            these,
+                        );
+                    }
+                    Some(_) => {}
+                }
             }
             match &wanted.when_full {
                 Some((WhenFull::EmitEarly, place)) if wanted.waits_for_windows() => cx.error(

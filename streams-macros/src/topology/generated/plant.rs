@@ -601,6 +601,12 @@ const MISTAKES: &[Mistake] = &[
     mistake!("KS0433", "no window that could close", |_, topology| {
         with_suppression(topology, "", "until_window_closes()")
     }),
+    mistake!("KS0433", "windows without an end", |_, topology| {
+        windowed(
+            topology,
+            r#".windowed_by(unlimited()).count().suppress(until_window_closes()))] w: KTable<Windowed<KEY>, i64>,"#,
+        )
+    }),
     mistake!("KS0434", "a buffer that is never full", |_, topology| {
         with_suppression(
             topology,

@@ -42,6 +42,11 @@ struct App {
     #[from(table.suppress(until_window_closes().max_records(1).emit_early_when_full()))]
     #[sink(topic = "l")]
     early: KTable<String, u64>,
+    #[source(topic = "m")]
+    stream: KStream<String, u64>,
+    #[from(stream.group_by_key().windowed_by(unlimited()).count().suppress(until_window_closes()))]
+    #[sink(topic = "n")]
+    endless: KTable<Windowed<String>, i64>,
 }
 
 fn main() {}

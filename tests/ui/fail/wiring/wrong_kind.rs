@@ -32,6 +32,8 @@ struct App {
     #[from(orders.merge(products))]
     #[sink(topic = "d")]
     merged_global: KStream<String, u64>,
+    #[from(customers.group_by(|k, c| (k.clone(), *c)).count().windowed_by(tumbling("1m")).count())]
+    windows_of_rows: KTable<Windowed<String>, i64>,
 }
 
 fn main() {}
