@@ -67,6 +67,7 @@ pub(crate) fn all(cx: &Ctxt, topology: &Topology) {
 
     copartition::topics_have_one_count(cx, topology);
     copartition::meetings_are_copartitioned(cx, topology);
+    copartition::foreign_keys_find_their_rows(cx, topology);
     shared::shared_stores_are_copartitioned(cx, topology);
 
     stores::stores_are_on_tables(cx, topology);

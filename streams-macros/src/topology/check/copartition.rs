@@ -484,6 +484,38 @@ fn partitioners_are_equal(cx: &Ctxt, topology: &Topology, meeting: &Meeting<'_>)
     );
 }
 
+// Subscriptions of a foreign-key join go to the partition that Kafka's own partitioner finds for the foreign key: elsewhere lie no
+// rows for them, and nothing would join. (Answers go back to the partition that asked, however that was chosen.)
+pub(super) fn foreign_keys_find_their_rows(cx: &Ctxt, topology: &Topology) {
+    for (node, chain) in chains(topology) {
+        for (position, op) in chain.ops.iter().enumerate() {
+            let (Some(other), Some((name, _))) =
+                (facts::foreign_of(topology, node, position), &op.other)
+            else {
+                continue;
+            };
+            let own = facts::origins_before(topology, other, usize::MAX)
+                .into_iter()
+                .find_map(|origin| Some((origin, partitioner(topology, origin)?)));
+            let Some((origin, expr)) = own else {
+                continue;
+            };
+            let words = partitioner_words(topology, origin);
+            cx.error_with(
+                "KS0303",
+                name,
+                format!(
+                    "the foreign-key join looks for rows of `{name}` where Kafka's own partitioner puts their keys, but {} is \
+                     partitioned by `{words}`: rows would not be found; leave the partitioner out, or bring the table's records \
+                     through a `.repartition(N)` before `.to_table()`",
+                    origin_words(topology, origin)
+                ),
+                [(at(expr), format!("partitioned by `{words}`"))],
+            );
+        }
+    }
+}
+
 // `Json<K>` and `K` are the same key to a reader, and other bytes to Kafka: they lie in different partitions and look-ups miss.
 fn key_formats_are_equal(cx: &Ctxt, topology: &Topology, meeting: &Meeting<'_>) {
     let Some(chain) = meeting.node.chain() else {

@@ -661,6 +661,21 @@ const MISTAKES: &[Mistake] = &[
     ),
     mistake!(
         "KS0303",
+        "foreign keys of a table that another partitioner spread",
+        |_, topology| {
+            let mut broken = topology.clone();
+            broken.extra.extend([
+                "#[source(topic = \"left-in\")] left: KTable<u64, String>,".to_owned(),
+                "#[source(topic = \"right-in\", partitioner = ByRegion)] right: KTable<String, u64>,"
+                    .to_owned(),
+                "#[from(left.join_on(right, |_, l| l.clone(), |_, r| *r))] #[sink(topic = \"rows\")] found: KTable<u64, u64>,"
+                    .to_owned(),
+            ]);
+            Some(broken)
+        }
+    ),
+    mistake!(
+        "KS0303",
         "joined topics have different partitioners",
         |_, topology| {
             with_join(

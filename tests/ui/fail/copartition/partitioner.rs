@@ -12,6 +12,11 @@ struct App {
     #[from(orders.join(customers, |o, c| o + c))]
     #[sink(topic = "a")]
     a: KStream<String, u64>,
+    #[source(topic = "employees", partitions = 3)]
+    employees: KTable<u64, String>,
+    #[from(employees.left_join_on(customers, |_, of| Some(of.clone()), |of, c| format!("{of}{c:?}")))]
+    #[sink(topic = "b")]
+    b: KTable<u64, String>,
 }
 
 fn main() {}
