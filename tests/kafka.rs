@@ -60,12 +60,14 @@ fn main() -> ExitCode {
     kafka_broker::main_with(broker(), cases)
 }
 
-/// One broker, with users: `alice` may do everything, `eve` nothing, `bob` what he is given. Who comes without a name is the
-/// test itself.
+/// One broker, with users: `alice` may do everything, `eve` nothing, `bob`, `carol` and `dave` what they are given. Who comes
+/// without a name is the test itself.
 fn broker() -> Options {
     Options::brokers(1)
         .user("alice", "secret")
         .user("bob", "secret")
+        .user("carol", "secret")
+        .user("dave", "secret")
         .user("eve", "secret")
         .property(
             "authorizer.class.name",

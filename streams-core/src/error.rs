@@ -652,6 +652,26 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_nobody_told_is_not_told() {
+        let error = |limit| TransportError::RecordTooLarge {
+            topic: "large".to_owned(),
+            size: 20,
+            limit,
+        };
+        for (limit, end) in [
+            (Some(7), "max.message.bytes = 7"),
+            (None, "max.message.bytes"),
+        ] {
+            let text = error(limit).to_string();
+            assert!(text.ends_with(end), "{text}");
+            let Ok(of_record) = of_a_record(error(limit)) else {
+                panic!("it is one record's");
+            };
+            assert_eq!(of_record.to_string(), text);
+        }
+    }
+
+    #[test]
     fn texts_say_what_where_and_what_to_do() {
         let error = TopologyError::NotCopartitioned {
             topics: vec![("a".to_owned(), 3), ("b".to_owned(), 5)],

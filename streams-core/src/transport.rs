@@ -54,14 +54,14 @@ pub enum TransportError {
     #[error("not let in: {0}")]
     Unauthenticated(String),
     /// A record exceeds the topic's `max.message.bytes`. Nothing of its outbox was queued.
-    #[error("a record of {size} bytes for topic `{topic}` exceeds its max.message.bytes = {limit}")]
+    #[error("a record of {size} bytes for topic `{topic}` exceeds its max.message.bytes{}", limit.map_or_else(String::new, |limit| format!(" = {limit}")))]
     RecordTooLarge {
         /// The topic.
         topic: String,
         /// The record's size: key, value and headers.
         size: usize,
-        /// The topic's limit.
-        limit: usize,
+        /// The topic's limit, if this client may know it.
+        limit: Option<usize>,
     },
     /// The committed or wanted offset is out of range and no reset policy applies.
     #[error("offset {offset} of {partition} is out of range")]

@@ -24,6 +24,7 @@ counting!(Late, "late", "late-in", "late-out");
 counting!(Away, "away", "away-in", "away-out");
 counting!(Gone, "gone", "gone-in", "gone-out");
 counting!(Deleted, "deleted", "deleted-in", "deleted-out");
+counting!(Dismissed, "dismissed", "dismissed-in", "dismissed-out");
 counting!(CutOff, "cutoff", "cutoff-in", "cutoff-out");
 counting!(Forbidden, "forbidden", "forbidden-in", "forbidden-out");
 counting!(Start, "start", "start-in", "start-out");

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
-use kafka_broker::{Client, Cluster, temp_dir};
+use kafka_broker::{Client, Cluster, Right, temp_dir};
 use kstreams::State;
 
-use crate::apps::{Away, Deleted, Gone, Large};
+use crate::apps::{Away, Deleted, Dismissed, Gone, Large};
 use crate::instances::{error_of, here, wait_until_running};
 use crate::records::{Feed, counted_exactly_once, fresh, wait_for_records};
+use crate::start_up::{allow_all, as_user, users_of};
 use crate::{Cases, own, shared};
 
 pub(crate) fn cases() -> Cases {
     let mut cases: Cases = shared![
         a_topic_that_is_deleted_stops_the_application,
         a_record_that_the_topic_does_not_take_stops_the_application,
+        a_right_that_is_taken_away_stops_the_application,
     ]
     .into();
     cases.extend(own![
@@ -66,6 +68,28 @@ fn a_record_that_the_topic_does_not_take_stops_the_application(cluster: &Cluster
     );
     let passed = client.read("large-out").expect("it can be read");
     assert_eq!(passed.len(), 1, "what was there before is not repeated");
+}
+
+fn a_right_that_is_taken_away_stops_the_application(cluster: &Cluster) {
+    let bootstrap = users_of(cluster);
+    let client = Client::new(cluster.bootstrap());
+    let (input, output) = ("dismissed-in", "dismissed-out");
+    fresh(&client, "dismissed", &[(input, 3), (output, 3)]);
+    let dir = temp_dir().expect("a directory");
+    for (user, right) in [("carol", Right::WriteTopics), ("dave", Right::ReadTopics)] {
+        allow_all(cluster, user);
+        let config = here(cluster, dir.path(), &as_user(&bootstrap, user, "secret"));
+        let app = Dismissed::builder().start(config).expect("it starts");
+        wait_until_running(&app);
+        let so_far = client.read(output).expect("it can be read").len();
+        let feed = Feed::start(&client, input);
+        wait_for_records(&client, output, so_far + 50);
+        cluster.deny(user, right).expect("it is ours");
+        let error = error_of(app);
+        feed.stop();
+        assert!(error.contains("not authorized"), "{error}");
+        assert!(error.contains("TOPIC_AUTHORIZATION_FAILED"), "{error}");
+    }
 }
 
 fn a_broker_that_comes_back_in_time_is_waited_for() {

@@ -86,7 +86,24 @@ const SASL: [(&str, &str); 2] = [
     ("sasl.mechanism", "PLAIN"),
 ];
 
-fn as_user<'a>(bootstrap: &'a str, user: &'a str, password: &'a str) -> Vec<(&'a str, &'a str)> {
+/// Everything that an application needs.
+pub(crate) fn allow_all(cluster: &Cluster, user: &str) {
+    for right in [
+        Right::ReadTopics,
+        Right::WriteTopics,
+        Right::CreateTopics,
+        Right::ReadGroups,
+        Right::WriteTransactions,
+    ] {
+        cluster.allow(user, right).expect("it is ours");
+    }
+}
+
+pub(crate) fn as_user<'a>(
+    bootstrap: &'a str,
+    user: &'a str,
+    password: &'a str,
+) -> Vec<(&'a str, &'a str)> {
     let mut settings = vec![
         ("bootstrap.servers", bootstrap),
         ("sasl.username", user),
@@ -97,7 +114,7 @@ fn as_user<'a>(bootstrap: &'a str, user: &'a str, password: &'a str) -> Vec<(&'a
 }
 
 /// The listener that asks who comes.
-fn users_of(cluster: &Cluster) -> String {
+pub(crate) fn users_of(cluster: &Cluster) -> String {
     let bootstrap = cluster.sasl_bootstrap();
     bootstrap.unwrap_or_else(|| ignore("the cluster of KAFKA_BOOTSTRAP has no users of ours"))
 }
@@ -135,15 +152,7 @@ fn missing_rights_are_named(cluster: &Cluster) {
     for named in ["forbidden-in", "forbidden-out", "Read", "Write", "KS0309"] {
         assert!(text.contains(named), "`{named}` is missing: {text}");
     }
-    for right in [
-        Right::ReadTopics,
-        Right::WriteTopics,
-        Right::CreateTopics,
-        Right::ReadGroups,
-        Right::WriteTransactions,
-    ] {
-        cluster.allow("bob", right).expect("it is ours");
-    }
+    allow_all(cluster, "bob");
     let config = here(cluster, dir.path(), &as_user(&bootstrap, "bob", "secret"));
     let app = Forbidden::builder().start(config).expect("it starts");
     wait_until_running(&app);

@@ -135,14 +135,14 @@ impl Exception for ProcessingException {
 #[non_exhaustive]
 pub enum ProductionException {
     /// It exceeds the topic's `max.message.bytes`.
-    #[error("a record of {size} bytes for topic `{topic}` exceeds its max.message.bytes = {limit}")]
+    #[error("a record of {size} bytes for topic `{topic}` exceeds its max.message.bytes{}", limit.map_or_else(String::new, |limit| format!(" = {limit}")))]
     RecordTooLarge {
         /// The topic.
         topic: String,
         /// The record's size in bytes: key, value and headers.
         size: usize,
-        /// The topic's limit in bytes.
-        limit: usize,
+        /// The topic's limit in bytes, if this client may know it.
+        limit: Option<usize>,
     },
     /// Its topic is not there.
     #[error("topic `{topic}` does not exist")]

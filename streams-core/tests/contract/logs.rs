@@ -145,7 +145,13 @@ pub(crate) fn a_failed_send_queues_nothing(h: Box<dyn Harness>) {
         )
         .unwrap_err();
     assert!(
-        matches!(&error, TransportError::RecordTooLarge { limit: 1000, .. }),
+        matches!(
+            &error,
+            TransportError::RecordTooLarge {
+                limit: Some(1000),
+                ..
+            }
+        ),
         "{error:?}"
     );
     assert!(error.to_string().contains(&*name), "{error}");

@@ -398,12 +398,24 @@ impl Cluster {
     ///
     /// [`Error::NotOurs`]; [`Error::Io`] when the broker refuses it.
     pub fn allow(&self, user: &str, right: Right) -> Result<(), Error> {
+        self.permit(user, right, true)
+    }
+
+    /// Denies a user something everywhere, for good, whatever he is [allowed](Self::allow).
+    ///
+    /// # Errors
+    ///
+    /// As [`allow`](Self::allow).
+    pub fn deny(&self, user: &str, right: Right) -> Result<(), Error> {
+        self.permit(user, right, false)
+    }
+
+    fn permit(&self, user: &str, right: Right, allowed: bool) -> Result<(), Error> {
         let own = self.own()?;
         // The broker passes it to the controller.
         own.brokers.iter().take(1).try_for_each(|broker| {
-            let (resource, operation) = right.codes();
-            wire::allow(&broker.client, user, resource, operation)
-                .map_err(Error::io(format!("`{user}` cannot be given {right:?}")))
+            wire::permit(&broker.client, user, right.codes(), allowed)
+                .map_err(Error::io(format!("{right:?} of `{user}` cannot be set")))
         })
     }
 

@@ -50,9 +50,15 @@ pub(crate) fn transactions(address: &str) -> io::Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// Allows a user an operation (Kafka's number of it) on all resources of a type (Kafka's number of it), from anywhere.
-pub(crate) fn allow(address: &str, user: &str, resource: u8, operation: u8) -> io::Result<()> {
+/// Allows or denies a user an operation (Kafka's number of it) on all resources of a type (Kafka's number of it), from anywhere.
+pub(crate) fn permit(
+    address: &str,
+    user: &str,
+    (resource, operation): (u8, u8),
+    allowed: bool,
+) -> io::Result<()> {
     const LITERAL: u8 = 3;
+    const DENY: u8 = 2;
     const ALLOW: u8 = 3;
     let text = |body: &mut Vec<u8>, text: &str| {
         let length = u16::try_from(text.len()).map_err(io::Error::other)?;
@@ -67,7 +73,7 @@ pub(crate) fn allow(address: &str, user: &str, resource: u8, operation: u8) -> i
     body.push(LITERAL);
     text(&mut body, &format!("User:{user}"))?;
     text(&mut body, "*")?;
-    body.extend([operation, ALLOW]);
+    body.extend([operation, if allowed { ALLOW } else { DENY }]);
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;
     let answer = ask(address, &[&length.to_be_bytes(), &body[..]].concat())?;
     let mut answer = Answer(&answer);

@@ -153,7 +153,7 @@ impl EmbeddedProducer {
             return Err(TransportError::RecordTooLarge {
                 topic: queue.topic.name.as_ref().to_owned(),
                 size,
-                limit,
+                limit: Some(limit),
             });
         }
         let partition = match (record.partition, record.key) {

@@ -227,6 +227,9 @@ impl KafkaProducer {
         }
         if failure.abort {
             self.doomed = Some(text.clone());
+            if failure.is_refusal() {
+                return failure.class(call);
+            }
             return TransportError::Abortable(text);
         }
         // What the connections say waits to be called for.
@@ -252,11 +255,7 @@ impl KafkaProducer {
             TransportError::RecordTooLarge {
                 topic: name.to_string(),
                 size: lost.size,
-                limit: self
-                    .topics
-                    .get(lost.topic)
-                    .and_then(|t| t.limit)
-                    .unwrap_or_default(),
+                limit: self.topics.get(lost.topic).and_then(|t| t.limit),
             }
         } else if failure.is_unknown_topic()
             || (is_of_partition(&failure) && self.is_gone(lost.topic))
@@ -268,6 +267,8 @@ impl KafkaProducer {
             TransportError::UnknownPartition(partition)
         } else if failure.is_refusal() {
             failure.class(&format!("writing to {partition}"))
+        } else if let Some(refused) = self.refused_transaction() {
+            refused.class(&format!("writing to {partition}"))
         } else {
             TransportError::Abortable(
                 failure.report(&format!("a record for {partition} was not written")),
@@ -278,6 +279,16 @@ impl KafkaProducer {
             self.has_gap = true;
         }
         error
+    }
+
+    /// Why brokers refuse the open transaction, if they do. Its records only tell that they were thrown away.
+    fn refused_transaction(&self) -> Option<Failure> {
+        if !matches!(self.state, State::Open(_)) {
+            return None;
+        }
+        // What is begun already is not begun again: a failed transaction answers with its error, any other one with its state.
+        let answer = self.sender.begin().err();
+        answer.filter(|failure| failure.abort && failure.is_refusal())
     }
 
     /// Whether a topic that was there is not any more.
@@ -402,7 +413,7 @@ impl KafkaProducer {
             Err(Misfit::TooLarge { size, limit }) => Err(TransportError::RecordTooLarge {
                 topic: name().to_string(),
                 size,
-                limit,
+                limit: Some(limit),
             }),
             Err(Misfit::NoPartition(partition)) => Err(TransportError::UnknownPartition(
                 TopicPartition::new(name(), partition),
