@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::config::{ConfigError, Log, StreamsConfig};
-use crate::error::{Error, ErrorClass, LifecycleError, Result, TaskError, TaskResult};
+use crate::error::{Error, LifecycleError, Result, TaskError, TaskResult};
 use crate::generated::Topology;
 use crate::global::{GlobalParts, GlobalTables};
 use crate::query::QueryRegistry;
@@ -198,11 +198,8 @@ fn bootstrap(
     config: &StreamsConfig,
     clock: &dyn Clock,
 ) -> TaskResult<Option<GlobalTables>> {
-    let retried = |retry: &mut Retry, error: TaskError| match error.class() {
-        ErrorClass::Retriable => {
-            retry.failed(clock, config.task_timeout, "GlobalStreamThread", error)
-        }
-        _ => Err(error),
+    let retried = |retry: &mut Retry, error: TaskError| {
+        retry.unless_lasting(clock, config.task_timeout, "GlobalStreamThread", error)
     };
     let mut retry = Retry::default();
     let mut globals = loop {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::error::{ErrorClass, TaskError, TaskFailure, TaskResult};
 use crate::time::Clock;
 
 /// How long to wait before a transient failure's step is tried again.
@@ -24,6 +24,20 @@ impl Retry {
     /// It went well.
     pub(super) fn succeeded(&mut self) {
         self.failing = None;
+    }
+
+    /// After any failure of `who`, who can do nothing about one but try again: as [`failed`](Self::failed) if it may pass.
+    pub(super) fn unless_lasting(
+        &mut self,
+        clock: &dyn Clock,
+        timeout: Duration,
+        who: &str,
+        error: TaskError,
+    ) -> TaskResult {
+        match error.class() {
+            ErrorClass::Retriable => self.failed(clock, timeout, who, error),
+            _ => Err(error),
+        }
     }
 
     /// After a transient failure of `who`: waits a little, unless it has lasted as long as `timeout` already.

@@ -13,7 +13,7 @@ use super::retry::Retry;
 use super::statistics::Statistics;
 use super::updater::{self, Updater, Updating};
 use super::worker::{self, Worker};
-use crate::error::{BoxError, ErrorClass, LifecycleError, Result};
+use crate::error::{BoxError, LifecycleError, Result};
 use crate::exceptions::StreamThreadExceptionResponse;
 use crate::global::GlobalTables;
 
@@ -343,13 +343,13 @@ impl Threads {
             }
             match globals.step(GLOBAL_POLL) {
                 Ok(_) => retry.succeeded(),
-                Err(e) if e.class() == ErrorClass::Retriable => {
+                Err(e) => {
                     let (clock, timeout) = (&*app.clock, app.config.task_timeout);
-                    if let Err(e) = retry.failed(clock, timeout, "GlobalStreamThread", e) {
-                        break Err(e);
+                    let again = retry.unless_lasting(clock, timeout, "GlobalStreamThread", e);
+                    if again.is_err() {
+                        break again;
                     }
                 }
-                Err(e) => break Err(e),
             }
         };
         if let Err(error) = result {

@@ -1,7 +1,8 @@
 //! Layer 6. What a stream thread does, one step at a time: follow the group, restore, poll, process, commit.
 //!
 //! A step never blocks longer than it is told to wait for records, and takes the time from the clock port, so that a test can
-//! interleave workers, let them crash and repeat it all. The only place where a failure's class is matched is `recover`.
+//! interleave workers, let them crash and repeat it all. What a failure's class means for tasks is matched in one place,
+//! `recover`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

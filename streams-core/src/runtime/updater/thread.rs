@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Leaving, Updater};
-use crate::error::{ErrorClass, TaskError, TaskResult};
+use crate::error::{TaskError, TaskResult};
 use crate::record::TaskId;
 use crate::restore::Done;
 use crate::runtime::retry::Retry;
@@ -189,15 +189,9 @@ pub(in crate::runtime) fn run(mut updater: Updater, shared: &Shared) {
                 Err(e) => e,
             }
         };
-        let told = match told.class() {
-            ErrorClass::Retriable => {
-                let app = updater.app();
-                let timeout = app.config.task_timeout;
-                retry.failed(&*app.clock, timeout, "state updater", told)
-            }
-            _ => Err(told),
-        };
-        if let Err(e) = told {
+        let app = updater.app();
+        let (clock, timeout) = (&*app.clock, app.config.task_timeout);
+        if let Err(e) = retry.unless_lasting(clock, timeout, "state updater", told) {
             failed = true;
             shared.lock().failure = Some(e);
         }
