@@ -231,3 +231,28 @@ fn tasks_are_listed_and_removed() {
         Err(StateDirectoryError::Missing { .. })
     ));
 }
+
+#[test]
+fn state_is_removed_by_the_age_of_its_last_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = open(dir.path()).unwrap();
+    let task = |partition| TaskId {
+        subtopology: 0,
+        partition,
+    };
+    let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+    let (mut used, now_ms) = (Vec::new(), 1_000_000_000);
+    for (partition, age) in [(0, 599), (1, 601), (2, 601)] {
+        let directory = state.task(task(partition)).unwrap();
+        let data = File::create(directory.path().join("data.mdb")).unwrap();
+        data.set_modified(now - Duration::from_secs(age)).unwrap();
+        if partition == 2 {
+            used.push(directory);
+        }
+    }
+    let removed = state
+        .remove_older(now_ms, Duration::from_secs(600))
+        .unwrap();
+    assert_eq!(removed, [task(1)], "neither what is young nor what is used");
+    assert_eq!(state.tasks().unwrap(), [task(0), task(2)]);
+}
