@@ -33,6 +33,12 @@ fn main() -> ExitCode {
 fn fresh(cluster: &Cluster) -> (MutexGuard<'static, ()>, Client) {
     let guard = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let client = Client::new(cluster.bootstrap());
+    clear(&client);
+    (guard, client)
+}
+
+/// Deletes the examples' topics, some of which have one name and differ in what they hold.
+fn clear(client: &Client) {
     let ours = [
         "lines",
         "counts",
@@ -54,7 +60,6 @@ fn fresh(cluster: &Cluster) -> (MutexGuard<'static, ()>, Client) {
             client.delete_topic(&topic).expect("it can be deleted");
         }
     }
-    (guard, client)
 }
 
 /// A program on the broker, with a state directory of its own.
@@ -229,7 +234,7 @@ fn race(cluster: &Cluster) {
 }
 
 fn bounded_jobs(cluster: &Cluster) {
-    let (_one, _client) = fresh(cluster);
+    let (_one, client) = fresh(cluster);
     let dir = tempfile::tempdir().expect("a temporary directory");
     let (bootstrap, state) = (cluster.bootstrap(), state(dir.path()));
     let on_kafka = ["--bootstrap", bootstrap.as_str(), "--set", &state];
@@ -255,7 +260,11 @@ fn bounded_jobs(cluster: &Cluster) {
         "clickstream_sessions",
         "type_router",
         "heartbeat_monitor",
+        "currency_orders",
+        "ad_clicks",
+        "dead_letters",
     ] {
+        clear(&client);
         let program = example(name);
         let here = run(&program, &[]).stdout();
         let there = Running::start(&mut command(&program, &on_kafka))
