@@ -326,14 +326,14 @@ impl TaskContext {
         self.dropped_records += 1;
     }
 
-    /// Counts a dropped record and says why.
+    /// Counts a dropped record and warns of it.
     #[cold]
     pub fn drop_record(&mut self, reason: &str) {
-        self.dropped_records += 1;
+        self.count_drop();
         let RecordMetadata {
             partition, offset, ..
         } = self.metadata;
-        tracing::debug!(task = %self.task, topic = self.topic_name(self.metadata.topic), partition, offset, "record dropped: {reason}");
+        tracing::warn!(task = %self.task, topic = self.topic_name(self.metadata.topic), partition, offset, "record dropped: {reason}");
     }
 
     /// Reads a source's record; `None` where it cannot be read and the handler says to go on.
