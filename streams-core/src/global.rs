@@ -439,7 +439,7 @@ impl GlobalTables {
     /// Closes the state cleanly.
     pub(crate) fn close(mut self) -> TaskResult {
         if let Some(processors) = &mut self.processors {
-            self.cx.close(&mut **processors);
+            processors.close();
         }
         self.cx.into_stores().close().map_err(state_error)
     }

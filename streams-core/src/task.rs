@@ -205,7 +205,7 @@ impl Task {
     /// Says that it ends, whether or not its work is committed.
     pub(crate) fn close_processors(&mut self) {
         if std::mem::replace(&mut self.phase, Phase::New) == Phase::Processing {
-            self.cx.close(&mut *self.subtopology);
+            self.subtopology.close();
         }
     }
 

@@ -4,4 +4,5 @@ mod alone;
 mod global;
 mod kinds;
 mod look_ups;
+mod panics;
 mod shared;

@@ -1,13 +1,11 @@
 //! What processors ask of their task: times, commits, schedules, and stores as bytes.
 
 use std::ops::Bound;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::state::NO_HEADERS;
 use super::{Due, TaskContext};
 use crate::error::{TaskError, TaskFailure, TaskResult};
-use crate::exceptions::panic_text;
 use crate::generated::SubTopology;
 use crate::generated::unknown_store;
 use crate::outbox::Outgoing;
@@ -46,13 +44,6 @@ impl TaskContext {
     pub(crate) fn init(&mut self, code: &mut dyn SubTopology) -> TaskResult {
         self.metadata = NO_RECORD;
         self.guarded_init(|cx| code.init(cx))
-    }
-
-    /// The processors end. One that panics then has done its work.
-    pub(crate) fn close(&self, code: &mut dyn SubTopology) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| code.close())) {
-            tracing::error!(task = %self.task, "a processor panicked in `close`: {}", panic_text(&*panic));
-        }
     }
 
     /// A punctuator is due.

@@ -1,15 +1,15 @@
 //! A processor in its task. While it works it is out of its slot, so that the nodes behind it may have the task.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     Context, FixedKeyProcessor, FixedKeyRecord, Functions, InitContext, NoOutput, ProcessingResult,
     Processor, ProcessorContext, ProcessorDefinition, ValueTransformer,
 };
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use crate::context::TaskContext;
+use crate::context::{InNode, TaskContext};
 use crate::error::{TaskError, TaskFailure, TaskResult};
+use crate::exceptions::panic_text;
 use crate::record::{Change, Record, Timestamp};
 
 /// A processor of a task.
@@ -87,6 +87,7 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
         init: impl FnOnce(&mut P, &mut InitContext<'_, P>) -> ProcessingResult,
     ) -> TaskResult {
         let node = self.node;
+        let _in_node = InNode(node);
         let Some(working) = &mut self.working else {
             return Err(missing(node));
         };
@@ -114,9 +115,7 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
     where
         P: Processor<K, V>,
     {
-        if let Some(working) = &mut self.working {
-            working.processor.close();
-        }
+        self.end(P::close);
     }
 
     /// The task ends, for a processor that keeps keys.
@@ -124,9 +123,7 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
     where
         P: FixedKeyProcessor<K, V>,
     {
-        if let Some(working) = &mut self.working {
-            working.processor.close();
-        }
+        self.end(P::close);
     }
 
     /// The task ends, for a transformer of a table's values.
@@ -134,8 +131,20 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
     where
         P: ValueTransformer<K, V>,
     {
-        if let Some(working) = &mut self.working {
-            working.processor.close();
+        self.end(P::close);
+    }
+
+    /// One that panics then has done its work; the others of the task end all the same.
+    fn end(&mut self, close: impl FnOnce(&mut P)) {
+        let Some(working) = &mut self.working else {
+            return;
+        };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| close(&mut working.processor))) {
+            tracing::error!(
+                node = self.node,
+                "a processor panicked in `close`: {}",
+                panic_text(&*panic)
+            );
         }
     }
 

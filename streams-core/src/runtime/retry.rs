@@ -8,6 +8,9 @@ use crate::time::Clock;
 /// How long to wait before a transient failure's step is tried again.
 pub(super) const BACKOFF: Duration = Duration::from_millis(50);
 
+/// So many rollbacks in a row are not given up, however long they take: each may have restored a store.
+const ROLLBACKS: u32 = 10;
+
 /// What was tried and failed, since it last succeeded.
 #[derive(Debug, Default)]
 pub(super) struct Retry {
@@ -62,5 +65,26 @@ impl Retry {
         tracing::debug!(who, attempts = failing.attempts, "will be retried: {error}");
         clock.sleep(BACKOFF);
         Ok(())
+    }
+
+    /// After a failure that rolls back, with nothing committed since the one before: gives it up when that goes on for `timeout`, else
+    /// gives the failure back, to roll back once more.
+    pub(super) fn rolls_back(
+        &mut self,
+        now: Duration,
+        timeout: Duration,
+        error: TaskError,
+    ) -> TaskResult<TaskError> {
+        let failing = self.failing.get_or_insert(Failing {
+            since: now,
+            attempts: 0,
+        });
+        failing.attempts += 1;
+        let after = now.saturating_sub(failing.since);
+        if after >= timeout && failing.attempts > ROLLBACKS {
+            let last = Box::new(error.into_failure());
+            return Err(TaskFailure::Timeout { after, last }.into());
+        }
+        Ok(error)
     }
 }

@@ -55,6 +55,8 @@ pub(crate) struct Worker {
     /// State and log have parted: abort, and rebuild every task.
     broken: bool,
     retry: Retry,
+    /// Rollbacks since the last commit.
+    rollbacks: Retry,
     stats: Statistics,
     /// What of it the application was told.
     published: Statistics,
@@ -116,6 +118,7 @@ impl Worker {
             last_purge: now,
             broken: false,
             retry: Retry::default(),
+            rollbacks: Retry::default(),
             stats: Statistics::default(),
             published: Statistics::default(),
         }
@@ -154,6 +157,14 @@ impl Worker {
             }
             Err(error) => error,
         };
+        let timeout = self.app.config.task_timeout;
+        let error = match error.class() {
+            ErrorClass::Corrupted | ErrorClass::LostProducer => {
+                let now = self.app.clock.elapsed();
+                self.rollbacks.rolls_back(now, timeout, error)?
+            }
+            _ => error,
+        };
         match error.class() {
             ErrorClass::Retriable => {}
             ErrorClass::Corrupted => {
@@ -183,8 +194,8 @@ impl Worker {
             }
             ErrorClass::Fatal => return Err(error),
         }
-        let (clock, timeout) = (&*self.app.clock, self.app.config.task_timeout);
-        self.retry.failed(clock, timeout, &self.member, error)?;
+        self.retry
+            .failed(&*self.app.clock, timeout, &self.member, error)?;
         Ok(None)
     }
 
@@ -403,6 +414,7 @@ impl Worker {
     pub(crate) fn replace(&mut self) {
         self.abandon();
         self.retry = Retry::default();
+        self.rollbacks = Retry::default();
         self.app.clock.sleep(retry::BACKOFF);
     }
 

@@ -509,6 +509,24 @@ fn a_transient_failure_is_retried_as_long_as_configured_and_then_told() {
     );
 }
 
+#[test]
+fn what_is_rolled_back_for_ever_is_given_up() {
+    let mut engine = engine(TestDriverOptions::new().on_demand().guarantee(EOS));
+    let faults = Faults::seeded(1, FaultRates::default());
+    engine.wrap_transport(|inner| FaultTransport::new(inner, faults.clone()));
+    send(&mut engine, "a", 1, 0);
+    faults.set_rates(FaultRates {
+        abortable: 10_000,
+        ..FaultRates::default()
+    });
+    let failed = (0..100).find_map(|_| {
+        engine.tick(Duration::from_secs(20));
+        engine.step_worker(0).err()
+    });
+    let error = failed.expect("an end").to_string();
+    assert!(error.starts_with("gave up after 300s"), "{error}");
+}
+
 /// The changelog of a run with committed updates in it, the partition with most of them, and its end.
 fn fullest_changelog(engine: &mut Engine) -> (TopicPartition, i64) {
     let name = "words-counts-changelog";

@@ -189,6 +189,7 @@ impl Worker {
             task.committed();
         }
         self.committing = Committing::No;
+        self.rollbacks.succeeded();
         self.last_commit = self.app.clock.elapsed();
         self.stats.commits += 1;
         self.purge();
