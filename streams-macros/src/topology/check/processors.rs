@@ -259,16 +259,21 @@ pub(super) fn shared_stores_are_on_one_side(cx: &Ctxt, topology: &Topology) {
             .collect();
         for (number, (edge, op)) in users.iter().enumerate() {
             let origins = facts::origins_before(topology, edge.to, *op);
-            let behind = origins.iter().find_map(|origin| match origin {
-                facts::Origin::Repartition(id, at) => Some((*id, *at)),
-                _ => None,
+            let behind: Vec<_> = origins
+                .iter()
+                .filter_map(|origin| match origin {
+                    facts::Origin::Repartition(id, at) => Some((*id, *at)),
+                    _ => None,
+                })
+                .collect();
+            // Wherever it is declared: fields come in the order of their declaration, not of their records.
+            let before = users.iter().enumerate().find(|(other, (user, op))| {
+                *other != number
+                    && behind.iter().any(|&(id, at)| {
+                        user.to == id && *op < at || facts::feeds(topology, user.to, id)
+                    })
             });
-            let Some((id, at)) = behind else { continue };
-            let before = users.iter().take(number).find(|(other, op)| {
-                let (before, position) = (other.to, *op);
-                before == id && position < at || facts::feeds(topology, before, id)
-            });
-            let Some((other, _)) = before else { continue };
+            let Some((_, (other, _))) = before else { continue };
             cx.error_with(
                 "KS0332",
                 &edge.place,
