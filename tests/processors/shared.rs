@@ -140,3 +140,53 @@ fn stores_are_shared_and_tables_read() -> kstreams::Result {
     assert_eq!(numbered, expected);
     Ok(())
 }
+
+/// Counts values as they pass.
+#[processor(fixed_key, out = (String, u64))]
+struct Seen {
+    #[store(shared)]
+    seen: KeyValueStore<String, u64>,
+}
+
+impl FixedKeyProcessor<String, u64> for Seen {
+    fn process(
+        &mut self,
+        record: FixedKeyRecord<String, u64>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let count = self.seen.get(record.key(), cx)?.unwrap_or(0) + 1;
+        self.seen.put(record.key(), &count, cx)?;
+        cx.forward(record.with_value(count))
+    }
+}
+
+/// What is joined behind a repartition topic is partitioned alike: it may share a store with what comes after the join.
+#[topology(application_id = "joined")]
+struct Joined {
+    #[source(topic = "orders", partitions = 2)]
+    orders: KStream<String, u64>,
+    #[source(topic = "payments", partitions = 2)]
+    payments: KStream<String, u64>,
+    #[store]
+    seen: KeyValueStore<String, u64>,
+    #[from(payments.process_values(Seen::new(), stores(seen)))]
+    counted: KStream<String, u64>,
+    #[from(orders.repartition(partitions = 2).join(counted, |o, n| o * n, within("1m")).process_values(Seen::new(), stores(seen)))]
+    #[sink(topic = "paid")]
+    paid: KStream<String, u64>,
+}
+
+#[test]
+fn a_store_is_shared_with_what_is_joined_behind_a_repartition() -> kstreams::Result {
+    let t = Joined::builder().test_driver()?;
+    t.payments.send(text("a"), 7_u64).at(1);
+    t.orders.send(text("a"), 9_u64).at(2);
+    let paid: Vec<_> = t
+        .paid
+        .read()
+        .into_iter()
+        .map(|r| (r.key, r.value))
+        .collect();
+    assert_eq!(paid, [(text("a"), 2)], "the payment and what was joined");
+    Ok(())
+}

@@ -269,11 +269,13 @@ pub(super) fn shared_stores_are_on_one_side(cx: &Ctxt, topology: &Topology) {
             // Wherever it is declared: fields come in the order of their declaration, not of their records.
             let before = users.iter().enumerate().find(|(other, (user, op))| {
                 *other != number
-                    && behind.iter().any(|&(id, at)| {
-                        user.to == id && *op < at || facts::feeds(topology, user.to, id)
-                    })
+                    && behind
+                        .iter()
+                        .any(|&topic| facts::fills(topology, (user.to, *op), topic))
             });
-            let Some((_, (other, _))) = before else { continue };
+            let Some((_, (other, _))) = before else {
+                continue;
+            };
             cx.error_with(
                 "KS0332",
                 &edge.place,

@@ -672,7 +672,7 @@ pub(crate) fn store_types(node: &Node) -> Option<(Type, Type)> {
 }
 
 /// Whether records of a node come to another, however they are changed on the way.
-pub(crate) fn feeds(topology: &Topology, from: NodeId, to: NodeId) -> bool {
+fn feeds(topology: &Topology, from: NodeId, to: NodeId) -> bool {
     let mut seen = BTreeSet::new();
     let mut next = vec![from];
     while let Some(id) = next.pop() {
@@ -686,6 +686,22 @@ pub(crate) fn feeds(topology: &Topology, from: NodeId, to: NodeId) -> bool {
     }
     seen.remove(&from);
     seen.contains(&to)
+}
+
+/// Whether what an operator of `from` makes goes into the repartition topic before the operator `at` of `to`.
+pub(crate) fn fills(
+    topology: &Topology,
+    (from, op): (NodeId, usize),
+    (to, at): (NodeId, usize),
+) -> bool {
+    if from == to {
+        return op < at;
+    }
+    // What comes in at that operator or later is not in the topic.
+    topology
+        .inputs(to)
+        .filter(|edge| edge.reads == Reads::Records && edge.op.is_none_or(|op| op < at))
+        .any(|edge| edge.from == from || feeds(topology, from, edge.from))
 }
 
 /// Where records of a part were last partitioned.
