@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -536,6 +536,75 @@ fn a_replaced_thread_goes_on_and_counts_exactly_once() {
     for (key, counts) in updates {
         assert!(counts.iter().copied().eq(1..=30), "{key}: {counts:?}");
     }
+}
+
+/// Whether the next record of [`Stopping`] fails.
+static STOPS: AtomicBool = AtomicBool::new(false);
+
+#[topology(application_id = "stopping")]
+struct Stopping {
+    #[source(topic = "lines", partitions = 4)]
+    lines: KStream<String, String>,
+    #[from(lines.try_filter(|_, _| if STOPS.swap(false, Ordering::SeqCst) { Err("no more") } else { Ok(true) }).group_by_key().count())]
+    #[sink(topic = "counts", partitions = 4)]
+    #[store]
+    counts: KTable<String, i64>,
+}
+
+/// The other goes on with the tasks of the one that shut down, exactly once.
+#[test]
+fn one_instance_shuts_down_and_the_other_goes_on() {
+    let dir = TempDir::new().unwrap();
+    let states = [(); 2].map(|()| TempDir::new().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let config = |state: &TempDir| {
+        let asked = asked.clone();
+        config(&dir)
+            .state_dir(state.path())
+            .processing_guarantee(ProcessingGuarantee::ExactlyOnceV2)
+            .uncaught_exception_handler(move |error: &dyn std::error::Error| {
+                asked.lock().unwrap().push(error.to_string());
+                StreamThreadExceptionResponse::ShutdownClient
+            })
+    };
+    let apps = states
+        .each_ref()
+        .map(|state| Stopping::builder().start(config(state)).unwrap());
+    for app in &apps {
+        assert!(app.streams().wait_for(State::Running, SOON));
+    }
+    let log = log(&dir);
+    let send = || {
+        for key in [b"a", b"b", b"c", b"d", b"e", b"f"] {
+            produce(&log, "lines", &[(Some(key), b"go on")]);
+        }
+    };
+    send();
+    eventually(&apps[0], |_| consume(&log, "counts", 4).len() == 6);
+    STOPS.store(true, Ordering::SeqCst);
+    send();
+    eventually(&apps[0], |_| {
+        apps.iter().any(|app| app.state() == State::Error)
+    });
+    let [mut other, mut failed] = apps;
+    if other.state() == State::Error {
+        std::mem::swap(&mut other, &mut failed);
+    }
+    let error = failed.close().unwrap_err().to_string();
+    assert!(error.contains("no more"), "{error}");
+    send();
+    eventually(&other, |_| consume(&log, "counts", 4).len() == 18);
+    assert!(other.streams().wait_for(State::Running, SOON));
+    let asked = std::mem::take(&mut *asked.lock().unwrap());
+    assert_eq!(asked.len(), 1, "the other is not asked: {asked:?}");
+    assert!(error.ends_with(&asked[0]), "{error}");
+    other.close().unwrap();
+    let mut counts = BTreeMap::<String, Vec<i64>>::new();
+    for (key, value) in consume(&log, "counts", 4) {
+        let count = i64::from_be_bytes(value.try_into().unwrap());
+        counts.entry(key).or_default().push(count);
+    }
+    assert!(counts.values().all(|of| of == &[1, 2, 3]), "{counts:?}");
 }
 
 /// The one that is told gets the task of the one that failed; one that starts later is not meant.

@@ -191,8 +191,9 @@ impl ProductionResponse {
         ProductionResponse(Response::fail())
     }
 
-    /// Go back to the last commit and process again, for as long as `task.timeout.ms`. For an error that will not go away by
-    /// itself ([`ProductionException::is_retriable`]), it is the same as [`fail`](Self::fail).
+    /// Go back to the last commit and process again. When that has gone on for `task.timeout.ms`, and more than ten times, with no
+    /// commit between, the application stops with the error. For one that will not go away by itself
+    /// ([`ProductionException::is_retriable`]), it is the same as [`fail`](Self::fail).
     #[must_use]
     pub fn retry() -> Self {
         ProductionResponse(Response {

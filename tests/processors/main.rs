@@ -3,6 +3,7 @@
 mod alone;
 mod global;
 mod kinds;
+mod life;
 mod look_ups;
 mod panics;
 mod shared;

@@ -1,9 +1,13 @@
 //! Topics that a sink's closure names, and global stores that a processor keeps, on the driver and on an embedded log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kstreams::exceptions::LogAndContinue;
+use kstreams::exceptions::{
+    ErrorHandlerContext, LogAndContinue, ProductionException, ProductionExceptionHandler,
+    ProductionResponse,
+};
 use kstreams::prelude::*;
 use kstreams::test_driver::TestDriverOptions;
 use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
@@ -109,16 +113,18 @@ fn config(dir: &TempDir, guarantee: ProcessingGuarantee) -> StreamsConfig {
 fn log_with(dir: &TempDir, topics: &[(&str, u32)]) -> EmbeddedLog {
     let log = EmbeddedLog::open(dir.path().join("log"), EmbeddedLogOptions::default()).unwrap();
     for (name, partitions) in topics {
-        log.admin()
-            .unwrap()
-            .create_topic(&TopicInfo {
-                name: (*name).to_owned(),
-                partitions: *partitions,
-                config: BTreeMap::new(),
-            })
-            .unwrap();
+        create(&log, name, *partitions);
     }
     log
+}
+
+fn create(log: &EmbeddedLog, name: &str, partitions: u32) {
+    let topic = TopicInfo {
+        name: name.to_owned(),
+        partitions,
+        config: BTreeMap::new(),
+    };
+    log.admin().unwrap().create_topic(&topic).unwrap();
 }
 
 const TOPICS: &[(&str, u32)] = &[
@@ -153,8 +159,15 @@ fn produce(log: &EmbeddedLog, topic: &str, records: &[(&str, &str)]) {
     producer.flush().unwrap();
 }
 
-/// `partition:value` of every record, in order.
+/// `partition:value` of every record, sorted.
 fn consume(log: &EmbeddedLog, topic: &str, partitions: i32) -> Vec<String> {
+    let mut records = consume_in_order(log, topic, partitions);
+    records.sort();
+    records
+}
+
+/// `partition:value` of every record, each partition's in its order.
+fn consume_in_order(log: &EmbeddedLog, topic: &str, partitions: i32) -> Vec<String> {
     let mut consumer = log.consumer("test").unwrap();
     let all: Vec<_> = (0..partitions)
         .map(|p| (kstreams::TopicPartition::new(topic, p), 0))
@@ -172,7 +185,6 @@ fn consume(log: &EmbeddedLog, topic: &str, partitions: i32) -> Vec<String> {
             records.extend(of.map(|r| format!("{partition}:{}", show(r.value.as_deref()))));
         }
         if records.len() == before {
-            records.sort();
             return records;
         }
     }
@@ -251,5 +263,73 @@ fn a_topic_that_is_not_there_is_for_the_production_handler_or_made() {
         };
         eventually(|| made() && consume(&log, "free-new", 1) == ["0:free-new"]);
         app.close().unwrap();
+    }
+}
+
+/// Waits for a topic that somebody else makes.
+struct WaitForIt(AtomicUsize);
+
+impl ProductionExceptionHandler for &'static WaitForIt {
+    fn handle_error(
+        &self,
+        context: &ErrorHandlerContext<'_>,
+        error: &ProductionException,
+    ) -> ProductionResponse {
+        assert_eq!(context.topic(), "in");
+        assert!(error.is_retriable(), "{error}");
+        assert_eq!(error.to_string(), "topic `late` does not exist");
+        self.0.fetch_add(1, Ordering::SeqCst);
+        ProductionResponse::retry()
+    }
+}
+
+/// To topics that their keys name.
+#[topology(application_id = "waiting")]
+struct Waiting {
+    #[source(topic = "in", partitions = 1)]
+    #[sink(topic = |key, _| key.clone())]
+    input: KStream<String, String>,
+}
+
+/// Goes back to the last commit as often as it takes; then every record is there once, in its order.
+#[test]
+fn a_topic_that_is_made_later_is_waited_for() {
+    static TRIED: [WaitForIt; 2] = [const { WaitForIt(AtomicUsize::new(0)) }; 2];
+    for (guarantee, handler) in GUARANTEES.into_iter().zip(&TRIED) {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log_with(&dir, &[("in", 1), ("before", 1), ("early", 1)]);
+        let config = config(&dir, guarantee).production_exception_handler(handler);
+        let app = Waiting::builder().start(config).unwrap();
+        produce(&log, "in", &[("before", "0")]);
+        eventually(|| consume(&log, "before", 1) == ["0:0"]);
+        let values: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+        let is_late = |n: usize| n % 4 == 1;
+        let records: Vec<(&str, &str)> = values
+            .iter()
+            .enumerate()
+            .map(|(n, value)| (if is_late(n) { "late" } else { "early" }, value.as_str()))
+            .collect();
+        produce(&log, "in", &records);
+        eventually(|| handler.0.load(Ordering::SeqCst) >= 3);
+        assert_ne!(app.state(), State::Error, "{guarantee:?}");
+
+        create(&log, "late", 1);
+        let of = |topic: &str| -> Vec<String> {
+            let own = records.iter().filter(|(key, _)| *key == topic);
+            own.map(|(_, value)| format!("0:{value}")).collect()
+        };
+        eventually(|| consume_in_order(&log, "late", 1).last() == of("late").last());
+        app.close().unwrap();
+        assert_eq!(consume_in_order(&log, "late", 1), of("late"));
+        let mut early = consume_in_order(&log, "early", 1);
+        if guarantee == ProcessingGuarantee::AtLeastOnce {
+            // What was written before the record that had to wait is written again.
+            let mut seen = BTreeSet::new();
+            early.retain(|value| seen.insert(value.clone()));
+        }
+        assert_eq!(early, of("early"), "{guarantee:?}");
+        if guarantee == ProcessingGuarantee::ExactlyOnceV2 {
+            assert_eq!(consume(&log, "before", 1), ["0:0"], "its commit stays");
+        }
     }
 }
