@@ -1,9 +1,15 @@
 //! A task's processors begin with `init` and end with `close`, each kind of them.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use kstreams::State;
+use kstreams::exceptions::StreamThreadExceptionResponse;
+use kstreams::outbox::{Outbox, Outgoing};
 use kstreams::prelude::*;
+use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
+use kstreams::transport::{ProducerSpec, Transport};
 
 /// What happened to processors of one test, in order.
 type Diary = &'static Mutex<Vec<String>>;
@@ -172,6 +178,63 @@ fn a_task_begins_and_ends_once_in_order() -> kstreams::Result {
     t.advance(Duration::from_millis(1))?;
     assert_eq!(ticks(), [-1, 7], "one of the tasks has `a`");
     Ok(())
+}
+
+#[topology(application_id = "ended")]
+struct Ended {
+    diary: Diary,
+    #[source(topic = "in", partitions = 1)]
+    input: KStream<String, i64>,
+    #[from(input.process_values(Passes::new(self.diary)).try_filter(|_, _| Err::<bool, _>("no more")))]
+    #[sink(topic = "out", partitions = 1)]
+    out: KStream<String, i64>,
+}
+
+/// Whether the error shuts the client down or the thread is replaced and closed then: no task is left without its end.
+#[test]
+fn a_task_whose_thread_fails_ends_too() {
+    static DIARY: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let dir = tempfile::tempdir().unwrap();
+    let (at, asked) = (dir.path().join("log"), AtomicUsize::new(0));
+    let log = EmbeddedLog::open(&at, EmbeddedLogOptions::default()).unwrap();
+    let config = StreamsConfig::embedded(&at)
+        .create_topics(true)
+        .uncaught_exception_handler(move |_: &dyn std::error::Error| {
+            match asked.fetch_add(1, Ordering::SeqCst) {
+                0 => StreamThreadExceptionResponse::ReplaceThread,
+                _ => StreamThreadExceptionResponse::ShutdownClient,
+            }
+        });
+    let app = Ended::builder().diary(&DIARY).start(config).unwrap();
+    let spec = ProducerSpec {
+        client_id: "test".to_owned(),
+        transactional_id: None,
+    };
+    let mut producer = log.producer(&spec).unwrap();
+    let mut outbox = Outbox::default();
+    outbox.push(Outgoing {
+        topic: 0,
+        partition: None,
+        key: Some(b"k"),
+        value: Some(&7_i64.to_be_bytes()),
+        timestamp: Some(1),
+        headers: &Headers::new(),
+    });
+    producer.send(&outbox, &["in".into()]).unwrap();
+    producer.flush().unwrap();
+    let soon = Duration::from_secs(20);
+    assert!(app.streams().wait_for(State::Error, soon));
+    let error = app.close().unwrap_err().to_string();
+    assert!(error.contains("no more"), "{error}");
+    assert_eq!(
+        *DIARY.lock().unwrap(),
+        [
+            "init process_values 0_0",
+            "close process_values",
+            "init process_values 0_0",
+            "close process_values",
+        ]
+    );
 }
 
 /// Cannot begin.

@@ -51,7 +51,7 @@ fn a_panic_in_init_names_its_node() {
         .panics_in_init(true)
         .closed(Arc::default())
         .test_driver();
-    let mut error: &dyn std::error::Error = &begun.err().expect("it cannot begin");
+    let mut error: &dyn std::error::Error = &begun.map(drop).expect_err("it cannot begin");
     let mut text = error.to_string();
     while let Some(source) = error.source() {
         error = source;

@@ -290,7 +290,10 @@ impl Threads {
                             tracing::error!("replacing the stream thread: {error}");
                             worker.replace();
                         }
-                        StreamThreadExceptionResponse::ShutdownClient => break Err(error),
+                        StreamThreadExceptionResponse::ShutdownClient => {
+                            worker.close_processors();
+                            break Err(error);
+                        }
                         StreamThreadExceptionResponse::ShutdownApplication => {
                             let at = app.request_shutdown(app.clock.now_ms());
                             // First, so that the instance's other threads take no task of this one.

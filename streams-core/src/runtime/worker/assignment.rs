@@ -159,6 +159,11 @@ impl Worker {
         self.committing = Committing::No;
     }
 
+    /// Tells the processors that nothing more comes, where an error ends all.
+    pub(crate) fn close_processors(&mut self) {
+        self.tasks.values_mut().for_each(|t| t.close_processors());
+    }
+
     /// Takes a task out without a commit.
     pub(super) fn drop_task(&mut self, id: TaskId) {
         if let Some(task) = self.take_task(id) {
