@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::error::{RecordPart, TaskFailure, TaskResult};
-use crate::exceptions::ErrorHandlers;
+use crate::exceptions::{ErrorHandlers, ProcessingException};
 use crate::generated::SubTopology;
 use crate::obligations::TopicName;
 use crate::outbox::Outbox;
@@ -529,7 +529,7 @@ impl TaskContext {
     /// where none is listed.
     ///
     /// # Errors
-    /// When the topic is not one of those, or key or value have no bytes.
+    /// When the topic is not one of those, or key or value have no bytes, and the handler says to fail.
     pub fn send_to<'r, K: Serde, V: Serde, N: TopicName>(
         &mut self,
         record: &'r Record<K, V>,
@@ -538,30 +538,35 @@ impl TaskContext {
         names: &[&str],
     ) -> TaskResult {
         let name = name(&record.key, &record.value);
-        let topic = self.chosen_topic(name.topic_name(), allowed, names)?;
-        self.send(topic, record)
+        match self.chosen_topic(name.topic_name(), allowed, names)? {
+            Some(topic) => self.send(topic, record),
+            None => Ok(()),
+        }
     }
 
-    /// The topic of a name that a sink's closure returned.
-    fn chosen_topic(&mut self, name: &str, allowed: &[usize], names: &[&str]) -> TaskResult<usize> {
-        Ok(if allowed.is_empty() {
-            self.dynamic_topic(name)
-        } else {
-            match names
-                .iter()
-                .position(|n| *n == name)
-                .and_then(|at| allowed.get(at))
-            {
-                Some(topic) => *topic,
-                None => {
-                    return Err(TaskFailure::UndeclaredTopic {
-                        topic: name.to_owned(),
-                        declared: names.join(", "),
-                    }
-                    .into());
-                }
+    /// The topic of a name that a sink's closure returned; `None` where the sink does not list it and the handler says to go on.
+    fn chosen_topic(
+        &mut self,
+        name: &str,
+        allowed: &[usize],
+        names: &[&str],
+    ) -> TaskResult<Option<usize>> {
+        let Some(first) = allowed.first() else {
+            return Ok(Some(self.dynamic_topic(name)));
+        };
+        let listed = names.iter().position(|listed| *listed == name);
+        match listed.and_then(|at| allowed.get(at)) {
+            Some(topic) => Ok(Some(*topic)),
+            None => {
+                let undeclared = TaskFailure::UndeclaredTopic {
+                    topic: name.to_owned(),
+                    declared: names.join(", "),
+                };
+                let sink = self.sink(*first);
+                self.failed(sink, ProcessingException::returned(undeclared))
+                    .map(|()| None)
             }
-        })
+        }
     }
 
     fn dynamic_topic(&mut self, name: &str) -> usize {

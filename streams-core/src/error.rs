@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::config::ConfigError;
-use crate::exceptions::{ProcessingException, ProductionException};
+use crate::exceptions::{ProcessingException, ProductionException, SERIALIZATION};
 use crate::query::QueryError;
 pub use crate::record::RecordPart;
 use crate::record::{TaskId, Timestamp, TopicPartition};
@@ -305,6 +305,40 @@ impl TaskError {
         }
     }
 
+    /// What it says of a record whose key or value a store cannot take: nothing else is wrong then, and the handler decides.
+    ///
+    /// # Errors
+    /// The failure itself, where it is about anything else.
+    pub(crate) fn into_exception(self) -> Result<ProcessingException, TaskError> {
+        match *self.0 {
+            TaskFailure::Serialization { .. } => Ok(ProcessingException::Returned {
+                type_name: SERIALIZATION,
+                error: self.0,
+            }),
+            TaskFailure::Store { store, reason } => match reason.downcast::<StoreError>() {
+                Ok(error) if matches!(*error, StoreError::KeyTooLong { .. }) => {
+                    Ok(ProcessingException::returned(*error))
+                }
+                Ok(error) => Err(TaskFailure::Store {
+                    store,
+                    reason: error,
+                }
+                .into()),
+                Err(reason) => Err(TaskFailure::Store { store, reason }.into()),
+            },
+            failure => Err(failure.into()),
+        }
+    }
+
+    /// The store that it is about.
+    pub(crate) fn store(&self) -> Option<&str> {
+        match self.failure() {
+            TaskFailure::Store { store, .. } => Some(store),
+            TaskFailure::Serialization { destination, .. } => destination.strip_prefix("store "),
+            _ => None,
+        }
+    }
+
     /// When another instance asked this one to shut down, if that is what it says.
     pub(crate) fn requested_shutdown(&self) -> Option<Timestamp> {
         match self.failure() {
@@ -533,7 +567,7 @@ pub enum TaskFailure {
         /// The topic and partition.
         partition: TopicPartition,
     },
-    /// A sink's closure named a topic that the sink does not declare.
+    /// A sink's closure named a topic that the sink does not declare: a processing error of the sink's node.
     #[error("a record was routed to topic `{topic}`, but its sink declares only: {declared}")]
     UndeclaredTopic {
         /// The topic that the closure returned.

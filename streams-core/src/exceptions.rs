@@ -12,8 +12,8 @@ mod errors;
 mod uncaught;
 
 pub use dead_letter::DeadLetter;
-pub(crate) use errors::InvalidTimestamp;
 pub use errors::{DeserializationException, Exception, ProcessingException, ProductionException};
+pub(crate) use errors::{InvalidTimestamp, SERIALIZATION};
 pub(crate) use uncaught::UncaughtHandler;
 pub use uncaught::{StreamThreadExceptionResponse, StreamsUncaughtExceptionHandler};
 

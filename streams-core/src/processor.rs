@@ -56,7 +56,8 @@ impl ProcessingError {
         }
     }
 
-    /// What the runtime makes of it: a failure that came from below stays what it is, everything else is the processor's.
+    /// What the runtime makes of it: a failure that came from below stays what it is, unless a store did not take what the
+    /// processor gave it; everything else is the processor's.
     ///
     /// # Errors
     /// What came from below.
@@ -69,7 +70,7 @@ impl ProcessingError {
                     error,
                 })
             },
-            |failure| Err(*failure),
+            |failure| failure.into_exception(),
         )
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::error::{BoxError, TaskFailure, TaskResult};
 use crate::record::{TaskId, TopicPartition};
-use crate::store::StoreError;
+use crate::store::{MAX_KEY_LENGTH, StoreError, fits};
 use crate::task::{Task, state_error};
 use crate::topology::{Changelog, StoreDescriptor, StoreKind};
 use crate::transport::{
@@ -403,6 +403,15 @@ impl Restorer {
     }
 }
 
+/// Whether a store takes the key of a record of its table.
+fn takes_key(kind: StoreKind, key: &[u8]) -> bool {
+    match kind {
+        // There is one byte before it.
+        StoreKind::Versioned { .. } => key.len() < MAX_KEY_LENGTH,
+        _ => fits(key),
+    }
+}
+
 impl Target {
     /// Whether a record is one for the store. In a source topic that serves as changelog there may be records that were
     /// dropped, or that the deserialization handler skipped; a changelog of our own has nothing but what the store had.
@@ -417,6 +426,11 @@ impl Target {
             value.map_or(Ok(()), |v| (store.value.check)(Some(v)))
         });
         match (checked, store.changelog) {
+            // The processing exception handler skipped it, or it would not have been committed.
+            (Ok(()), Changelog::Source(_)) if !takes_key(store.kind, key) => {
+                tracing::warn!(%partition, offset, length = key.len(), "record is skipped, as when it was read first: its key is too long");
+                Ok(false)
+            }
             (Ok(()), _) => Ok(true),
             (Err(e), Changelog::Source(_)) => {
                 tracing::warn!(%partition, offset, "record is skipped, as when it was read first: {e}");

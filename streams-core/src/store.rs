@@ -44,6 +44,7 @@ use memory::MemoryMaps;
 pub use buffer_value::{BufferValue, BufferedContext};
 pub use cache::{CacheContext, CacheEntry, RecordCache, VisitCached};
 pub use checkpoint::Checkpoint;
+pub(crate) use disk::fits;
 pub use entries::Entries;
 pub use error::StoreError;
 pub use external::ExternalStore;
@@ -350,6 +351,25 @@ impl TaskStores {
         self.stores.get(store)?.buffer.value(at)
     }
 
+    /// Whether a store takes a key of that length.
+    ///
+    /// # Errors
+    /// When it is too long, or there is no such store.
+    #[inline]
+    pub fn check_key(&self, store: usize, key: &[u8]) -> Result<(), StoreError> {
+        let Some(of) = self.stores.get(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        // Memory stores could take longer ones, but a topology must not depend on where its tests hold their state.
+        if disk::fits(key) {
+            return Ok(());
+        }
+        Err(StoreError::KeyTooLong {
+            store: Arc::clone(&of.name),
+            length: key.len(),
+        })
+    }
+
     /// Puts a key into the write buffer; `None` deletes it.
     ///
     /// # Errors
@@ -361,16 +381,10 @@ impl TaskStores {
         key: &[u8],
         value: Option<&[u8]>,
     ) -> Result<(), StoreError> {
+        self.check_key(store, key)?;
         let Some(of) = self.stores.get_mut(store) else {
             return Err(StoreError::UnknownStore { store });
         };
-        // Memory stores could take longer ones, but a topology must not depend on where its tests hold their state.
-        if !disk::fits(key) {
-            return Err(StoreError::KeyTooLong {
-                store: Arc::clone(&of.name),
-                length: key.len(),
-            });
-        }
         if of.is_cut_off(key) {
             return Ok(());
         }

@@ -13,6 +13,7 @@ mod partitioners;
 mod partitions;
 mod random;
 mod records;
+mod refused;
 mod routing;
 mod running;
 mod schedules;

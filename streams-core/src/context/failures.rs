@@ -115,13 +115,14 @@ impl TaskContext {
         }
     }
 
-    /// Runs what may call the user's code. A panic in it is the failure of the node that it came from, or of `node`.
+    /// Runs what may call the user's code. A panic in it is the failure of the node that it came from, or of `node`; so is what a
+    /// store does not take.
     ///
-    /// What was written before the panic stays, as it does in Kafka Streams when a processor throws; what would have come
+    /// What was written before stays, as it does in Kafka Streams when a processor throws; what would have come
     /// after it does not happen.
     ///
     /// # Errors
-    /// Those of `run`; when it panicked and the handler says to fail.
+    /// Those of `run`; when it panicked, or a store refused a record, and the handler says to fail.
     #[inline]
     pub fn guarded(
         &mut self,
@@ -129,9 +130,19 @@ impl TaskContext {
         run: impl FnOnce(&mut Self) -> TaskResult,
     ) -> TaskResult {
         match catch_unwind(AssertUnwindSafe(|| run(self))) {
-            Ok(result) => result,
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => self.refused(node, error),
             Err(panic) => self.panicked(node, &*panic),
         }
+    }
+
+    /// A failure came up to here, through `node`. Where a store did not take what a record became, that is the failure of the
+    /// store's node, as [`failed`](Self::failed).
+    #[cold]
+    fn refused(&mut self, node: &'static str, error: TaskError) -> TaskResult {
+        let owner = error.store().and_then(|store| self.owner_of(store));
+        let reason = error.into_exception()?;
+        self.failed(owner.unwrap_or(node), reason)
     }
 
     /// A panic came up to here, through `node`: as [`failed`](Self::failed).
@@ -361,7 +372,7 @@ impl TaskContext {
     }
 
     /// The field whose sink writes a topic, or the store whose changelog it is.
-    fn sink(&self, topic: usize) -> &'static str {
+    pub(super) fn sink(&self, topic: usize) -> &'static str {
         self.topology.writer_of(topic).unwrap_or("?")
     }
 

@@ -68,8 +68,10 @@ impl TaskContext {
         partitioner: impl FnOnce(&str, &K, &V, u32) -> R,
     ) -> TaskResult {
         let name = name(&record.key, &record.value);
-        let topic = self.chosen_topic(name.topic_name(), allowed, names)?;
-        self.send_by(topic, record, partitioner)
+        match self.chosen_topic(name.topic_name(), allowed, names)? {
+            Some(topic) => self.send_by(topic, record, partitioner),
+            None => Ok(()),
+        }
     }
 
     /// As [`send_by`](Self::send_by), by what is no closure.

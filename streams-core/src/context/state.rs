@@ -456,6 +456,10 @@ impl TaskContext {
             }
             return Ok(Forward::Now);
         }
+        // What leaves the cache later is not to fail: its record would be gone by then.
+        if let Err(e) = self.state.stores.check_key(store, &self.scratch.key) {
+            return Err(self.state.error(store, e));
+        }
         slot.sends_old |= sends_old;
         slot.grown = true;
         let context = CacheContext {
@@ -476,6 +480,12 @@ impl TaskContext {
 
     fn store_node(&self, store: usize) -> &'static str {
         self.state.slots.get(store).map_or("?", |s| s.node)
+    }
+
+    /// The node of a store of that name.
+    pub(super) fn owner_of(&self, store: &str) -> Option<&'static str> {
+        let mut slots = self.state.slots.iter();
+        slots.find(|slot| slot.name == store).map(|slot| slot.node)
     }
 
     pub(crate) fn store_name(&self, store: usize) -> &'static str {

@@ -30,7 +30,7 @@ pub trait Exception: Error {
     }
 }
 
-const SERIALIZATION: &str = "org.apache.kafka.common.errors.SerializationException";
+pub(crate) const SERIALIZATION: &str = "org.apache.kafka.common.errors.SerializationException";
 
 /// Bytes that are none of their type.
 #[derive(Debug, Clone, thiserror::Error)]

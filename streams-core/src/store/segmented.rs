@@ -183,6 +183,8 @@ impl TaskStores {
         value: Option<&[u8]>,
     ) -> Result<Stored, StoreError> {
         let (segments, _) = self.of_segments(store)?;
+        // A key that is refused moves no time.
+        self.check_key(store, local)?;
         let Some(of) = self.stores.get_mut(store) else {
             return Err(StoreError::UnknownStore { store });
         };

@@ -125,15 +125,16 @@ impl SuppressBuffer {
         self.value.clear();
         value.encode(&mut self.value);
         self.value.extend_from_slice(&time.to_be_bytes());
-        self.set_by_key(key);
-        stores.put(store, &self.by_key, Some(&self.value))?;
         if is_new {
             self.set_order(time, key);
+            // The longer of the two keys comes first: if it is refused, nothing is written.
             stores.put(store, &self.order, Some(&[]))?;
             self.front.put(&self.order);
             totals.records += 1;
             totals.first = totals.first.min(time);
         }
+        self.set_by_key(key);
+        stores.put(store, &self.by_key, Some(&self.value))?;
         totals.bytes = (totals.bytes + size(key, value)).saturating_sub(former_size);
         self.set_totals(stores, store, totals)
     }
