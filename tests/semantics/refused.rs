@@ -273,3 +273,54 @@ fn what_was_refused_is_not_restored() {
         assert_eq!(t.rows.all().unwrap(), expected, "{state:?}");
     }
 }
+
+#[topology(application_id = "sent")]
+struct Sent {
+    #[source(topic = "in", partitions = 1)]
+    input: KStream<String, String>,
+    #[from(input.filter(|_, _| true))]
+    #[sink(topic = |_, value| value.clone(), topics("a", "b"), partitions = 1)]
+    plain: KStream<String, String>,
+    #[from(input.filter(|_, _| true))]
+    #[sink(topic = |_, value| value.clone(), topics("c", "d"), partitions = 2, partitioner = |_, _, _, _| 1)]
+    placed: KStream<String, String>,
+    #[from(input.filter(|_, _| true))]
+    #[sink(topic = "all", partitions = 1)]
+    all: KStream<String, String>,
+}
+
+#[test]
+fn a_topic_that_a_sink_does_not_list_is_a_processing_error_of_its_node() {
+    let t = Sent::builder().test_driver().unwrap();
+    let seen = Seen::default();
+    t.reset(options(&seen, 0)).unwrap();
+    for (at, topic) in (1..).zip(["a", "x", "d"]) {
+        t.input.send("key", topic).at(at);
+    }
+    t.commit().unwrap();
+    assert_eq!(read(&t, "a"), ["key=a@1"]);
+    assert_eq!(read(&t, "d"), ["key=d@3"]);
+    assert_eq!(read(&t, "all"), ["key=a@1", "key=x@2", "key=d@3"]);
+    let text = |topic, declared| {
+        format!("a record was routed to topic `{topic}`, but its sink declares only: {declared}")
+    };
+    let expected = [
+        format!("placed 0: {}", text("a", "c, d")),
+        format!("plain 1: {}", text("x", "a, b")),
+        format!("placed 1: {}", text("x", "c, d")),
+        format!("plain 2: {}", text("d", "a, b")),
+    ];
+    assert_eq!(seen.take(), expected);
+    assert_eq!(dead_keys(&t), [3; 4]);
+    assert_eq!(t.dropped_records_total(), 4);
+    let stopping = Sent::builder().test_driver().unwrap();
+    let error = stopping
+        .input
+        .send("key", "b")
+        .at(1)
+        .pipe()
+        .unwrap_err()
+        .to_string();
+    let expected = format!("`placed` failed on offset 0 of in-0: {}", text("b", "c, d"));
+    assert!(error.contains(&expected), "{error}");
+}
