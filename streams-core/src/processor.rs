@@ -9,7 +9,7 @@ use crate::context::{NewSchedule, PunctuationType, ScheduleId, TaskContext};
 use crate::error::{BoxError, TaskError, TaskFailure, TaskResult};
 use crate::exceptions::ProcessingException;
 pub use crate::record::FixedKeyRecord;
-use crate::record::{Record, TaskId, Timestamp};
+use crate::record::{NegativeTimestamp, Record, TaskId, Timestamp};
 
 mod declared;
 mod global;
@@ -110,6 +110,8 @@ pub trait ProcessorDefinition: Sized + Send + 'static {
     const OUTPUTS: &'static [&'static str];
     /// How many punctuators its attributes declare.
     const PUNCTUATORS: usize = 0;
+    /// The timestamp of what it forwards.
+    fn timestamp_of(forwarded: &Self::Out) -> Timestamp;
     /// Says where its own stores are: the first one's index in the sub-topology; the others follow.
     fn bind(&mut self, first: usize);
     /// The same of shared ones, for a processor that runs alone.
@@ -307,9 +309,13 @@ impl<P: ProcessorDefinition> Context<'_, P> {
     /// Passes a record on. What reads this node is done with it when `forward` returns, as in Kafka Streams.
     ///
     /// # Errors
-    /// What the nodes behind this one fail with; to be handed on with `?`.
+    /// What the nodes behind this one fail with, and when the record's timestamp is negative; to be handed on with `?`.
     #[inline]
     pub fn forward(&mut self, record: P::Out) -> ProcessingResult {
+        let timestamp = P::timestamp_of(&record);
+        if timestamp < 0 {
+            return Err(NegativeTimestamp(timestamp).into());
+        }
         Ok((self.forward)(record, self.common.task)?)
     }
 

@@ -245,6 +245,11 @@ pub struct FixedKeyRecord<K, V> {
     pub headers: Headers,
 }
 
+/// A record that was made has a timestamp that none can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a record's timestamp may not be negative, and this one's was made {0}")]
+pub struct NegativeTimestamp(pub Timestamp);
+
 /// A record whose key may be changed: no [`FixedKeyRecord`] is one, and the compiler says why.
 #[diagnostic::on_unimplemented(
     message = "the key of a `FixedKeyRecord` cannot be changed: what reads it counts on its partition [KS0275]",

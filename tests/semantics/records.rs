@@ -115,3 +115,78 @@ fn date(
     record.timestamp = record.value.parse()?;
     Ok(record)
 }
+
+/// Forwards at the time that the value says.
+#[processor(out = (String, String))]
+struct Dated;
+
+impl Processor<String, String> for Dated {
+    fn process(
+        &mut self,
+        record: Record<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        let timestamp = record.value.parse()?;
+        cx.forward(Record::new(record.key, record.value, timestamp))
+    }
+}
+
+#[processor(fixed_key, out(early = (String, String), late = (String, String)))]
+struct Redated;
+
+impl FixedKeyProcessor<String, String> for Redated {
+    fn process(
+        &mut self,
+        mut record: FixedKeyRecord<String, String>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
+        record.timestamp = record.value.parse()?;
+        let output = if record.timestamp < 100 {
+            Self::EARLY
+        } else {
+            Self::LATE
+        };
+        cx.forward_to(output, record)
+    }
+}
+
+#[topology(application_id = "dates")]
+struct Dates {
+    #[source(topic = "in", partitions = 1)]
+    input: KStream<String, String>,
+    #[from(input.process(Dated::new()))]
+    #[sink(topic = "dated", partitions = 1)]
+    dated: KStream<String, String>,
+    #[from(input.process_values(Redated::new()))]
+    redated: (),
+    #[from(redated.early)]
+    #[sink(topic = "early", partitions = 1)]
+    early: KStream<String, String>,
+    #[from(redated.late)]
+    #[sink(topic = "late", partitions = 1)]
+    late: KStream<String, String>,
+}
+
+/// Kafka Streams refuses such a record when it is made.
+#[test]
+fn a_processor_that_forwards_a_negative_timestamp_fails() {
+    let t = Dates::builder().test_driver().unwrap();
+    let config = StreamsConfig::new()
+        .cache_max_bytes(0)
+        .processing_exception_handler(LogAndContinue)
+        .dead_letter_queue("dlq");
+    t.reset(TestDriverOptions::new().config(config)).unwrap();
+    for (at, time) in (1..).zip(["0", "-5", "200"]) {
+        t.input.send("a", time).at(at);
+    }
+    t.commit().unwrap();
+    assert_eq!(read(&t, "dated"), ["a=0@0", "a=200@200"]);
+    assert_eq!(read(&t, "early"), ["a=0@0"]);
+    assert_eq!(read(&t, "late"), ["a=200@200"]);
+    // Both processors were asked, each about the same record.
+    assert_eq!(read(&t, "dlq"), ["a=-5@2", "a=-5@2"]);
+    let stopping = Dates::builder().test_driver().unwrap();
+    let error = stopping.input.send("a", "-5").at(1).pipe().unwrap_err();
+    let expected = "`dated` failed on offset 0 of in-0: a record's timestamp may not be negative, and this one's was made -5";
+    assert!(error.to_string().contains(expected), "{error}");
+}

@@ -1,7 +1,8 @@
 //! Layer 4. The operators that see whole records: key, value, timestamp and headers.
 
 use crate::obligations::Fallible;
-use crate::record::{FixedKeyRecord, Record, Timestamp};
+pub use crate::record::NegativeTimestamp;
+use crate::record::{FixedKeyRecord, Record};
 
 /// What the closure of `map_record` returns.
 #[diagnostic::on_unimplemented(
@@ -49,11 +50,6 @@ impl<K, V> MappedFixedKeyRecord<K> for FixedKeyRecord<K, V> {
         self
     }
 }
-
-/// A record that was made has a timestamp that none can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a record's timestamp may not be negative, and this one's was made {0}")]
-pub struct NegativeTimestamp(pub Timestamp);
 
 /// A record of any key, value, timestamp and headers for each one: Kafka Streams' `process` with a processor that forwards one
 /// record. What comes after and needs equal keys together is repartitioned.

@@ -350,6 +350,8 @@ pub trait IntoOutput {
     type Value;
     /// The record.
     fn into_output(self) -> Record<Self::Key, Self::Value>;
+    /// The record's timestamp.
+    fn timestamp(&self) -> Timestamp;
 }
 
 /// The keys of what a processor forwards.
@@ -378,6 +380,10 @@ impl<K, V> IntoOutput for Record<K, V> {
     fn into_output(self) -> Record<K, V> {
         self
     }
+    #[inline(always)]
+    fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
 }
 
 impl<K, V> IntoOutput for FixedKeyRecord<K, V> {
@@ -387,6 +393,10 @@ impl<K, V> IntoOutput for FixedKeyRecord<K, V> {
     fn into_output(self) -> Record<K, V> {
         self.into_record()
     }
+    #[inline(always)]
+    fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
 }
 
 impl IntoOutput for NoOutput {
@@ -394,5 +404,8 @@ impl IntoOutput for NoOutput {
     type Value = ();
     fn into_output(self) -> Record<(), ()> {
         match self {}
+    }
+    fn timestamp(&self) -> Timestamp {
+        match *self {}
     }
 }

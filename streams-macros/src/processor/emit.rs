@@ -61,6 +61,7 @@ pub(super) fn processor(processor: &Processor, item: &ItemStruct) -> TokenStream
         Ident::new(name, Span::mixed_site())
     };
     let (first_own, first_shared) = (first(&stores), first(&shared));
+    let timestamp = timestamp(processor, item);
     mixed! {
         #item
         #output_enum
@@ -76,6 +77,8 @@ pub(super) fn processor(processor: &Processor, item: &ItemStruct) -> TokenStream
                 const SHARED: &'static [__s::ProcessorStore] = &[#(#shared_descriptions),*];
                 const OUTPUTS: &'static [&'static str] = &[#(#output_names),*];
                 #punctuators
+                #[inline]
+                fn timestamp_of(forwarded: &Self::Out) -> __s::Timestamp { #timestamp }
                 fn bind(&mut self, #first_own: usize) { #bind }
                 fn bind_shared(&mut self, #first_shared: usize) { #bind_shared }
                 fn schedule(&mut self, #context: &mut __s::InitContext<'_, Self>) -> __s::ProcessingResult {
@@ -260,6 +263,26 @@ fn constructor(processor: &Processor, item: &ItemStruct) -> TokenStream {
     }
 }
 
+/// The timestamp of what is forwarded.
+fn timestamp(processor: &Processor, item: &ItemStruct) -> TokenStream {
+    match &processor.outputs {
+        Outputs::None | Outputs::One(..) => mixed!(__s::IntoOutput::timestamp(forwarded)),
+        Outputs::Named(list) => {
+            let name = output_enum(item);
+            let variants = list.iter().map(|output| &output.name);
+            mixed! {
+                match forwarded {
+                    #( #name::#variants(r) => __s::IntoOutput::timestamp(r), )*
+                }
+            }
+        }
+    }
+}
+
+fn output_enum(item: &ItemStruct) -> Ident {
+    format_ident!("{}Output", item.ident.unraw(), span = Span::mixed_site())
+}
+
 /// The enum of named outputs, a const for each, the type that is forwarded, and their names.
 fn outputs(
     processor: &Processor,
@@ -280,7 +303,7 @@ fn outputs(
         }
         Outputs::Named(list) => {
             let (struct_name, vis) = (&item.ident, &item.vis);
-            let name = format_ident!("{}Output", struct_name.unraw(), span = Span::mixed_site());
+            let name = output_enum(item);
             let doc = format!(" What [`{}`] forwards, by output.", struct_name.unraw());
             let variants: Vec<_> = list.iter().map(|output| &output.name).collect();
             let keys: Vec<_> = list.iter().map(|output| &output.key).collect();
