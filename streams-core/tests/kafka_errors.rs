@@ -36,6 +36,7 @@ fn main() -> ExitCode {
             "a_record_that_only_the_broker_finds_too_large",
             refused_by_broker,
         ),
+        Case::new("no_batch_is_larger_than_its_topic_takes", small_batches),
         Case::new("a_deleted_topic_is_named", deleted_topic),
         Case::new("a_timestamp_of_zero_stays_next_to_zero", timestamp_zero),
         Case::own("brokers_that_are_away_come_back", away),
@@ -520,6 +521,25 @@ fn refused_by_broker(cluster: &Cluster) {
         let messages = client.read(&name).unwrap();
         messages.len() == 1 && messages[0].value.as_deref() == Some(&zeros[..])
     });
+}
+
+/// librdkafka fills batches of a megabyte, whatever a topic takes, and the broker refuses them whole.
+fn small_batches(cluster: &Cluster) {
+    let (client, transport) = (client(cluster), transport(cluster));
+    let name = unique("small-batches");
+    let limit = [("max.message.bytes", "2000")];
+    client.create_topic_with(&name, 2, &limit).unwrap();
+    let name: Arc<str> = name.into();
+    let value = [b'v'; 90];
+    let mut producer = transactional(&transport, &unique("small-batches"));
+    producer.begin().unwrap();
+    for _ in 0..20 {
+        producer
+            .send(&outbox(&[&value[..]; 100]), std::slice::from_ref(&name))
+            .unwrap();
+    }
+    producer.commit().unwrap();
+    assert_eq!(values(&client, &name).len(), 2_000);
 }
 
 fn deleted_topic(cluster: &Cluster) {

@@ -36,6 +36,8 @@ pub(super) struct KafkaProducer {
     /// `transaction.timeout.ms`.
     expiry: Duration,
     compressed: bool,
+    /// How much librdkafka puts into a batch.
+    batch_size: usize,
     state: State,
     /// Why the transaction can only be aborted.
     doomed: Option<String>,
@@ -78,6 +80,8 @@ struct Topic {
     asked: Duration,
     /// Where the next record without key and partition goes.
     turn: u32,
+    /// Bytes of each partition that librdkafka may put into one batch. Only counted where the topic takes less than a batch.
+    queued: Vec<usize>,
 }
 
 /// Why a record does not fit a topic.
@@ -156,6 +160,9 @@ impl KafkaProducer {
             id: spec.transactional_id.clone(),
             expiry: Duration::from_millis(expiry),
             compressed: codec.is_some_and(|codec| codec != "none"),
+            batch_size: setting("batch.size")
+                .and_then(|bytes| bytes.parse().ok())
+                .unwrap_or(1_000_000),
             state: if spec.transactional_id.is_some() {
                 State::New
             } else {
@@ -251,11 +258,19 @@ impl KafkaProducer {
             .cloned()
             .unwrap_or_else(|| "?".into());
         let partition = TopicPartition::new(name.clone(), lost.partition);
-        let error = if failure.is(Code::MessageSizeTooLarge) {
+        let limit = self.topics.get(lost.topic).and_then(|t| t.limit);
+        let fits = limit.is_some_and(|limit| lost.size + BATCH_OVERHEAD <= limit);
+        let error = if failure.is(Code::MessageSizeTooLarge) && fits {
+            // Its batch was too large: the topic takes less than it did when it was asked.
+            self.forget(lost.topic);
+            TransportError::Abortable(failure.report(&format!(
+                "a batch with a record for {partition} was refused"
+            )))
+        } else if failure.is(Code::MessageSizeTooLarge) {
             TransportError::RecordTooLarge {
                 topic: name.to_string(),
                 size: lost.size,
-                limit: self.topics.get(lost.topic).and_then(|t| t.limit),
+                limit,
             }
         } else if failure.is_unknown_topic()
             || (is_of_partition(&failure) && self.is_gone(lost.topic))
@@ -356,6 +371,7 @@ impl KafkaProducer {
                 limit: None,
                 asked: now,
                 turn: 0,
+                queued: Vec::new(),
             });
         }
         if let Some(topic) = self.topics.get_mut(queue) {
@@ -364,6 +380,7 @@ impl KafkaProducer {
                 limit,
                 asked: now,
                 turn: topic.turn,
+                queued: std::mem::take(&mut topic.queued),
             };
         }
         Ok(())
@@ -425,6 +442,11 @@ impl KafkaProducer {
     /// Waits until there is room for more.
     fn make_room(&mut self) -> Result<()> {
         self.sender.poll(0);
+        if self.sender.in_flight() == 0 {
+            for topic in &mut self.topics {
+                topic.queued.clear();
+            }
+        }
         let begin = self.clock.elapsed();
         while self.sender.in_flight() > MAX_IN_FLIGHT
             || self.sender.bytes_in_flight() > MAX_BYTES_IN_FLIGHT
@@ -438,8 +460,50 @@ impl KafkaProducer {
         Ok(())
     }
 
+    /// Has what is queued sent before a record that would make its batch larger than the topic takes: librdkafka fills batches
+    /// without asking what that is, and the broker refuses them whole.
+    fn begin_batch(
+        &mut self,
+        record: &Outgoing<'_>,
+        (topic, partition): (usize, i32),
+    ) -> Result<()> {
+        let size = batched_size(record);
+        let batch = self.batch_size;
+        let full = |this: &mut Self| {
+            let asked = this.topics.get_mut(topic)?;
+            let limit = asked.limit.filter(|limit| *limit < batch)?;
+            let at = usize::try_from(partition).ok()?;
+            if asked.queued.len() <= at {
+                asked.queued.resize(at + 1, BATCH_OVERHEAD);
+            }
+            let queued = asked.queued.get_mut(at)?;
+            *queued += size;
+            (*queued > limit && *queued > BATCH_OVERHEAD + size).then_some(())
+        };
+        if full(self).is_none() {
+            return Ok(());
+        }
+        let flushed = self.sender.flush(millis(PATIENCE));
+        self.reported()?;
+        if let Err(failure) = flushed {
+            // Others of this outbox are queued already: what was begun has to end.
+            return Err(self.undelivered(&Undelivered {
+                topic,
+                partition,
+                size,
+                code: failure.code,
+            }));
+        }
+        for asked in &mut self.topics {
+            asked.queued.clear();
+        }
+        full(self);
+        Ok(())
+    }
+
     /// Queues a record that was found good.
     fn queue_record(&mut self, record: &Outgoing<'_>, route: (usize, i32)) -> Result<()> {
+        self.begin_batch(record, route)?;
         // librdkafka takes 0 for "now".
         let timestamp = match record.timestamp {
             None => 0,
@@ -655,6 +719,13 @@ fn record_size(record: &Outgoing<'_>) -> usize {
         .map(|h| h.key.len() + len(h.value.as_deref()))
         .sum();
     len(record.key) + len(record.value) + headers
+}
+
+/// What a record adds to its batch at the most: lengths, offset and timestamp beside its bytes.
+fn batched_size(record: &Outgoing<'_>) -> usize {
+    const RECORD_OVERHEAD: usize = 36;
+    const HEADER_OVERHEAD: usize = 10;
+    record_size(record) + RECORD_OVERHEAD + HEADER_OVERHEAD * record.headers.iter().count()
 }
 
 /// Whether it says that a partition is not there any more.
