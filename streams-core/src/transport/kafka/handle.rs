@@ -195,9 +195,9 @@ pub(super) struct Queue<'a>(
     pub(super) PhantomData<&'a Handle>,
 );
 
-impl Queue<'_> {
-    /// The next event, waiting up to that long.
-    pub(super) fn poll(&self, ms: i32) -> Option<Event<'_>> {
+impl<'a> Queue<'a> {
+    /// The next event, waiting up to that long. It may outlive its queue, but not the client.
+    pub(super) fn poll(&self, ms: i32) -> Option<Event<'a>> {
         // SAFETY: the queue and its client live.
         let event = unsafe { sys::rd_kafka_queue_poll(self.0, ms) };
         NonNull::new(event).map(|event| Event(event, PhantomData))

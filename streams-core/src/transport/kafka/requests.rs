@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CString, c_char};
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use rdkafka::bindings as sys;
-use rdkafka::types::{RDKafka, RDKafkaAdminOptions, RDKafkaEvent, RDKafkaQueue};
+use rdkafka::types::{RDKafka, RDKafkaAdminOptions, RDKafkaQueue};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::codes::{self, text as owned};
 use super::errors::{Code, Failure, checked};
+use super::handle::{Event, Queue};
 use super::settings::Context;
 use crate::transport::Operation;
 
@@ -101,14 +103,12 @@ impl<'a> Requests<'a> {
     /// let in.
     pub(super) fn listen(self) -> Option<Failure> {
         // SAFETY: the client is valid; the queue is given back.
-        let queue = Queue(unsafe { sys::rd_kafka_queue_get_main(self.client) });
+        let queue = Queue(
+            unsafe { sys::rd_kafka_queue_get_main(self.client) },
+            PhantomData,
+        );
         let mut last = None;
-        loop {
-            // SAFETY: the queue is valid; without an event it answers null.
-            let event = Event(unsafe { sys::rd_kafka_queue_poll(queue.0, 0) });
-            if event.0.is_null() {
-                return last;
-            }
+        while let Some(event) = queue.poll(0) {
             // What is logged meanwhile has no error.
             if let Some(told) = event.failure() {
                 self.context.remember(told.clone());
@@ -117,6 +117,7 @@ impl<'a> Requests<'a> {
                 }
             }
         }
+        last
     }
 
     /// Creates a topic; a replication of -1 is the broker's.
@@ -169,7 +170,7 @@ impl<'a> Requests<'a> {
         let event = event?;
         // SAFETY: the event is of this kind and outlives what is read of it.
         unsafe {
-            let result = sys::rd_kafka_event_CreateTopics_result(event.0);
+            let result = sys::rd_kafka_event_CreateTopics_result(event.ptr());
             let mut count = 0;
             if result.is_null() {
                 return Err(Failure::of(Code::Fail));
@@ -222,7 +223,7 @@ impl<'a> Requests<'a> {
         let mut answers = Vec::new();
         // SAFETY: the event is of this kind, as `ask` has checked that it is no error; all is copied before it goes.
         unsafe {
-            let result = sys::rd_kafka_event_ListOffsets_result(event.0);
+            let result = sys::rd_kafka_event_ListOffsets_result(event.ptr());
             if result.is_null() {
                 return Err(Failure::of(Code::Fail));
             }
@@ -272,7 +273,7 @@ impl<'a> Requests<'a> {
         let event = event?;
         // SAFETY: the event is of this kind and outlives what is read of it.
         unsafe {
-            let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(event.0);
+            let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(event.ptr());
             if result.is_null() {
                 return Err(Failure::of(Code::Fail));
             }
@@ -307,7 +308,7 @@ impl<'a> Requests<'a> {
         })?;
         // SAFETY: the event is of this kind and outlives what is read of it; everything is copied.
         unsafe {
-            let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.0);
+            let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.ptr());
             let mut count = 0;
             if result.is_null() {
                 return Err(Failure::of(Code::Fail));
@@ -370,7 +371,7 @@ impl<'a> Requests<'a> {
         let mut answers = BTreeMap::new();
         // SAFETY: the event is of this kind and outlives what is read of it.
         unsafe {
-            let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
+            let result = sys::rd_kafka_event_DescribeTopics_result(event.ptr());
             if result.is_null() {
                 return Err(Failure::of(Code::Fail));
             }
@@ -419,7 +420,7 @@ impl<'a> Requests<'a> {
         })?;
         // SAFETY: the event is of this kind and outlives what is read of it.
         unsafe {
-            let result = sys::rd_kafka_event_DescribeCluster_result(event.0);
+            let result = sys::rd_kafka_event_DescribeCluster_result(event.ptr());
             if result.is_null() {
                 return Err(Failure::of(Code::Fail));
             }
@@ -448,28 +449,25 @@ impl<'a> Requests<'a> {
     }
 
     /// Sends a request and waits for its answer.
-    fn ask(self, send: impl FnOnce(*mut RDKafkaQueue)) -> Result<Event> {
+    fn ask(self, send: impl FnOnce(*mut RDKafkaQueue)) -> Result<Event<'a>> {
         // SAFETY: the client is alive, as `new` was promised.
-        let queue = Queue(unsafe { sys::rd_kafka_queue_new(self.client) });
+        let queue = Queue(unsafe { sys::rd_kafka_queue_new(self.client) }, PhantomData);
         send(queue.0);
         // The request has its own time-out; this end is only for an answer that never comes.
         let patience = self.timeout + Duration::from_secs(5);
         for _ in 0..patience.as_millis() / u128::from(SLICE.unsigned_abs()) {
-            // SAFETY: the queue is valid.
-            let event = Event(unsafe { sys::rd_kafka_queue_poll(queue.0, SLICE) });
+            let answer = queue.poll(SLICE);
             let never = self.listen();
-            if event.0.is_null() {
-                match never {
-                    // The request would wait for a connection all its time.
-                    Some(told) => return Err(told),
-                    None => continue,
+            match (answer.map(|event| (event.failure(), event)), never) {
+                (Some((Some(failure), _)), _) => return Err(failure),
+                (Some((None, event)), _) => {
+                    self.context.forget_error();
+                    return Ok(event);
                 }
+                // The request would wait for a connection all its time.
+                (None, Some(told)) => return Err(told),
+                (None, None) => {}
             }
-            if let Some(failure) = event.failure() {
-                return Err(failure);
-            }
-            self.context.forget_error();
-            return Ok(event);
         }
         Err(Failure::of(Code::OperationTimedOut))
     }
@@ -508,40 +506,6 @@ impl Drop for Options {
     fn drop(&mut self) {
         // SAFETY: made by `new`, used by nobody else.
         unsafe { sys::rd_kafka_AdminOptions_destroy(self.0) };
-    }
-}
-
-struct Queue(*mut RDKafkaQueue);
-
-impl Drop for Queue {
-    #[expect(unsafe_code, reason = "gives back a queue; see SAFETY")]
-    fn drop(&mut self) {
-        // SAFETY: made by `ask`, used by nobody else.
-        unsafe { sys::rd_kafka_queue_destroy(self.0) };
-    }
-}
-
-struct Event(*mut RDKafkaEvent);
-
-impl Event {
-    #[expect(unsafe_code, reason = "reads an event; see SAFETY")]
-    fn failure(&self) -> Option<Failure> {
-        // SAFETY: the event is valid, and its text lives as long.
-        unsafe {
-            let code = codes::rd_kafka_event_error(self.0);
-            (code != 0)
-                .then(|| Failure::told(code, owned(sys::rd_kafka_event_error_string(self.0))))
-        }
-    }
-}
-
-impl Drop for Event {
-    #[expect(unsafe_code, reason = "gives back an event; see SAFETY")]
-    fn drop(&mut self) {
-        if !self.0.is_null() {
-            // SAFETY: given to us by the queue, and nothing of it is kept.
-            unsafe { sys::rd_kafka_event_destroy(self.0) };
-        }
     }
 }
 
