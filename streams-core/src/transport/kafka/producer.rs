@@ -1,5 +1,6 @@
 //! Layer 2. Kafka's producer: idempotent, or transactional where it has an id. Says of each failure what has to be done about it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,8 +81,8 @@ struct Topic {
     asked: Duration,
     /// Where the next record without key and partition goes.
     turn: u32,
-    /// Bytes of each partition that librdkafka may put into one batch. Only counted where the topic takes less than a batch.
-    queued: Vec<usize>,
+    /// Bytes of a batch with all that is queued, by partition. Only counted where the topic takes less than a batch.
+    queued: BTreeMap<i32, usize>,
 }
 
 /// Why a record does not fit a topic.
@@ -96,6 +97,10 @@ enum Misfit {
 }
 
 impl Topic {
+    fn queued_for(&mut self, partition: i32) -> &mut usize {
+        self.queued.entry(partition).or_insert(BATCH_OVERHEAD)
+    }
+
     /// The partition of a record.
     fn place(
         &mut self,
@@ -371,7 +376,7 @@ impl KafkaProducer {
                 limit: None,
                 asked: now,
                 turn: 0,
-                queued: Vec::new(),
+                queued: BTreeMap::new(),
             });
         }
         if let Some(topic) = self.topics.get_mut(queue) {
@@ -443,9 +448,7 @@ impl KafkaProducer {
     fn make_room(&mut self) -> Result<()> {
         self.sender.poll(0);
         if self.sender.in_flight() == 0 {
-            for topic in &mut self.topics {
-                topic.queued.clear();
-            }
+            self.nothing_is_queued();
         }
         let begin = self.clock.elapsed();
         while self.sender.in_flight() > MAX_IN_FLIGHT
@@ -467,20 +470,16 @@ impl KafkaProducer {
         record: &Outgoing<'_>,
         (topic, partition): (usize, i32),
     ) -> Result<()> {
-        let size = batched_size(record);
-        let batch = self.batch_size;
-        let full = |this: &mut Self| {
-            let asked = this.topics.get_mut(topic)?;
-            let limit = asked.limit.filter(|limit| *limit < batch)?;
-            let at = usize::try_from(partition).ok()?;
-            if asked.queued.len() <= at {
-                asked.queued.resize(at + 1, BATCH_OVERHEAD);
-            }
-            let queued = asked.queued.get_mut(at)?;
-            *queued += size;
-            (*queued > limit && *queued > BATCH_OVERHEAD + size).then_some(())
+        let Some(asked) = self.topics.get_mut(topic) else {
+            return Ok(());
         };
-        if full(self).is_none() {
+        let Some(limit) = asked.limit.filter(|limit| *limit < self.batch_size) else {
+            return Ok(());
+        };
+        let size = batched_size(record);
+        let queued = asked.queued_for(partition);
+        if *queued == BATCH_OVERHEAD || *queued + size <= limit {
+            *queued += size;
             return Ok(());
         }
         let flushed = self.sender.flush(millis(PATIENCE));
@@ -494,11 +493,18 @@ impl KafkaProducer {
                 code: failure.code,
             }));
         }
-        for asked in &mut self.topics {
-            asked.queued.clear();
+        self.nothing_is_queued();
+        if let Some(asked) = self.topics.get_mut(topic) {
+            *asked.queued_for(partition) += size;
         }
-        full(self);
         Ok(())
+    }
+
+    /// All that was sent is answered.
+    fn nothing_is_queued(&mut self) {
+        for topic in &mut self.topics {
+            topic.queued.clear();
+        }
     }
 
     /// Queues a record that was found good.
