@@ -51,18 +51,9 @@ impl Retry {
         who: &str,
         error: TaskError,
     ) -> TaskResult {
-        let now = clock.elapsed();
-        let failing = self.failing.get_or_insert(Failing {
-            since: now,
-            attempts: 0,
-        });
-        failing.attempts += 1;
-        let after = now.saturating_sub(failing.since);
-        if after >= timeout && failing.attempts > 1 {
-            let last = Box::new(error.into_failure());
-            return Err(TaskFailure::Timeout { after, last }.into());
-        }
-        tracing::debug!(who, attempts = failing.attempts, "will be retried: {error}");
+        let error = self.again(clock.elapsed(), timeout, 1, error)?;
+        let attempts = self.failing.as_ref().map(|f| f.attempts);
+        tracing::debug!(who, attempts, "will be retried: {error}");
         clock.sleep(BACKOFF);
         Ok(())
     }
@@ -75,13 +66,24 @@ impl Retry {
         timeout: Duration,
         error: TaskError,
     ) -> TaskResult<TaskError> {
+        self.again(now, timeout, ROLLBACKS, error)
+    }
+
+    /// Counts a failure; gives it back, unless there were more than so many for so long.
+    fn again(
+        &mut self,
+        now: Duration,
+        timeout: Duration,
+        attempts: u32,
+        error: TaskError,
+    ) -> TaskResult<TaskError> {
         let failing = self.failing.get_or_insert(Failing {
             since: now,
             attempts: 0,
         });
         failing.attempts += 1;
         let after = now.saturating_sub(failing.since);
-        if after >= timeout && failing.attempts > ROLLBACKS {
+        if after >= timeout && failing.attempts > attempts {
             let last = Box::new(error.into_failure());
             return Err(TaskFailure::Timeout { after, last }.into());
         }
