@@ -180,11 +180,7 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        let key = mapper(&self.record.key, &self.record.value).try_into_key();
-        match cx.tried(node, key)? {
-            Some(key) => self.join_by(key, |_, value, other| joiner(value, other), cx),
-            None => Ok(None),
-        }
+        self.try_join_with_key(mapper, |_, value, other| joiner(value, other), node, cx)
     }
 
     /// [`join_with_key`](Self::join_with_key) with a mapper that may fail: then the record is dropped.
@@ -228,11 +224,7 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        let key = mapper(&self.record.key, &self.record.value).try_into_key();
-        match cx.tried(node, key)? {
-            Some(key) => self.left_join_by(key, |_, value, other| joiner(value, other), cx),
-            None => Ok(None),
-        }
+        self.try_left_join_with_key(mapper, |_, value, other| joiner(value, other), node, cx)
     }
 
     /// [`left_join_with_key`](Self::left_join_with_key) with a mapper that may fail: then the record is dropped.
