@@ -17,6 +17,7 @@ pub(crate) fn cases() -> Cases {
     shared![
         a_replaced_thread_goes_on_and_counts_exactly_once,
         one_instance_shuts_down_all_of_the_application,
+        the_thread_of_global_tables_asks_too,
     ]
     .into()
 }
@@ -137,5 +138,76 @@ fn one_instance_shuts_down_all_of_the_application(cluster: &Cluster) {
         });
         assert_eq!(later.state(), State::Running);
         later.close().expect("it ends in order");
+    }
+}
+
+#[topology(application_id = "asking")]
+struct Asking {
+    #[source(topic = "asking-names", partitions = 1)]
+    names: GlobalKTable<String, i64>,
+    #[source(topic = "asking-in", partitions = 2)]
+    input: KStream<String, String>,
+    #[from(input.join(names, |key, _| key.clone(), |_, number| *number))]
+    #[sink(topic = "asking-out", partitions = 2)]
+    output: KStream<String, i64>,
+}
+
+/// Both instances read the global table; one skips what is no number, the other one's handler is asked.
+fn the_thread_of_global_tables_asks_too(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    let cases = [
+        (StreamThreadExceptionResponse::ReplaceThread, State::Running),
+        (
+            StreamThreadExceptionResponse::ShutdownClient,
+            State::Running,
+        ),
+        (
+            StreamThreadExceptionResponse::ShutdownApplication,
+            State::Error,
+        ),
+    ];
+    for (response, of_the_other) in cases {
+        let topics = [("asking-names", 1), ("asking-in", 2), ("asking-out", 2)];
+        fresh(&client, "asking", &topics);
+        let dirs = [(); 2].map(|()| temp_dir().expect("a directory"));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let config = here(cluster, dirs[0].path(), &[]).uncaught_exception_handler({
+            let asked = asked.clone();
+            move |_: &dyn std::error::Error| {
+                asked.fetch_add(1, Ordering::SeqCst);
+                response
+            }
+        });
+        let asking = Asking::builder().start(config).expect("it starts");
+        let skips = [("deserialization.exception.handler", "continue")];
+        let other = Asking::builder().start(here(cluster, dirs[1].path(), &skips));
+        let other = other.expect("it starts");
+        wait_until_running(&asking);
+        wait_until_running(&other);
+        client
+            .produce("asking-names", [("one", "no number")])
+            .expect("it can be written");
+        let error = error_of(asking);
+        assert!(error.contains("asking-names-0"), "{response:?}: {error}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{response:?}");
+        if of_the_other == State::Error {
+            let error = error_of(other);
+            assert!(error.contains("asked all instances"), "{error}");
+        } else {
+            // It has both tasks now.
+            client
+                .produce("asking-names", [("two", 2_i64.to_be_bytes())])
+                .expect("it can be written");
+            eventually("it follows the table", || {
+                other.names.get(&"two".to_owned()).ok().flatten() == Some(2)
+            });
+            let keys = (0..10).map(|_| ("two", "x"));
+            client
+                .produce("asking-in", keys)
+                .expect("it can be written");
+            wait_for_records(&client, "asking-out", 10);
+            assert_eq!(other.state(), of_the_other);
+            other.close().expect("it ends in order");
+        }
     }
 }

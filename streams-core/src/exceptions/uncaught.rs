@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum StreamThreadExceptionResponse {
     /// Start another thread in its place. What was not committed is processed again: an error that comes back by itself
-    /// comes back at once. The global tables' thread cannot be replaced; for it this shuts the client down.
+    /// comes back at once. The global tables' thread cannot be replaced: for it this shuts the client down.
     ReplaceThread,
     /// Stop this instance with the error; its tasks go to others. The default.
     ShutdownClient,
@@ -16,7 +16,7 @@ pub enum StreamThreadExceptionResponse {
     ShutdownApplication,
 }
 
-/// Is asked when a stream thread ends with an error that no other handler took care of: Kafka Streams'
+/// Is asked when a stream thread, or the thread of the global tables, ends with an error that no other handler took care of: Kafka Streams'
 /// `StreamsUncaughtExceptionHandler`. Closures that take the error serve:
 ///
 /// ```

@@ -356,6 +356,16 @@ impl Threads {
             }
         };
         if let Err(error) = result {
+            match app.config.uncaught.ask(&error) {
+                StreamThreadExceptionResponse::ReplaceThread => tracing::error!(
+                    "the thread of global tables cannot be replaced: the client is shut down"
+                ),
+                StreamThreadExceptionResponse::ShutdownClient => {}
+                // The stream threads tell the others as they close.
+                StreamThreadExceptionResponse::ShutdownApplication => {
+                    app.request_shutdown(app.clock.now_ms());
+                }
+            }
             self.failed("GlobalStreamThread", &error);
         }
     }
