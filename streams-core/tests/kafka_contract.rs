@@ -1,4 +1,5 @@
-//! The transport contract, on a real Kafka broker. With the feature `ssl` everything goes over TLS, and as a user with a password.
+//! The transport contract, on a real Kafka broker. With the feature `ssl` everything goes over TLS, and as a user with a password;
+//! with the feature `zstd` that codec is tried beside the others.
 
 mod contract;
 
@@ -14,7 +15,7 @@ use streams_core::transport::kafka::KafkaTransport;
 struct Kafka {
     bootstrap: String,
     /// How it is spoken to.
-    security: Vec<(&'static str, String)>,
+    settings: Vec<(&'static str, String)>,
 }
 
 impl Harness for Kafka {
@@ -24,7 +25,7 @@ impl Harness for Kafka {
             .with("consumer.session.timeout.ms", "6000")
             .and_then(|c| c.with("consumer.heartbeat.interval.ms", "300"))
             .expect("settings of consumers");
-        for (key, value) in &self.security {
+        for (key, value) in &self.settings {
             config.set(key, value).expect("settings of Kafka's clients");
         }
         Arc::new(KafkaTransport::new(&config).expect("settings that librdkafka takes"))
@@ -60,7 +61,7 @@ macro_rules! cases {
 fn kafka(cluster: &Cluster) -> Kafka {
     Kafka {
         bootstrap: cluster.bootstrap(),
-        security: Vec::new(),
+        settings: Vec::new(),
     }
 }
 
@@ -70,7 +71,7 @@ fn kafka(cluster: &Cluster) -> Kafka {
     match (cluster.sasl_bootstrap(), cluster.authority()) {
         (Some(bootstrap), Some(authority)) => Kafka {
             bootstrap,
-            security: encrypted(&authority),
+            settings: encrypted(&authority),
         },
         _ => kafka_broker::ignore("the cluster of KAFKA_BOOTSTRAP has no authority of ours"),
     }
@@ -97,7 +98,7 @@ fn an_unknown_authority(cluster: &Cluster) {
     let other = other.unwrap_or_else(|error| panic!("{error}"));
     let authority = other.authority().expect("it encrypts");
     let kafka = Kafka {
-        security: encrypted(&authority),
+        settings: encrypted(&authority),
         ..kafka(cluster)
     };
     let asked = kafka
@@ -108,13 +109,41 @@ fn an_unknown_authority(cluster: &Cluster) {
     assert!(error.contains("certificate verify failed"), "{error}");
 }
 
+/// Each codec that was built makes a record small enough for its topic, which only the broker can measure.
+fn what_is_compressed_is_smaller(cluster: &Cluster) {
+    let mut codecs = vec!["gzip", "snappy", "lz4"];
+    codecs.extend(cfg!(feature = "zstd").then_some("zstd"));
+    for codec in codecs {
+        let mut kafka = kafka(cluster);
+        let setting = ("producer.compression.type", codec.to_owned());
+        kafka.settings.push(setting);
+        let transport = kafka.transport();
+        let name = contract::unique(codec);
+        let limited = contract::topic(&name, 1, &[("max.message.bytes", "1000")]);
+        let mut admin = contract::admin(&*transport);
+        admin.create_topic(&limited).expect("a topic is made");
+        let name = name.into();
+        let large = "x".repeat(2000);
+        let mut producer = contract::plain_producer(&*transport);
+        let record = contract::outbox(0, &[("a", &large)]);
+        let sent = producer.send(&record, std::slice::from_ref(&name));
+        sent.and_then(|()| producer.flush())
+            .unwrap_or_else(|error| panic!("{codec}: {error}"));
+        let read = contract::values(&*transport, &name, 0);
+        assert_eq!(read, [large], "{codec}");
+    }
+}
+
 fn main() -> ExitCode {
-    let cases = contract_cases!(cases: kafka);
+    let mut cases = contract_cases!(cases: kafka);
+    cases.push(Case::new(
+        "what_is_compressed_is_smaller",
+        what_is_compressed_is_smaller,
+    ));
     #[cfg(not(feature = "ssl"))]
     return kafka_broker::main_with(Options::default(), cases);
     #[cfg(feature = "ssl")]
     {
-        let mut cases = cases;
         cases.push(Case::new("an_unknown_authority", an_unknown_authority));
         let options = Options::default().user("alice", "secret").encrypted();
         kafka_broker::main_with(options, cases)

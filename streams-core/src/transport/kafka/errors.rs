@@ -148,11 +148,38 @@ pub(super) fn checked(code: i32) -> Result<(), Failure> {
 /// An error of one of rdkafka's calls that is about no particular topic.
 pub(super) fn client(what: &str, error: &KafkaError) -> TransportError {
     match error {
-        KafkaError::ClientConfig(_, reason, key, value) => TransportError::Fatal(format!(
-            "the client setting `{key} = {value}` is refused: {reason}. The keys are librdkafka's; see docs/kafka.md"
-        )),
+        KafkaError::ClientConfig(_, reason, key, value) => {
+            let mend = match feature_for(reason) {
+                Some(feature) => format!("build with the feature `{feature}` of `kstreams`"),
+                None => "the keys are librdkafka's".to_owned(),
+            };
+            TransportError::Fatal(format!(
+                "the client setting `{key} = {value}` is refused: {reason}; {mend}; see docs/kafka.md"
+            ))
+        }
+        KafkaError::ClientCreation(reason) if let Some(feature) = feature_for(reason) => {
+            TransportError::Fatal(format!(
+                "{what}: {reason}; build with the feature `{feature}` of `kstreams`; see docs/kafka.md"
+            ))
+        }
         error => Failure::of_rdkafka(error).class(what),
     }
+}
+
+/// The cargo feature for what librdkafka says it was built without.
+fn feature_for(reason: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 4] = [
+        ("OpenSSL", "ssl"),
+        ("libzstd", "zstd"),
+        // GSSAPI is Kerberos; OpenSSL brings the other mechanisms.
+        ("No provider for SASL mechanism GSSAPI", "gssapi"),
+        ("No provider for SASL mechanism", "ssl"),
+    ];
+    let lacks = reason.contains("not available at build time") || reason.contains("recompile");
+    let found = WORDS
+        .iter()
+        .find(|(word, _)| lacks && reason.contains(word));
+    found.map(|(_, feature)| *feature)
 }
 
 /// The same error with what the client was told last, where the code alone does not say much. That it is not let in, a client
@@ -262,6 +289,8 @@ fn classify(code: Option<Code>, told: String) -> TransportError {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::producer::BaseProducer;
+
     use super::*;
 
     #[test]
@@ -274,6 +303,48 @@ mod tests {
             matches!(forbidden, TransportError::Unauthorized(_)),
             "{forbidden:?}"
         );
+    }
+
+    #[test]
+    fn what_was_not_built_is_named_with_its_feature() {
+        let cases = [
+            ("compression.type", "zstd", "zstd", cfg!(feature = "zstd")),
+            ("security.protocol", "SSL", "ssl", cfg!(feature = "ssl")),
+            (
+                "sasl.mechanism",
+                "GSSAPI",
+                "gssapi",
+                cfg!(feature = "gssapi"),
+            ),
+            (
+                "sasl.mechanism",
+                "SCRAM-SHA-256",
+                "ssl",
+                cfg!(feature = "ssl"),
+            ),
+        ];
+        for (key, value, feature, built) in cases {
+            let mut config = rdkafka::ClientConfig::new();
+            if key == "sasl.mechanism" {
+                config.set("security.protocol", "SASL_PLAINTEXT");
+            }
+            let config = config.set("sasl.username", "u").set("sasl.password", "p");
+            let made = config.set(key, value).create::<BaseProducer>();
+            let told = made
+                .err()
+                .map(|error| client("a client", &error).to_string());
+            assert_eq!(told.is_none(), built, "{key} = {value}: {told:?}");
+            if let Some(told) = told {
+                assert!(told.contains(&format!("the feature `{feature}`")), "{told}");
+                assert!(told.contains(value), "{told}");
+            }
+        }
+        let mut config = rdkafka::ClientConfig::new();
+        let made = config
+            .set("compression.type", "brotli")
+            .create::<BaseProducer>();
+        let told = client("a client", &made.err().expect("no such codec")).to_string();
+        assert!(told.contains("the keys are librdkafka's"), "{told}");
     }
 
     #[test]
