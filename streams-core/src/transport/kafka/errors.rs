@@ -323,21 +323,17 @@ mod tests {
                 cfg!(feature = "ssl"),
             ),
         ];
-        for (key, value, feature, built) in cases {
+        let missing = cases.into_iter().filter(|(.., built)| !built);
+        for (key, value, feature, _) in missing {
             let mut config = rdkafka::ClientConfig::new();
             if key == "sasl.mechanism" {
                 config.set("security.protocol", "SASL_PLAINTEXT");
             }
             let config = config.set("sasl.username", "u").set("sasl.password", "p");
             let made = config.set(key, value).create::<BaseProducer>();
-            let told = made
-                .err()
-                .map(|error| client("a client", &error).to_string());
-            assert_eq!(told.is_none(), built, "{key} = {value}: {told:?}");
-            if let Some(told) = told {
-                assert!(told.contains(&format!("the feature `{feature}`")), "{told}");
-                assert!(told.contains(value), "{told}");
-            }
+            let told = client("a client", &made.err().expect("not built")).to_string();
+            assert!(told.contains(&format!("the feature `{feature}`")), "{told}");
+            assert!(told.contains(value), "{told}");
         }
         let mut config = rdkafka::ClientConfig::new();
         let made = config
