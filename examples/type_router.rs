@@ -20,14 +20,6 @@ use job::Job;
 
 const DEAD_LETTERS: &str = "dead-events";
 
-/// Where events go; the topology declares the same names, so that `topics create` makes the topics.
-const ROUTES: [&str; 4] = [
-    "order-events",
-    "payment-events",
-    "shipment-events",
-    "other-events",
-];
-
 /// One topic in, one for each type out.
 #[topology(application_id = "type-router")]
 #[derive(Debug)]
@@ -36,9 +28,18 @@ struct Router {
     #[source(topic = "events", partitions = 1)]
     events: KStream<(), Message>,
 
-    /// The topic is chosen for each record; a name that is not among these is an error.
+    /// The topic is chosen for each record, out of these; `topics create` makes them.
     #[from(events.map(|(), message| (message.about().to_owned(), message)))]
-    #[sink(topic = |_, message| message.topic(), topics("order-events", "payment-events", "shipment-events", "other-events"), partitions = 1)]
+    #[sink(
+        topic = |_, message| message.route(),
+        topics(enum Route {
+            Orders = "order-events",
+            Payments = "payment-events",
+            Shipments = "shipment-events",
+            Others = "other-events",
+        }),
+        partitions = 1
+    )]
     routed: KStream<String, Message>,
 }
 
@@ -72,13 +73,13 @@ enum Event {
 }
 
 impl Message {
-    /// The compiler asks for a route when a variant is added.
-    fn topic(&self) -> &'static str {
+    /// The compiler asks for a route when a variant is added, and for a topic of the sink's.
+    fn route(&self) -> Route {
         match self {
-            Message::Known(Event::Order { .. }) => "order-events",
-            Message::Known(Event::Payment { .. }) => "payment-events",
-            Message::Known(Event::Shipment { .. }) => "shipment-events",
-            Message::Unknown(_) => "other-events",
+            Message::Known(Event::Order { .. }) => Route::Orders,
+            Message::Known(Event::Payment { .. }) => Route::Payments,
+            Message::Known(Event::Shipment { .. }) => Route::Shipments,
+            Message::Unknown(_) => Route::Others,
         }
     }
 
@@ -136,7 +137,8 @@ fn route(args: Args) -> kstreams::Result<()> {
     job.wait_until_processed(&app)?;
 
     let mut text = String::new();
-    for topic in ROUTES.into_iter().chain([DEAD_LETTERS]) {
+    let routes = Route::ALL.iter().map(|route| route.name());
+    for topic in routes.chain([DEAD_LETTERS]) {
         for record in job.read(topic)? {
             let value = record.value.as_deref().unwrap_or_default();
             text.push_str(&format!("{topic}\t{}\n", String::from_utf8_lossy(value)));

@@ -18,6 +18,7 @@ pub use streams_core::processor::{
 };
 pub use streams_core::query::{QueryError, Snapshot, SnapshotEntries};
 pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
+pub use streams_core::routing::Topic;
 pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, Statistics};
 pub use streams_core::serde::{Json, Serde, SerdeError};
 pub use streams_core::store::Placed;
@@ -51,8 +52,8 @@ pub mod prelude {
         ProcessingResult, Processor, ProcessorTest, Punctuation, Punctuator, ReadOnlyKeyValueStore,
         ReadOnlySessionStore, ReadOnlyVersionedStore, ReadOnlyWindowStore, Record, Serde,
         SessionStore, SessionWindow, StreamPartitioner, StreamsConfig, TimeWindow, Timestamp,
-        TimestampedKeyValueStore, ValueAndTimestamp, ValueTransformer, VersionedStore, WindowStore,
-        Windowed, processor, topology,
+        TimestampedKeyValueStore, Topic, ValueAndTimestamp, ValueTransformer, VersionedStore,
+        WindowStore, Windowed, processor, topology,
     };
 }
 

@@ -42,6 +42,7 @@ pub use crate::processor::{
 };
 pub use crate::query::QueryRegistry;
 pub use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
+pub use crate::routing::Topic;
 pub use crate::runtime::{Running, start};
 pub use crate::serde::json::{self, AsJson};
 pub use crate::serde::{Serde, SerdeError};

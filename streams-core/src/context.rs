@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use crate::error::{RecordPart, TaskFailure, TaskResult};
-use crate::exceptions::{ErrorHandlers, ProcessingException};
+use crate::exceptions::ErrorHandlers;
 use crate::generated::SubTopology;
-use crate::obligations::TopicName;
 use crate::outbox::Outbox;
 use crate::partitioner::partition_for_key;
 use crate::query::ByteReader;
@@ -21,6 +20,7 @@ use crate::topology::{SourceDescriptor, SourceTimestamps, TopologyDescriptor};
 mod joins;
 mod processing;
 mod punctuation;
+mod routing;
 mod state;
 mod times;
 mod windowed;
@@ -523,59 +523,6 @@ impl TaskContext {
             &record.headers,
             To::Key(None),
         )
-    }
-
-    /// Writes a record to the topic that `name` returns: one of `allowed` (indexes, and beside them their names), or any
-    /// where none is listed.
-    ///
-    /// # Errors
-    /// When the topic is not one of those, or key or value have no bytes, and the handler says to fail.
-    pub fn send_to<'r, K: Serde, V: Serde, N: TopicName>(
-        &mut self,
-        record: &'r Record<K, V>,
-        name: impl FnOnce(&'r K, &'r V) -> N,
-        allowed: &[usize],
-        names: &[&str],
-    ) -> TaskResult {
-        let name = name(&record.key, &record.value);
-        match self.chosen_topic(name.topic_name(), allowed, names)? {
-            Some(topic) => self.send(topic, record),
-            None => Ok(()),
-        }
-    }
-
-    /// The topic of a name that a sink's closure returned; `None` where the sink does not list it and the handler says to go on.
-    fn chosen_topic(
-        &mut self,
-        name: &str,
-        allowed: &[usize],
-        names: &[&str],
-    ) -> TaskResult<Option<usize>> {
-        let Some(first) = allowed.first() else {
-            return Ok(Some(self.dynamic_topic(name)));
-        };
-        let listed = names.iter().position(|listed| *listed == name);
-        match listed.and_then(|at| allowed.get(at)) {
-            Some(topic) => Ok(Some(*topic)),
-            None => {
-                let undeclared = TaskFailure::UndeclaredTopic {
-                    topic: name.to_owned(),
-                    declared: names.join(", "),
-                };
-                let sink = self.sink(*first);
-                self.failed(sink, ProcessingException::returned(undeclared))
-                    .map(|()| None)
-            }
-        }
-    }
-
-    fn dynamic_topic(&mut self, name: &str) -> usize {
-        let listed = self.topics.iter().chain(&self.dynamic_topics);
-        if let Some(topic) = listed.into_iter().position(|t| **t == *name) {
-            return topic;
-        }
-        self.dynamic_topics.push(name.into());
-        self.topics.len() + self.dynamic_topics.len() - 1
     }
 
     /// Writes a record to a repartition topic. A key type with only one value (`()`) puts all records together.

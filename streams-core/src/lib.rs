@@ -23,6 +23,7 @@ pub mod processor;
 pub mod query;
 pub mod record;
 mod restore;
+pub mod routing;
 pub mod runtime;
 pub mod serde;
 pub mod state_dir;

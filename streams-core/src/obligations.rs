@@ -299,6 +299,25 @@ impl<T: AsRef<str>> TopicName for T {
     }
 }
 
+/// What the closure of a sink returns that declares its topics by an enum: one of them.
+#[diagnostic::on_unimplemented(
+    message = "the closure of this sink's `topic` has to return one of the topics that the sink declares, a `{Set}`, not `{Self}` [KS0206]",
+    label = "returns `{Self}`; a `{Set}` is needed",
+    note = "names as strings are for `topics(\"…\", \"…\")`, or for a sink that declares no topics"
+)]
+pub trait TopicOf<Set> {
+    /// The same topic.
+    fn topic(self) -> Set;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> TopicOf<T> for T {
+    #[inline(always)]
+    fn topic(self) -> T {
+        self
+    }
+}
+
 /// The keys of a cogroup's inputs.
 #[diagnostic::on_unimplemented(
     message = "in `{Node}`, the streams of a cogroup need the same keys: the aggregate is keyed by `{Self}`, `{Other}` by `{Chain}` [KS0203]",

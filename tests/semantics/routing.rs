@@ -70,6 +70,33 @@ struct Routed {
     #[from(input.filter(|_, v| v.starts_with("listed-")))]
     #[sink(topic = |_, value| value.clone(), topics("listed-a", "listed-b"), partitions = 1)]
     listed: KStream<String, String>,
+    /// To one of those that an enum declares, a table's updates too.
+    #[from(input.filter(|_, v| v.starts_with("declared-")).to_table())]
+    #[sink(
+        topic = |key, value| lane_of(key, value.as_deref()),
+        topics(
+            /// Where values go.
+            #[derive(PartialOrd, Ord)]
+            enum Lane {
+                /// Those that end in `a`.
+                A = "declared-a",
+                B = "declared-b",
+                /// Deleted ones.
+                None = "declared-none",
+            }
+        ),
+        partitions = 3,
+        partitioner = |_, _, value: &Option<String>, _| value.as_deref().map_or(vec![], lane)
+    )]
+    declared: KTable<String, String>,
+}
+
+fn lane_of(_: &str, value: Option<&str>) -> Lane {
+    match value {
+        Some(value) if value.ends_with('a') => Lane::A,
+        Some(_) => Lane::B,
+        None => Lane::None,
+    }
 }
 
 fn lane(value: &str) -> Vec<i32> {
@@ -100,6 +127,46 @@ fn the_driver_takes_any_topic_and_refuses_one_that_is_not_listed() {
     let illegal = t.input.send("k", "free-not a name").at(1).pipe();
     let illegal = illegal.unwrap_err().to_string();
     assert!(illegal.contains("free-not a name"), "{illegal}");
+}
+
+/// What an enum declares is there at start-up, and nothing else can be named.
+#[test]
+fn topics_that_an_enum_declares_are_chosen_by_its_variants() {
+    assert_eq!(Lane::ALL, [Lane::A, Lane::B, Lane::None]);
+    assert_eq!(
+        Lane::ALL.iter().map(|lane| lane.name()).collect::<Vec<_>>(),
+        ["declared-a", "declared-b", "declared-none"]
+    );
+    assert!(Lane::A < Lane::B, "further derives are the user's");
+    let t = Routed::builder().test_driver().unwrap();
+    let topics = t.topics().unwrap();
+    assert!(
+        Lane::ALL
+            .iter()
+            .all(|lane| topics.iter().any(|topic| topic == lane.name()))
+    );
+    t.input.send("k", "declared-a").at(1);
+    t.input.send("k", "declared-all").at(2);
+    t.input.send("j", "declared-a").at(3);
+    let placed = |lane: Lane| {
+        let records = t.read_with_partitions(lane.name()).unwrap();
+        let of = records.iter();
+        of.map(|(partition, r)| {
+            format!(
+                "{partition}:{}={}@{}",
+                show(r.key.as_deref()),
+                show(r.value.as_deref()),
+                r.timestamp
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(placed(Lane::A), ["1:k=declared-a@1", "1:j=declared-a@3"]);
+    assert_eq!(
+        placed(Lane::B),
+        ["0:k=declared-all@2", "2:k=declared-all@2"]
+    );
+    assert!(placed(Lane::None).is_empty());
 }
 
 fn config(dir: &TempDir, guarantee: ProcessingGuarantee) -> StreamsConfig {
@@ -133,6 +200,9 @@ const TOPICS: &[(&str, u32)] = &[
     ("lanes", 3),
     ("listed-a", 1),
     ("listed-b", 1),
+    ("declared-a", 3),
+    ("declared-b", 3),
+    ("declared-none", 3),
     ("dead", 1),
 ];
 

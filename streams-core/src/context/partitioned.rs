@@ -3,7 +3,6 @@
 use super::{TaskContext, To};
 use crate::error::TaskResult;
 use crate::exceptions::ProductionException;
-use crate::obligations::TopicName;
 use crate::partitioner::{IntoPartitions, Partitions, StreamPartitioner};
 use crate::record::{Change, Headers, Record, Timestamp};
 use crate::serde::Serde;
@@ -55,25 +54,6 @@ impl TaskContext {
         })
     }
 
-    /// As [`send_to`](Self::send_to) where the topics are listed, to the partitions that `partitioner` chooses.
-    ///
-    /// # Errors
-    /// As [`send_to`](Self::send_to) and [`send_by`](Self::send_by).
-    pub fn send_to_by<'r, K: Serde, V: Serde, N: TopicName, R: IntoPartitions>(
-        &mut self,
-        record: &'r Record<K, V>,
-        name: impl FnOnce(&'r K, &'r V) -> N,
-        allowed: &[usize],
-        names: &[&str],
-        partitioner: impl FnOnce(&str, &K, &V, u32) -> R,
-    ) -> TaskResult {
-        let name = name(&record.key, &record.value);
-        match self.chosen_topic(name.topic_name(), allowed, names)? {
-            Some(topic) => self.send_by(topic, record, partitioner),
-            None => Ok(()),
-        }
-    }
-
     /// As [`send_by`](Self::send_by), by what is no closure.
     ///
     /// # Errors
@@ -102,23 +82,6 @@ impl TaskContext {
         partitioner: &impl StreamPartitioner<K, Option<V>>,
     ) -> TaskResult {
         self.send_change_by(topic, record, |topic, key, value, count| {
-            partitioner.partitions(topic, key, value, count)
-        })
-    }
-
-    /// As [`send_to_by`](Self::send_to_by), by what is no closure.
-    ///
-    /// # Errors
-    /// As [`send_to_by`](Self::send_to_by).
-    pub fn send_to_partitioned<'r, K: Serde, V: Serde, N: TopicName>(
-        &mut self,
-        record: &'r Record<K, V>,
-        name: impl FnOnce(&'r K, &'r V) -> N,
-        allowed: &[usize],
-        names: &[&str],
-        partitioner: &impl StreamPartitioner<K, V>,
-    ) -> TaskResult {
-        self.send_to_by(record, name, allowed, names, |topic, key, value, count| {
             partitioner.partitions(topic, key, value, count)
         })
     }

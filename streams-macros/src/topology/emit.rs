@@ -46,6 +46,7 @@ pub(super) struct Emit<'p> {
 /// Expands to:
 /// ```text
 /// pub struct Shop { … }            // the user's, without our attributes
+/// enum Route { … }                 // of a sink that declares its topics by one
 /// pub struct ShopBuilder<…> { … }  // and ShopTestDriver
 /// const _: () = {
 ///     use ::kstreams::__private as __s;
@@ -85,8 +86,10 @@ pub(crate) fn topology(plan: &Plan<'_>) -> TokenStream {
         .attrs
         .iter()
         .filter(|attribute| attribute.path().is_ident("allow"));
+    let sets = sinks::topic_sets(plan.topology, facade);
     mixed! {
         #item
+        #sets
         #outside
         #(#allowed)*
         const _: () = {

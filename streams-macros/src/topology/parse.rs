@@ -2,6 +2,7 @@
 
 mod join_store;
 mod options;
+mod topic_set;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use syn::ext::IdentExt as _;
@@ -17,6 +18,7 @@ use self::options::{
     attribute_options, boolean, expression, is_word, malformed, options_of, settings, text, texts,
     word,
 };
+pub(crate) use self::topic_set::TopicSet;
 use super::kinds::{self, Shape};
 use super::windows::{self, Time};
 use crate::ctxt::Ctxt;
@@ -126,6 +128,8 @@ pub(crate) enum OffsetReset {
 pub(crate) struct Sink {
     pub(crate) attribute: Attribute,
     pub(crate) topic: SinkTopic,
+    /// The enum that the closure returns, where the topics are declared by one.
+    pub(crate) set: Option<TopicSet>,
     pub(crate) partitions: Option<Partitions>,
     pub(crate) partitioner: Option<Expr>,
 }
@@ -492,6 +496,7 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
     let errors = cx.count();
     let options = attribute_options(cx, "sink", attribute)?;
     let (mut topic, mut topics, mut count, mut partitioner) = (None, Vec::new(), None, None);
+    let mut set = None;
     let mut given = false;
     for opt in options {
         match opt.name.to_string().as_str() {
@@ -499,7 +504,13 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
                 given = true;
                 topic = expression(cx, &opt);
             }
-            "topics" => topics = texts(cx, &opt).unwrap_or_default(),
+            "topics" => match opt.value {
+                OptValue::Enum(item) => {
+                    let (declared, names) = topic_set::topic_set(cx, item);
+                    (set, topics) = (Some(declared), names);
+                }
+                _ => topics = listed_topics(cx, &opt),
+            },
             "partitions" => count = partitions(cx, &opt),
             "partitioner" => partitioner = expression(cx, &opt),
             _ => {}
@@ -550,8 +561,24 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
     Some(Sink {
         attribute: attribute.clone(),
         topic,
+        set,
         partitions: count,
         partitioner,
+    })
+}
+
+fn listed_topics(cx: &Ctxt, opt: &Opt) -> Vec<LitStr> {
+    let names = match &opt.value {
+        OptValue::List(list) => list.iter().map(literal_text).collect(),
+        _ => None,
+    };
+    names.unwrap_or_else(|| {
+        malformed(
+            cx,
+            opt,
+            "`topics(\"…\", \"…\")`, with string literals, or `topics(enum Route { Orders = \"…\" })`",
+        );
+        Vec::new()
     })
 }
 

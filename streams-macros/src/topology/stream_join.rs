@@ -126,7 +126,7 @@ pub(crate) fn stream_join(cx: &Ctxt, options: &[Opt]) -> Option<StreamJoin> {
         let value = match &opt.value {
             OptValue::Is(expr) => Some(expr),
             OptValue::List(list) => list.first().filter(|_| list.len() == 1),
-            OptValue::Flag => None,
+            OptValue::Enum(_) | OptValue::Flag => None,
         };
         let Some(value) = value else {
             cx.error(

@@ -80,7 +80,7 @@ pub(crate) fn time_of_option(cx: &Ctxt, opt: &Opt) -> Option<Time> {
             [one] => time(cx, one),
             _ => not_a_time(cx, opt),
         },
-        OptValue::Flag => not_a_time(cx, opt),
+        OptValue::Enum(_) | OptValue::Flag => not_a_time(cx, opt),
     }
 }
 

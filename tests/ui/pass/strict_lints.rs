@@ -45,6 +45,15 @@ pub struct App {
     large: KStream<String, String>,
     #[from(joined.otherwise())]
     #[sink(topic = |_, o| o.as_str(), topics("small", "tiny"))]
+    #[sink(topic = |k, _| Shelf::of(k), topics(
+        /// Where they are put.
+        pub enum Shelf {
+            /// In sight.
+            Upper = "upper",
+            /// Out of it.
+            Lower = "lower",
+        }
+    ))]
     small: KStream<String, String>,
     #[from(orders.flat_map_values(|o| [*o, *o]).group_by(|_, o| *o % 10).aggregate(u64::default, |_, o, n| n + o))]
     #[store(kind = memory)]
@@ -83,6 +92,16 @@ pub struct App {
     pairs: KStream<String, u64>,
     #[from(large_sums.to_stream().for_each(|k, s| assert!(s.is_some(), "{k}")))]
     printed: (),
+}
+
+impl Shelf {
+    fn of(key: &str) -> Self {
+        if key.is_empty() {
+            Shelf::Lower
+        } else {
+            Shelf::Upper
+        }
+    }
 }
 
 /// Called by `tests/lints.rs`, which clippy sees.

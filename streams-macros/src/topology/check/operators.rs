@@ -501,13 +501,11 @@ pub(super) fn closures_take_what_they_are_given(cx: &Ctxt, topology: &Topology) 
         if let SinkTopic::PerRecord(expr, _) = &sink.topic
             && let Expr::Closure(closure) = ungrouped(expr)
         {
-            closure_takes(
-                cx,
-                "a sink's topic",
-                &["&K", "&V"],
-                "impl AsRef<str>",
-                closure,
-            );
+            let gives = match &sink.set {
+                Some(set) => set.item.ident.to_string(),
+                None => "impl AsRef<str>".to_owned(),
+            };
+            closure_takes(cx, "a sink's topic", &["&K", "&V"], &gives, closure);
         }
     }
 }

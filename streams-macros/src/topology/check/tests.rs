@@ -715,3 +715,31 @@ fn derived_names_differ() {
     );
     fails(&with_orders("start: u64,"), &["KS0505 @ start"]);
 }
+
+#[test]
+fn sets_of_topics_give_each_variant_a_topic() {
+    let set = |set: &str| {
+        with_orders(&format!(
+            "#[from(orders.filter(|_, _| true))] #[sink(topic = choose, topics({set}))] a: KStream<String, u64>,"
+        ))
+    };
+    passes(&set(r#"pub enum Route { A = "a", B = "b" }"#));
+    passes(&set(r#"/// Where.
+        #[derive(Ord)] enum Route { /// There.
+        A = "a", },"#));
+    fails(&set(r#"enum Route { A = "a", B }"#), &["KS0460 @ B"]);
+    fails(&set("enum Route { A = 1 }"), &["KS0460 @ 1"]);
+    fails(&set(r#"enum Route { A(u8) = "a" }"#), &["KS0460 @ (u8)"]);
+    fails(
+        &set(r#"enum Route { A = "a", B = "a" }"#),
+        &[r#"KS0460 @ "a""#],
+    );
+    fails(&set("enum Route {}"), &["KS0460 @ Route"]);
+    fails(&set(r#"enum Route<T> { A = "a" }"#), &["KS0460 @ <T>"]);
+    // The names are those of topics, in every rule of topics.
+    fails(
+        &set(r#"enum Route { A = "not legal" }"#),
+        &[r#"KS0501 @ "not legal""#],
+    );
+    fails(&set("enum Route"), &["KS0113 @ )"]);
+}

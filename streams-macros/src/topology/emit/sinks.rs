@@ -6,7 +6,8 @@ use syn::Expr;
 use syn::spanned::Spanned as _;
 
 use super::super::kinds::Shape;
-use super::super::parse::{SinkTopic, ungrouped};
+use super::super::model::Topology;
+use super::super::parse::{SinkTopic, TopicSet, ungrouped};
 use super::super::plan::SinkPlan;
 use super::steps::Method;
 use super::{ident_at, number, numbers};
@@ -35,21 +36,78 @@ impl Method<'_> {
                 mixed!(#cx.#send::<#key, #value>(#index, &r))
             }
             SinkTopic::PerRecord(choose, names) => {
-                let send = ident_at("send_to", choose.span());
-                let topics = numbers(&planned.topics);
                 let record = if table {
                     mixed!(&__s::TableChain(__s::Clone::clone(&r)).to_stream())
                 } else {
                     mixed!(&r)
                 };
-                if planned.sink.partitioner.is_some() {
-                    let (way, by) = by(planned);
-                    let send = ident_at(&format!("send_to_{way}"), by.span());
-                    return mixed! {
-                        #cx.#send(#record, #choose, &[#(#topics),*], &[#(#names),*], #by)
-                    };
+                let (way, by, span) = match &planned.sink.partitioner {
+                    Some(expr) => {
+                        let (way, by) = partitioner(expr);
+                        let span = by.span();
+                        (format!("_{way}"), mixed!(, #by), span)
+                    }
+                    None => (String::new(), TokenStream::new(), choose.span()),
+                };
+                let topics = numbers(&planned.topics);
+                match &planned.sink.set {
+                    Some(set) => {
+                        let send = ident_at(&format!("send_to_one{way}"), span);
+                        let set = &set.item.ident;
+                        let types = match way.as_str() {
+                            "_by" => mixed!(_, _, #set, _, _),
+                            _ => mixed!(_, _, #set, _),
+                        };
+                        mixed!(#cx.#send::<#types>(#record, #choose, &[#(#topics),*] #by))
+                    }
+                    None => {
+                        let send = ident_at(&format!("send_to{way}"), span);
+                        mixed!(#cx.#send(#record, #choose, &[#(#topics),*], &[#(#names),*] #by))
+                    }
                 }
-                mixed!(#cx.#send(#record, #choose, &[#(#topics),*], &[#(#names),*]))
+            }
+        }
+    }
+}
+
+/// The enum of each sink that declares its topics by one, and what it is to the topology.
+pub(crate) fn topic_sets(topology: &Topology, facade: &TokenStream) -> TokenStream {
+    let sinks = topology.nodes.iter().flat_map(|node| &node.sinks);
+    let sets = sinks.filter_map(|sink| sink.set.as_ref());
+    sets.map(|set| topic_set(set, facade)).collect()
+}
+
+/// Expands to:
+/// ```text
+/// #[derive(Debug, …)]
+/// enum Route { Orders, … }
+/// impl Topic for Route {
+///     const ALL: &'static [Self] = &[Self::Orders, …];
+///     fn name(self) -> &'static str { match self { Self::Orders => "orders", … } }
+///     fn index(self) -> usize { match self { Self::Orders => 0, … } }
+/// }
+/// ```
+fn topic_set(set: &TopicSet, facade: &TokenStream) -> TokenStream {
+    let (item, name) = (&set.item, &set.item.ident);
+    let (variants, topics): (Vec<_>, Vec<_>) = set.topics.iter().cloned().unzip();
+    let places = (0..topics.len()).map(number);
+    mixed! {
+        #[derive(::core::fmt::Debug, ::core::clone::Clone, ::core::marker::Copy, ::core::cmp::PartialEq, ::core::cmp::Eq, ::core::hash::Hash)]
+        #item
+        #[automatically_derived]
+        impl #facade::__private::Topic for #name {
+            const ALL: &'static [Self] = &[#(Self::#variants),*];
+            #[inline]
+            fn name(self) -> &'static str {
+                match self {
+                    #(Self::#variants => #topics,)*
+                }
+            }
+            #[inline]
+            fn index(self) -> usize {
+                match self {
+                    #(Self::#variants => #places,)*
+                }
             }
         }
     }

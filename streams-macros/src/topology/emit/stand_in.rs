@@ -5,7 +5,7 @@ use quote::ToTokens as _;
 
 use super::super::check::names::GENERATED;
 use super::super::model::Topology;
-use super::builder;
+use super::{builder, sinks};
 use crate::paths;
 
 /// Expands to the builder, the test driver and the trait's implementation, all of which refuse to run.
@@ -25,8 +25,10 @@ pub(crate) fn items(topology: &Topology) -> TokenStream {
     } else {
         TokenStream::new()
     };
+    let sets = sinks::topic_sets(topology, &facade);
     mixed! {
         #structs
+        #sets
         const _: () = {
             use #facade::__private as __s;
             #[automatically_derived]

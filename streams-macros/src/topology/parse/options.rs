@@ -4,12 +4,12 @@ use proc_macro2::Ident;
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, LitBool, LitStr, Token};
+use syn::{Attribute, Expr, ItemEnum, LitBool, LitStr, Token, Visibility};
 
 use super::super::kinds::{ATTRIBUTE_OPTIONS, Status};
 use crate::ctxt::Ctxt;
 
-/// `name = value`, `name(values…)` or `name`.
+/// `name = value`, `name(values…)`, `name(enum …)` or `name`.
 #[derive(Debug, Clone)]
 pub(crate) struct Opt {
     pub(crate) name: Ident,
@@ -20,6 +20,7 @@ pub(crate) struct Opt {
 pub(crate) enum OptValue {
     Is(Expr),
     List(Vec<Expr>),
+    Enum(ItemEnum),
     Flag,
 }
 
@@ -37,13 +38,27 @@ impl Parse for Opt {
         } else if input.peek(syn::token::Paren) {
             let content;
             syn::parenthesized!(content in input);
-            let list = Punctuated::<Expr, Token![,]>::parse_terminated(&content)?;
-            OptValue::List(list.into_iter().collect())
+            if begins_enum(&content) {
+                let item = content.parse()?;
+                content.parse::<Option<Token![,]>>()?;
+                OptValue::Enum(item)
+            } else {
+                let list = Punctuated::<Expr, Token![,]>::parse_terminated(&content)?;
+                OptValue::List(list.into_iter().collect())
+            }
         } else {
             OptValue::Flag
         };
         Ok(Opt { name, value })
     }
+}
+
+/// Whether an `enum` comes next, behind its attributes and visibility.
+fn begins_enum(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    Attribute::parse_outer(&ahead).is_ok()
+        && ahead.parse::<Visibility>().is_ok()
+        && ahead.peek(Token![enum])
 }
 
 /// The known, built options of an attribute; complains about the others.
