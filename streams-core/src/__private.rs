@@ -21,7 +21,7 @@ pub use crate::context::{InNode, TaskContext};
 pub use crate::edge::edge;
 pub use crate::error::Error;
 pub use crate::error::{TaskError, TaskResult};
-pub use crate::foreign_key::{CombinedKey, Foreign, Response, Subscribing, Subscription};
+pub use crate::foreign_key::{Answer, CombinedKey, Foreign, Response, Subscribing, Subscription};
 pub use crate::generated::{
     Bound, Flushed, SubTopology, TaskOf, Topology, unknown_processor, unknown_source,
     unknown_store, unknown_subtopology,
@@ -50,7 +50,7 @@ pub use crate::stream_join::{
     JoinKind, JoinParts, JoinWindows, UnmatchedKey, UnmatchedValues, YieldedKey, stream_join,
     stream_self_join,
 };
-pub use crate::table::join::{Found, LookUp, Met, Row, found, latest, row, row_of};
+pub use crate::table::join::{Found, LookUp, Met, Row, Version, found, latest, row, row_of};
 pub use crate::table::waiting::{Arrived, Suppress, Waiting};
 pub use crate::table::{Aggregate, AggregateRows, PresentRows, Regrouping, TableStore};
 pub use crate::test_driver::{

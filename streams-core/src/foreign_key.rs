@@ -9,5 +9,5 @@ mod join;
 mod murmur3;
 mod wire;
 
-pub use join::{Foreign, Responded, Subscribing};
+pub use join::{Answer, Asked, Foreign, Responded, Subscribing};
 pub use wire::{CombinedKey, Instruction, Response, Subscription};

@@ -310,17 +310,21 @@ impl<K, V> TableStore<K, V> {
         }
     }
 
-    /// What a versioned store had under `scratch.key` at a time.
-    fn get_as_of<T: Serde>(self, time: Timestamp, cx: &mut TaskContext) -> TaskResult<Option<T>>
+    /// What a versioned store had under `scratch.key` at a time, and since when.
+    fn get_as_of<T: Serde>(
+        self,
+        time: Timestamp,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Option<(Timestamp, T)>>
     where
         K: Serde,
         V: Serde,
     {
-        let Some(stored) = cx.versioned_get(self.index, time)? else {
+        let Some((since, stored)) = cx.versioned_get(self.index, time)? else {
             return Ok(None);
         };
         match T::deserialize(stored) {
-            Ok(found) => Ok(Some(found)),
+            Ok(found) => Ok(Some((since, found))),
             Err(e) => Err(self.corrupt(e, cx)),
         }
     }
@@ -541,9 +545,11 @@ impl<CK, CV, K, V, Node, Table> Joining<CK, CV, K, V, Node, Table> {
             return Ok(None);
         };
         self.store.set_key(key, cx)?;
-        if cx.is_versioned(self.store.index) {
-            return self.store.get_as_of(self.record.timestamp, cx);
-        }
-        Ok(self.store.get(cx)?.map(|(_, value)| value))
+        let found = if cx.is_versioned(self.store.index) {
+            self.store.get_as_of(self.record.timestamp, cx)?
+        } else {
+            self.store.get(cx)?
+        };
+        Ok(found.map(|(_, value)| value))
     }
 }

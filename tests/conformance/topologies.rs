@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod cogroup;
+mod derived;
 mod errors;
 mod foreign_key;
 mod join;
@@ -86,6 +87,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         processor::entries(),
         joined_tables::entries(),
         foreign_key::entries(),
+        derived::entries(),
         regroup::entries(),
         stream_join::entries(),
         seed::entries(),

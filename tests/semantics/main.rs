@@ -2,6 +2,7 @@
 //! and a restart or crash at any step. And what the vectors leave open: filters of tables, nulls, routing, the record cache.
 
 mod cache;
+mod derived;
 mod errors;
 mod fallible;
 mod foreign_keys;

@@ -10,7 +10,7 @@ use crate::context::TaskContext;
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::obligations::{JoinKey, TablesKey};
 use crate::record::{Change, Headers, Record, Timestamp};
-use crate::serde::Serde;
+use crate::serde::{Serde, SerdeError};
 
 /// The timestamp of a row that is not there, as in Kafka Streams: older than all.
 const UNKNOWN: Timestamp = -1;
@@ -28,6 +28,33 @@ impl<K: Serde, V: Serde> TableStore<K, V> {
         self.set_key(key, cx)?;
         self.get(cx)
     }
+
+    /// The row that a versioned table has, or had at a time, under a key.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find).
+    #[inline]
+    pub fn find_version(
+        self,
+        key: &K,
+        version: Version,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Row<V>> {
+        self.set_key(key, cx)?;
+        match version {
+            Version::Latest => self.get(cx),
+            Version::AsOf(time) => self.get_as_of(time, cx),
+        }
+    }
+}
+
+/// Which of a versioned table's rows is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// The one that the table has.
+    Latest,
+    /// The one that was valid at this time.
+    AsOf(Timestamp),
 }
 
 /// An update that a join of tables takes: one of the past of a versioned table is dropped and counted.
@@ -119,19 +146,22 @@ pub fn row_of<K: Serde, V>(
     row: Row<V>,
     cx: &mut TaskContext,
 ) -> TaskResult<Record<K, Change<V>>> {
-    let failed = |part, reason| {
-        TaskError::from(TaskFailure::Serialization {
-            destination: "a look-up in a table".to_owned(),
-            part,
-            reason,
-        })
-    };
     let bytes = &mut cx.scratch.key;
     bytes.clear();
-    key.serialize(bytes)
-        .map_err(|e| failed(RecordPart::Key, e))?;
-    let key = K::deserialize(bytes).map_err(|e| failed(RecordPart::Key, e))?;
+    let copied = key.serialize(bytes).and_then(|()| K::deserialize(bytes));
+    let key = copied.map_err(|e| unreadable(RecordPart::Key, e))?;
     Ok(self::row(key, row))
+}
+
+/// What is looked up cannot be written or read.
+#[cold]
+pub(crate) fn unreadable(part: RecordPart, reason: SerdeError) -> TaskError {
+    TaskFailure::Serialization {
+        destination: "a look-up in a table".to_owned(),
+        part,
+        reason,
+    }
+    .into()
 }
 
 /// What the operators made of a row that was looked up.

@@ -130,6 +130,154 @@ fn plans() {
     insta::assert_snapshot!("orders_plan", plan_of(SHOP));
 }
 
+/// A table `d`, derived in some way, and the stores behind it: those that are there whoever reads `d`, and those that somebody
+/// who looks up its rows needs.
+const DERIVED: &[(&str, &[&str], &[&str])] = &[
+    (
+        "#[source(topic = \"own\", partitions = 1)] d: Table,",
+        &[],
+        &["d"],
+    ),
+    ("#[from(t.filter(f))] d: Table,", &[], &["t"]),
+    ("#[from(t.map_values(f))] d: Table,", &[], &["t"]),
+    (
+        "#[from(t.filter(f))] e: Table, #[from(e.map_values(f).filter_not(f))] d: Table,",
+        &[],
+        &["t"],
+    ),
+    (
+        "#[from(stored.filter(f))] d: Table,",
+        &["stored"],
+        &["stored"],
+    ),
+    (
+        "#[from(t.filter(f))] #[store] e: Table, #[from(e.map_values(f))] d: Table,",
+        &["e"],
+        &["e"],
+    ),
+    (
+        "#[from(past.filter(f).map_values(f))] d: Table,",
+        &["past"],
+        &["past"],
+    ),
+    (
+        "#[from(s.group_by_key().reduce(f))] e: Table, #[from(e.map_values(f))] d: Table,",
+        &["e"],
+        &["e"],
+    ),
+    (
+        "#[from(s.to_table())] e: Table, #[from(e.filter(f))] d: Table,",
+        &[],
+        &["e"],
+    ),
+    (
+        "#[from(t.join(other, f))] d: Table,",
+        &["t", "other"],
+        &["t", "other"],
+    ),
+    (
+        "#[from(t.filter(f).left_join(other, f).map_values(f))] d: Table,",
+        &["t", "other"],
+        &["t", "other"],
+    ),
+    (
+        "#[from(t.join_on(other, f, f))] e: Table, #[from(e.filter(f))] d: Table,",
+        &["t", "other", "e-subscription-store"],
+        &["t", "other", "e-subscription-store", "e"],
+    ),
+];
+
+/// What reads `d`, whether it looks up rows or asks for old ones, and the stores that it brings itself.
+const READING: &[(&str, bool, &[&str])] = &[
+    (
+        "#[from(d.to_stream())] #[sink(topic = \"out\")] o: Stream,",
+        false,
+        &[],
+    ),
+    (
+        "#[from(s.join(d, f))] #[sink(topic = \"out\")] o: Stream,",
+        true,
+        &[],
+    ),
+    (
+        "#[from(s.join(d, f))] #[sink(topic = \"out\")] o: Stream, #[from(s.left_join(d, f))] #[sink(topic = \"two\")] p: Stream,",
+        true,
+        &[],
+    ),
+    ("#[from(d.join(r, f))] o: Table,", true, &["r"]),
+    ("#[from(r.left_join(d, f))] o: Table,", true, &["r"]),
+    (
+        "#[from(d.outer_join(r, f))] #[store] o: Table,",
+        true,
+        &["r", "o"],
+    ),
+    (
+        "#[from(d.join_on(r, f, f))] o: Table,",
+        true,
+        &["r", "o-subscription-store"],
+    ),
+    (
+        "#[from(r.left_join_on(d, f, f))] o: Table,",
+        true,
+        &["r", "o-subscription-store"],
+    ),
+    (
+        "#[from(d.join_on(d, f, f))] o: Table,",
+        true,
+        &["o-subscription-store"],
+    ),
+    (
+        "#[from(s.join(d, f))] #[sink(topic = \"out\")] o: Stream, #[from(r.join_on(d, f, f))] p: Table,",
+        true,
+        &["r", "p-subscription-store"],
+    ),
+    (
+        "#[from(d.group_by(f).count())] o: KTable<String, i64>,",
+        true,
+        &["o"],
+    ),
+];
+
+/// A table without `#[store]` that is derived of others has none, whoever reads it: its rows are made of those of the tables behind.
+/// (The lists are what Kafka Streams 4.3.1 describes for the same topologies.)
+#[test]
+fn derived_tables_have_no_stores() {
+    for (derived, always, needed) in DERIVED {
+        for (reading, looks_up, own) in READING {
+            let fields = format!(
+                "struct App {{
+                    #[source(topic = \"s\", partitions = 1)] #[sink(topic = \"copy\", partitions = 1)] s: Stream,
+                    #[source(topic = \"t\", partitions = 1)] t: Table,
+                    #[source(topic = \"other\", partitions = 1)] other: Table,
+                    #[source(topic = \"r\", partitions = 1)] r: Table,
+                    #[source(topic = \"stored\", partitions = 1)] #[store] stored: Table,
+                    #[source(topic = \"past\", partitions = 1)] #[store(versioned = \"1s\")] past: Table,
+                    {derived} {reading}
+                }}"
+            );
+            let fields = fields
+                .replace("Table,", "KTable<String, String>,")
+                .replace("Stream,", "KStream<String, String>,");
+            let is_named =
+                |name: &str| fields.contains(&format!(" {name}: ")) || name.contains('-');
+            let mut expected: Vec<&str> = [always, if *looks_up { needed } else { always }, own]
+                .into_iter()
+                .flat_map(|stores| stores.iter().copied())
+                // They are there by themselves.
+                .chain(["stored", "past"])
+                .collect();
+            expected.sort_unstable();
+            expected.dedup();
+            assert!(expected.iter().all(|name| is_named(name)), "{expected:?}");
+            let mut stores: Vec<String> = planned("application_id = \"app\"", &fields, |plan| {
+                plan.stores.iter().map(|store| store.name.clone()).collect()
+            });
+            stores.sort_unstable();
+            assert_eq!(stores, expected, "{fields}");
+        }
+    }
+}
+
 #[test]
 fn a_node_has_about_forty_lines_at_most_and_no_boxes_or_lookups() {
     for (args, item, nodes) in [

@@ -63,6 +63,7 @@ final class Topologies {
         aggregations();
         cogroups();
         foreignKeyJoins();
+        joinsOfDerivedTables();
         streamJoins();
         tableJoins();
         tables();
@@ -149,6 +150,38 @@ final class Topologies {
             .join(b.table("right", TEXTS, as("rt", STRING)), foreignKey, PLUS)
             .groupBy((k, v) -> KeyValue.pair(v.substring(v.indexOf('+') + 1), v), GROUPED)
             .count(as("per", LONG)).toStream().mapValues(n -> n == null ? null : n.toString()).to("out", TEXT));
+    }
+
+    /** Tables without a store: whoever looks up their rows makes them of the rows of the tables behind. */
+    private static void joinsOfDerivedTables() {
+        Function<String, String> foreignKey = Topologies::before;
+        Joined<String, String, String> texts = Joined.with(STRING, STRING, STRING);
+        BY_NAME.put("join-st-derived", b -> {
+            KStream<String, String> left = b.stream("left", TEXTS);
+            left.leftJoin(derived(b.table("right", TEXTS, as("t", STRING))), KEY_PLUS, texts).to("out", TEXT);
+        });
+        BY_NAME.put("join-st-derived-versioned", b -> {
+            KStream<String, String> left = b.stream("left", TEXTS);
+            left.leftJoin(derived(b.table("right", TEXTS, versionedAs("v", 1000, STRING))), PLUS, texts)
+                .to("out", TEXT);
+        });
+        BY_NAME.put("join-st-derived-versioned-grace", b -> {
+            KStream<String, String> left = b.stream("left", TEXTS);
+            left.join(derived(b.table("right", TEXTS, versionedAs("v", 1000, STRING))), PLUS,
+                Joined.with(STRING, STRING, STRING, "jg").withGracePeriod(ms(50))).to("out", TEXT);
+        });
+        BY_NAME.put("join-fk-derived", b -> derived(b.table("left", TEXTS, as("lt", STRING)))
+            .leftJoin(derived(b.table("right", TEXTS, as("rt", STRING))), foreignKey, PLUS, TableJoined.as("fkj"))
+            .toStream().to("out", TEXT));
+        BY_NAME.put("join-fk-of-joined", b -> b.table("a", TEXTS, as("at", STRING))
+            .join(b.table("b", TEXTS, as("bt", STRING)), PLUS)
+            .join(b.table("c", TEXTS, as("ct", STRING)).outerJoin(b.table("d", TEXTS, as("dt", STRING)), PLUS),
+                foreignKey, PLUS, TableJoined.as("fkj"))
+            .toStream().to("out", TEXT));
+    }
+
+    private static KTable<String, String> derived(KTable<String, String> table) {
+        return table.filter((k, v) -> !v.contains("x")).mapValues((k, v) -> v.contains("nil") ? null : v + "." + k);
     }
 
     private static void streamJoins() {

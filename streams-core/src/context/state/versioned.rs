@@ -159,7 +159,7 @@ impl TaskContext {
         &mut self,
         store: usize,
         time: Timestamp,
-    ) -> TaskResult<Option<&[u8]>> {
+    ) -> TaskResult<Option<(Timestamp, &[u8])>> {
         let Some(slot) = self.state.slots.get_mut(store) else {
             return Err(unknown_store(store));
         };
@@ -168,7 +168,7 @@ impl TaskContext {
         };
         let key = &self.scratch.key;
         match versions.as_of(&mut self.state.stores, store, key, time) {
-            Ok(Some(found)) => Ok(Some(versions.value(&found))),
+            Ok(Some(found)) => Ok(Some((found.validity.from, versions.value(&found)))),
             Ok(None) => Ok(None),
             Err(e) => Err(failed(slot.name, e)),
         }

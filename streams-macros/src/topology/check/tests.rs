@@ -661,6 +661,37 @@ fn a_join_does_not_look_into_the_store_of_an_earlier_operator() {
 }
 
 #[test]
+fn joins_do_not_look_into_tables_in_the_middle_of_chains() {
+    for (row, reading, place) in [
+        (
+            "left.join_on(right, |_, l| *l, |l, _| *l).filter(|_, n| *n > 3)",
+            "left.join(row, |l, _| *l)",
+            "row",
+        ),
+        (
+            "s.to_table().filter(|_, n| *n > 3)",
+            "right.join_on(row, |_, r| r.to_string(), |r, _| *r)",
+            "row",
+        ),
+        (
+            "s.to_table().map_values(|n| n)",
+            "row.join_on(right, |_, n| *n, |n, _| *n)",
+            "row",
+        ),
+    ] {
+        fails(
+            &format!(
+                r#"#[source(topic = "s", partitions = 6)] #[sink(topic = "copy", partitions = 6)] s: KStream<String, u64>,
+                   #[source(topic = "left", partitions = 6)] left: KTable<String, u64>,
+                   #[source(topic = "right", partitions = 6)] right: KTable<u64, u64>,
+                   #[from({row})] row: KTable<String, u64>, #[from({reading})] a: KTable<String, u64>,"#
+            ),
+            &[&format!("KS0403 @ {place}")],
+        );
+    }
+}
+
+#[test]
 fn names_are_kafkas() {
     for (name, legal) in [
         ("orders", true),

@@ -6,7 +6,7 @@ use super::super::model::{NodeId, Op};
 use super::super::plan::{Role, facts};
 use super::super::windows;
 use super::steps::{Flow, Method};
-use super::{ident_at, number, task};
+use super::{ident_at, mixed_ident, number, task};
 
 impl Method<'_> {
     fn foreign_join(&self, position: usize) -> Option<(&Op, NodeId)> {
@@ -34,10 +34,10 @@ impl Method<'_> {
         }
     }
 
-    /// The right side's call: `subscribed` or `changed`.
+    /// The right side: a subscription `asked`, or a row changed.
     pub(super) fn answer(
         &self,
-        call: &str,
+        asked: bool,
         position: usize,
         topic: usize,
         flow: Flow,
@@ -52,13 +52,38 @@ impl Method<'_> {
             return flow.done();
         };
         let (handle, node) = (task::handle(subscriptions), plan.topology.node(other));
-        let table = &node.name;
-        let rows = windows::of_node(node).map(|_| mixed!(.rows()));
-        let call = ident_at(call, op.name.span());
         let (t, cx, topic) = (self.task(), self.context(), number(topic));
-        flow.call(&mixed! {
-            __s::Foreign { subscriptions: #t.#handle, table: #t.#table #rows, topic: #topic }.#call(r, #cx)
-        })
+        let foreign = mixed!(__s::Foreign { subscriptions: #t.#handle, topic: #topic });
+        let span = op.name.span();
+        if !asked {
+            let changed = ident_at("changed", span);
+            return flow.call(&mixed!(#foreign.#changed(r, #cx)));
+        }
+        if !facts::is_viewed(plan.topology, node) {
+            let table = &node.name;
+            let rows = windows::of_node(node).map(|_| mixed!(.rows()));
+            let subscribed = ident_at("subscribed", span);
+            return flow.call(&mixed!(#foreign.#subscribed(r, #t.#table #rows, #cx)));
+        }
+        let (keep, exit) = (ident_at("keep", span), flow.exit());
+        let sized = self.sized("asked", other);
+        let find = self.find(other, &mixed!(key), None, &exit);
+        let answer = flow.call(&mixed!(asked.answer(row, #cx)));
+        mixed! {
+            let __s::Some(asked) = #foreign.#keep(r, #cx)? else { #exit };
+            #sized
+            let row = match asked.foreign_key() {
+                __s::Some(key) => #find,
+                __s::None => __s::None,
+            };
+            #answer
+        }
+    }
+
+    /// `let asked = asked.sized(600000);` where a table is by windows: a key that crossed a topic has lost its window's end.
+    fn sized(&self, key: &str, table: NodeId) -> Option<TokenStream> {
+        let (size, key) = (self.emit.window_size(table)?, mixed_ident(key));
+        Some(mixed!(let #key = #key.sized(#size);))
     }
 
     /// An answer becomes a joined row.
@@ -75,7 +100,6 @@ impl Method<'_> {
         else {
             return next.clone();
         };
-        let left = &topology.node(left).name;
         let (_, foreign_value) = self.emit.types(other);
         let (t, cx, exit) = (self.task(), self.context(), flow.exit());
         let joiner = op.args.get(2);
@@ -86,8 +110,26 @@ impl Method<'_> {
         } else {
             TokenStream::new()
         };
+        let table = topology.node(left);
+        let responded = if facts::is_viewed(topology, table) {
+            let (key, _) = self.emit.types(left);
+            let sized = self.sized("answer", left);
+            let find = self.find(left, &mixed!(answer.key()), None, &exit);
+            mixed! {
+                let answer = __s::Answer::<#key, #foreign_value>::arrived(r, #cx)?;
+                let __s::Some(answer) = answer else { #exit };
+                #sized
+                let row = #find;
+                let __s::Some(r) = answer.to(row, #cx)? else { #exit };
+            }
+        } else {
+            let field = &table.name;
+            mixed! {
+                let __s::Some(r) = #t.#field.responded::<#foreign_value>(r, #cx)? else { #exit };
+            }
+        };
         mixed! {
-            let __s::Some(r) = #t.#left.responded::<#foreign_value>(r, #cx)? else { #exit };
+            #responded
             let r = r.#f(#joiner);
             #joined
             #present

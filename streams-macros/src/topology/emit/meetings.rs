@@ -95,7 +95,10 @@ pub(super) fn variants(
     if segment.steps.contains(&Step::Found) {
         let task = emit.head_task(id, index);
         let (key, value) = emit.types(id);
-        out.extend(mixed!(Row(&'t mut #task, &'t #key, &'t mut __s::Row<#value>),));
+        let version =
+            versioned::is_versioned(emit.plan.topology, id).then(|| mixed!(__s::Version,));
+        let row = mixed!(&'t mut __s::Option<__s::Row<#value>>);
+        out.extend(mixed!(Row(&'t mut #task, &'t #key, #version #row),));
     }
     out
 }
@@ -269,7 +272,16 @@ impl<'e> Method<'e> {
         };
         ways.push(mixed!(#at::Row(..)));
         self.uses_context.set(true);
-        let find = self.find(*input, &mixed!(key));
+        let topology = self.emit.plan.topology;
+        let version = versioned::is_versioned(topology, self.node.id).then(|| mixed!(version));
+        let exit = Flow::STRAIGHT.exit();
+        let find = self.find(*input, &mixed!(key), version.as_ref(), &exit);
+        let found = mixed!(__s::row_of(key, found, cx)?);
+        let found = match self.emit.window_size(self.node.id) {
+            Some(size) => mixed!(__s::Suppress::sized(#found, #size)),
+            None => found,
+        };
+        let version = version.map(|version| mixed!(#version,));
         let carried = self.carried().into_iter().map(|name| {
             if name == "row" {
                 mixed!(__s::Some(row))
@@ -278,25 +290,40 @@ impl<'e> Method<'e> {
             }
         });
         mixed! {
-            #at::Row(t, key, row) => {
+            #at::Row(t, key, #version row) => {
                 let found = #find;
-                (t, __s::row_of(key, found, cx)? #(, #carried)*)
+                (t, #found #(, #carried)*)
             }
         }
     }
 
-    /// The row of a table under a key that is lent.
-    pub(super) fn find(&self, id: NodeId, key: &TokenStream) -> TokenStream {
+    /// The row of a table under a key that is lent: of a versioned one the latest, unless a `version` is given. Where a function that
+    /// makes the row fails, and the handler says to go on, the way ends by `exit`.
+    pub(super) fn find(
+        &self,
+        id: NodeId,
+        key: &TokenStream,
+        version: Option<&TokenStream>,
+        exit: &TokenStream,
+    ) -> TokenStream {
         let (t, cx, receiver) = {
             self.uses_task.set(true);
             self.uses_context.set(true);
             (mixed!(t), mixed!(cx), &self.receiver)
         };
-        let table = self.emit.plan.topology.node(id);
-        if !facts::is_viewed(self.emit.plan.topology, table) {
+        let topology = self.emit.plan.topology;
+        let table = topology.node(id);
+        if !facts::is_viewed(topology, table) {
             let field = &table.name;
-            return mixed!(#t.#field.find(#key, #cx)?);
+            return match version {
+                Some(version) => mixed!(#t.#field.find_version(#key, #version, #cx)?),
+                None => mixed!(#t.#field.find(#key, #cx)?),
+            };
         }
+        let version = versioned::is_versioned(topology, id).then(|| match version {
+            Some(version) => mixed!(#version,),
+            None => mixed!(__s::Version::Latest,),
+        });
         let segments = &self.emit.plan.node(id).segments;
         let segment = segments
             .iter()
@@ -306,7 +333,8 @@ impl<'e> Method<'e> {
         let at = self.emit.at_name(id, segment);
         mixed!({
             let mut row = __s::None;
-            __Nodes::#method(#receiver, #at::Row(#t, #key, &mut row), #cx)?;
+            __Nodes::#method(#receiver, #at::Row(#t, #key, #version &mut row), #cx)?;
+            let __s::Some(row) = row else { #exit };
             row
         })
     }
@@ -515,7 +543,8 @@ impl<'e> Method<'e> {
             }
             Start::Input(input) => {
                 let (key, _) = self.emit.types(*input);
-                (key, self.find(*input, &mixed!(&key)))
+                let exit = Flow::STRAIGHT.exit();
+                (key, self.find(*input, &mixed!(&key), None, &exit))
             }
             Start::Source
             | Start::Merged { .. }
@@ -539,7 +568,7 @@ impl<'e> Method<'e> {
     }
 
     /// Both sides of a table's join come together, as `r`.
-    pub(super) fn meet(&self, step: &Step) -> TokenStream {
+    pub(super) fn meet(&self, step: &Step, flow: Flow) -> TokenStream {
         let Step::Meet {
             number,
             position,
@@ -562,7 +591,7 @@ impl<'e> Method<'e> {
         let (key, _) = self.emit.types(*other);
         let by = ident_at("by", place);
         let key = mixed!(__s::LookUp(&r.key).#by::<#node, #marker, #key>());
-        let find = self.find(*other, &key);
+        let find = self.find(*other, &key, None, &flow.exit());
         let met = mixed!({
             let row = #find;
             __s::Met::by_row(r, row)

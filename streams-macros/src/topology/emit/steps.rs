@@ -161,7 +161,7 @@ impl<'e> Method<'e> {
                 mixed!(let r = __s::Sided::This(r); #crossing)
             }
             Step::Meet { position, .. } => {
-                let meet = self.meet(step);
+                let meet = self.meet(step, flow);
                 let topology = self.emit.plan.topology;
                 let latest = (self.op_at(*position).is_some_and(facts::joins_tables)
                     && versioned::is_versioned_before(topology, self.node, *position))
@@ -184,15 +184,15 @@ impl<'e> Method<'e> {
                 let rest = self.steps(rest, flow, false);
                 mixed! {
                     if let __s::Some(row) = row {
-                        *row = __s::found(r);
+                        *row = __s::Some(__s::found(r));
                         return __s::Ok(());
                     }
                     #rest
                 }
             }
             Step::Subscribe { position, topic } => self.subscribe(*position, *topic, flow),
-            Step::Answer { position, topic } => self.answer("subscribed", *position, *topic, flow),
-            Step::AnswerAll { position, topic } => self.answer("changed", *position, *topic, flow),
+            Step::Answer { position, topic } => self.answer(true, *position, *topic, flow),
+            Step::AnswerAll { position, topic } => self.answer(false, *position, *topic, flow),
             Step::Deliver => self.deliver(flow),
         }
     }
@@ -582,9 +582,12 @@ impl<'e> Method<'e> {
         let args = op.args.get(1..).unwrap_or_default();
         let next = next(fresh || inner && !global);
         if facts::is_viewed(self.emit.plan.topology, table) {
+            let topology = self.emit.plan.topology;
             let (key, _) = self.emit.types(*other);
             let by = ident_at("by_nullable", place.span());
-            let find = self.find(*other, &mixed!(key));
+            let version = versioned::is_versioned(topology, *other)
+                .then(|| mixed!(__s::Version::AsOf(r.timestamp)));
+            let find = self.find(*other, &mixed!(key), version.as_ref(), &exit);
             return mixed! {
                 #keys
                 #values

@@ -3,12 +3,12 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens as _;
 
-use super::super::model::Op;
+use super::super::model::{NodeId, Op};
 use super::super::plan::{Step, TimeRole, facts, old_values, suppression};
 use super::super::suppression::Until;
 use super::super::windows::{Windows, WindowsKind};
 use super::steps::{Flow, Method};
-use super::{milliseconds, number};
+use super::{Emit, milliseconds, number};
 
 impl<'e> Method<'e> {
     /// A join with a grace: the record goes into the buffer, and what waited long enough is joined.
@@ -135,6 +135,15 @@ fn closing(windows: &[&Windows]) -> TokenStream {
         (Some(only), true) => only,
         (Some(last), false) => mixed!(__s::Suppress::longest(&[#(#times,)* #last])),
         (None, _) => mixed!(0),
+    }
+}
+
+impl Emit<'_> {
+    /// The size of the windows that a table is by, however it is derived.
+    pub(super) fn window_size(&self, table: NodeId) -> Option<TokenStream> {
+        let topology = self.plan.topology;
+        let windows = suppression::windows_before(topology, topology.node(table), usize::MAX)?;
+        windows.first().map(|windows| size(windows))
     }
 }
 

@@ -449,7 +449,6 @@ pub(crate) fn makes_rows(node: &Node) -> bool {
         && node.store.is_none()
         && node
             .chain()
-            .filter(|chain| !chain.ops.iter().any(joins_foreign))
             // A transformer has state, and is called once for each update.
             .filter(|chain| !chain.ops.iter().any(|op| op.is("transform_values")))
             .is_some_and(|chain| chain.ops.last().is_some_and(passes))
@@ -471,15 +470,6 @@ pub(crate) fn foreign_of(topology: &Topology, node: &Node, position: usize) -> O
     let op = node.chain()?.ops.get(position)?;
     let (_, other) = op.other.as_ref().filter(|_| joins_foreign(op))?;
     other.filter(|id| topology.node(*id).shape == Shape::Table)
-}
-
-/// Whether a table is one of the two of a foreign-key join. Its rows are looked up by their bytes, in a store of its own.
-fn is_foreign(topology: &Topology, id: NodeId) -> bool {
-    topology.readers(id).any(|edge| {
-        let ops = topology.node(edge.to).chain().map(|chain| &chain.ops);
-        let op = ops.and_then(|ops| ops.get(edge.op.unwrap_or_default()));
-        op.is_some_and(joins_foreign)
-    })
 }
 
 /// The names of a foreign-key join's topics: of subscriptions, and of responses.
@@ -509,7 +499,6 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
             node.store.is_some()
                 || is_given(topology, node.id)
                 || !makes_rows(node) && is_looked_up(topology, node.id)
-                || is_foreign(topology, node.id)
                 || old_values::forces_store(topology, node)
         }
         _ => false,
