@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         ),
         Case::new("no_batch_is_larger_than_its_topic_takes", small_batches),
         Case::new("a_deleted_topic_is_named", deleted_topic),
+        Case::new("a_deleted_topic_is_not_waited_for", awaited_topic),
         Case::new("a_timestamp_of_zero_stays_next_to_zero", timestamp_zero),
         Case::own("brokers_that_are_away_come_back", away),
         Case::own("no_call_waits_for_a_broker_that_died", each_broker_dies),
@@ -584,6 +585,42 @@ fn deleted_topic(cluster: &Cluster) {
     });
     let text = assert_class(last, ErrorClass::Fatal);
     assert_eq!(text, format!("topic `{name}` does not exist"));
+}
+
+/// librdkafka would look for the topic for ten minutes before it said so.
+fn awaited_topic(cluster: &Cluster) {
+    let waits = [
+        ("producer.topic.metadata.propagation.max.ms", "600000"),
+        ("consumer.topic.metadata.refresh.interval.ms", "600000"),
+    ];
+    let (client, transport) = (client(cluster), with(cluster, &waits));
+    let (name, kept) = (topic(&client, "awaited", 1), topic(&client, "kept", 1));
+    let mut producer = plain(&transport);
+    for topic in [&kept, &name] {
+        send(&mut *producer, topic, "1");
+    }
+    producer.flush().unwrap();
+    let mut member = joined(&transport, &spec(&unique("awaited"), "m0", &[&kept, &name]));
+    member.commit(&offset(&name, 1)).unwrap();
+    client.delete_topic(&name).unwrap();
+    let expected = format!("topic `{name}` does not exist");
+    for (what, call) in [
+        (
+            "the member names it",
+            &mut (|| member.commit(&offset(&name, 1))) as &mut dyn FnMut() -> _,
+        ),
+        ("the producer names it", &mut || {
+            send(&mut *producer, &name, "2");
+            producer.flush().map(drop)
+        }),
+    ] {
+        let mut last = Ok(());
+        until(what, || {
+            last = call();
+            !matches!(last, Err(TransportError::Retriable(_)))
+        });
+        assert_eq!(assert_class(last, ErrorClass::Fatal), expected, "{what}");
+    }
 }
 
 fn timestamp_zero(cluster: &Cluster) {

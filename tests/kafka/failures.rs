@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use kafka_broker::{Client, Cluster, Right, temp_dir};
 use kstreams::State;
+use kstreams::prelude::*;
 
 use crate::apps::{Away, Deleted, Dismissed, Gone, Large};
-use crate::instances::{error_of, here, wait_until_running};
+use crate::instances::{error_of, eventually, here, wait_until_running};
 use crate::records::{Feed, counted_exactly_once, fresh, wait_for_records};
 use crate::start_up::{allow_all, as_user, users_of};
 use crate::{Cases, own, shared};
@@ -14,6 +15,8 @@ use crate::{Cases, own, shared};
 pub(crate) fn cases() -> Cases {
     let mut cases: Cases = shared![
         a_topic_that_is_deleted_stops_the_application,
+        an_internal_topic_that_is_deleted_stops_the_application,
+        repartition_topics_keep_what_is_not_processed_only,
         a_record_that_the_topic_does_not_take_stops_the_application,
         a_right_that_is_taken_away_stops_the_application,
     ]
@@ -41,6 +44,64 @@ fn a_topic_that_is_deleted_stops_the_application(cluster: &Cluster) {
         .expect("it can be deleted");
     let error = error_of(app);
     assert!(error.contains("deleted-in"), "{error}");
+}
+
+/// With both kinds of internal topics.
+macro_rules! rekeying {
+    ($app:ident, $id:tt, $input:tt, $output:tt) => {
+        #[topology(application_id = $id)]
+        struct $app {
+            #[source(topic = $input, partitions = 3)]
+            input: KStream<String, String>,
+            #[from(input.map(|key, _| (format!("new {key}"), key)).group_by_key().count())]
+            #[sink(topic = $output, partitions = 3)]
+            #[store]
+            counts: KTable<String, i64>,
+        }
+    };
+}
+
+rekeying!(Robbed, "robbed", "robbed-in", "robbed-out");
+rekeying!(Purged, "purged", "purged-in", "purged-out");
+
+fn an_internal_topic_that_is_deleted_stops_the_application(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    // One directory, as the members' places in the group are kept for their return.
+    let dir = temp_dir().expect("a directory");
+    for guarantee in ["exactly_once_v2", "at_least_once"] {
+        for deleted in ["robbed-counts-changelog", "robbed-counts-repartition"] {
+            fresh(&client, "robbed", &[("robbed-in", 3), ("robbed-out", 3)]);
+            let more = [("processing.guarantee", guarantee)];
+            let config = here(cluster, dir.path(), &more);
+            let app = Robbed::builder().start(config).expect("it starts");
+            wait_until_running(&app);
+            let feed = Feed::start(&client, "robbed-in");
+            wait_for_records(&client, "robbed-out", 20);
+            client.delete_topic(deleted).expect("it can be deleted");
+            let error = error_of(app);
+            feed.stop();
+            assert!(error.contains(deleted), "{guarantee}: {error}");
+        }
+    }
+}
+
+fn repartition_topics_keep_what_is_not_processed_only(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    fresh(&client, "purged", &[("purged-in", 3), ("purged-out", 3)]);
+    let dir = temp_dir().expect("a directory");
+    let more = [("repartition.purge.interval.ms", "200")];
+    let app = Purged::builder().start(here(cluster, dir.path(), &more));
+    let app = app.expect("it starts");
+    wait_until_running(&app);
+    let counts = Feed::start(&client, "purged-in").stop_after(Duration::from_secs(1));
+    let written: i64 = counts.values().sum();
+    let written = usize::try_from(written).expect("it counts");
+    wait_for_records(&client, "purged-out", written);
+    eventually("what is processed is deleted", || {
+        let left = client.read("purged-counts-repartition");
+        left.expect("it can be read").is_empty()
+    });
+    app.close().expect("it ends in order");
 }
 
 fn a_record_that_the_topic_does_not_take_stops_the_application(cluster: &Cluster) {

@@ -113,6 +113,27 @@ impl KafkaMembership {
         }
     }
 
+    /// A topic that is not there any more, if offsets were not committed for that. librdkafka tries again for long.
+    fn vanished<'a>(
+        &self,
+        offsets: &'a [(TopicPartition, CommittedOffset)],
+        failure: &Failure,
+    ) -> Option<&'a str> {
+        if !failure.is(Code::OperationTimedOut) && !failure.is_unknown_topic() {
+            return None;
+        }
+        let topics: BTreeSet<&str> = offsets.iter().map(|(at, _)| &*at.topic).collect();
+        for topic in topics {
+            match self.joiner.partitions(topic, millis(PATIENCE)) {
+                Err(e) if e.is_unknown_topic() => return Some(topic),
+                // Then it is the brokers that are away.
+                Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+        None
+    }
+
     /// An error event. Most are about connections, which librdkafka mends by itself.
     fn heard(&mut self, failure: Failure) -> Result<()> {
         if failure.fatal {
@@ -359,9 +380,11 @@ impl Membership for KafkaMembership {
                 self.identity.generation, self.spec.member, self.spec.group
             )));
         }
-        self.joiner
-            .commit(offsets, millis(PATIENCE))?
-            .map_err(|e| self.failed("committing offsets", &e))
+        let committed = self.joiner.commit(offsets, millis(PATIENCE))?;
+        committed.map_err(|e| match self.vanished(offsets, &e) {
+            Some(topic) => TransportError::UnknownTopic(topic.to_string()),
+            None => self.failed("committing offsets", &e),
+        })
     }
 
     fn leave(&mut self) -> Result<()> {

@@ -311,12 +311,33 @@ impl KafkaProducer {
         answer.filter(|failure| failure.abort && failure.is_refusal())
     }
 
+    /// Why records were not taken within [`PATIENCE`]. librdkafka waits for a topic that vanished, and says nothing about it.
+    fn waited_in_vain(&mut self, call: &str, failure: Failure) -> TransportError {
+        for topic in 0..self.topics.len() {
+            match self.still_there(topic) {
+                Err(e) if e.is_unknown_topic() => {
+                    self.forget(topic);
+                    let name = self.sender.name(topic).map_or("?", |name| name);
+                    return TransportError::UnknownTopic(name.to_owned());
+                }
+                // Then it is the brokers that are away.
+                Err(_) => break,
+                Ok(()) => {}
+            }
+        }
+        self.failed(call, failure)
+    }
+
     /// Whether a topic that was there is not any more.
     fn is_gone(&self, topic: usize) -> bool {
-        let setting = self
-            .sender
-            .topic_setting(topic, "max.message.bytes", millis(PATIENCE));
-        setting.is_err_and(|e| e.is_unknown_topic())
+        self.still_there(topic).is_err_and(|e| e.is_unknown_topic())
+    }
+
+    fn still_there(&self, topic: usize) -> std::result::Result<(), Failure> {
+        let (sender, setting) = (&self.sender, "max.message.bytes");
+        sender
+            .topic_setting(topic, setting, millis(PATIENCE))
+            .map(|_| ())
     }
 
     /// A topic that changed is asked about anew.
@@ -456,7 +477,7 @@ impl KafkaProducer {
         {
             if self.clock.elapsed().saturating_sub(begin) >= PATIENCE {
                 let full = Failure::of(Code::QueueFull);
-                return Err(self.failed("sending", full));
+                return Err(self.waited_in_vain("sending", full));
             }
             self.sender.poll(1);
         }
@@ -711,7 +732,7 @@ impl Producer for KafkaProducer {
         }
         let flushed = self.sender.flush(millis(PATIENCE));
         self.reported()?;
-        flushed.map_err(|e| self.failed("flush", e))?;
+        flushed.map_err(|e| self.waited_in_vain("flush", e))?;
         Ok(self.sender.take_ends())
     }
 }
