@@ -256,6 +256,30 @@ impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> Fallible for Result<T
     }
 }
 
+/// What the closure of a table's `try_group_by` makes where it does not fail: the key of the group, and the row there.
+#[diagnostic::on_unimplemented(
+    message = "the closure of a table's `try_group_by` has to return `Result<(K2, V2), E>`, the key of a group and the row in it, not a `Result` of `{Self}` [KS0212]",
+    label = "returns a `Result` of `{Self}`; one of two values is needed, `Ok((key, row))`"
+)]
+pub trait GroupedRow {
+    /// The group's key.
+    type Key;
+    /// What is aggregated.
+    type Row;
+    /// Both.
+    fn pair(self) -> (Self::Key, Self::Row);
+}
+
+#[diagnostic::do_not_recommend]
+impl<K, V> GroupedRow for (K, V) {
+    type Key = K;
+    type Row = V;
+    #[inline(always)]
+    fn pair(self) -> (K, V) {
+        self
+    }
+}
+
 /// What a function of a `try_…` aggregation returns: a `Result` of the aggregate, whose error a handler is asked about.
 #[diagnostic::on_unimplemented(
     message = "the functions of a `try_…` aggregation have to return `Result<{Aggregate}, E>`, a `Result` of its aggregate, not `{Self}` [KS0280]",

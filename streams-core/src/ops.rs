@@ -8,9 +8,9 @@ use crate::record::{Change, Record};
 mod fallible;
 mod records;
 pub use fallible::{
-    print, table_tried, table_try_filter, table_try_map_values, table_try_map_values_with_key,
-    tried, try_filter, try_flat_map, try_flat_map_values, try_for_each, try_map, try_map_values,
-    try_map_values_with_key,
+    print, table_tried, table_try_filter, table_try_group_by, table_try_map_values,
+    table_try_map_values_with_key, tried, try_filter, try_flat_map, try_flat_map_values,
+    try_for_each, try_group_by, try_map, try_map_values, try_map_values_with_key, try_select_key,
 };
 pub use records::{
     MappedFixedKeyRecord, MappedRecord, NegativeTimestamp, map_record, map_record_values,

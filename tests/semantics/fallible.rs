@@ -31,10 +31,10 @@ impl ProcessingExceptionHandler for Noted {
     }
 }
 
-type Notes = Arc<Mutex<Vec<String>>>;
+pub(crate) type Notes = Arc<Mutex<Vec<String>>>;
 
 /// Starts the driver anew with a handler that notes, and no record cache.
-fn noting(t: &TestDriver) -> Notes {
+pub(crate) fn noting(t: &TestDriver) -> Notes {
     let notes = Notes::default();
     let config = StreamsConfig::new()
         .cache_max_bytes(0)
@@ -45,7 +45,7 @@ fn noting(t: &TestDriver) -> Notes {
     notes
 }
 
-fn taken(notes: &Notes) -> Vec<String> {
+pub(crate) fn taken(notes: &Notes) -> Vec<String> {
     std::mem::take(&mut notes.lock().expect("the notes"))
 }
 

@@ -5,6 +5,7 @@ mod cache;
 mod derived;
 mod errors;
 mod fallible;
+mod fallible_keys;
 mod foreign_keys;
 mod headers;
 mod invariance;

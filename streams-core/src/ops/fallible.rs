@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::io::Write as _;
 
-use crate::obligations::Fallible;
+use crate::obligations::{Fallible, GroupedRow};
 use crate::record::{Change, Record};
 
 /// `map` with a closure that may fail.
@@ -75,6 +75,46 @@ pub fn try_map_values_with_key<K, V, R: Fallible>(
         timestamp: record.timestamp,
         headers: record.headers,
     })
+}
+
+/// `select_key` with a closure that may fail.
+///
+/// # Errors
+/// The closure's.
+///
+/// ```
+/// use streams_core::{ops, record::Record};
+///
+/// let id = |_: &(), line: &&str| line.split(' ').next().unwrap_or_default().parse::<u32>();
+/// assert_eq!(ops::try_select_key(Record::new((), "7 pens", 0), id).map(|r| r.key), Ok(7));
+/// assert!(ops::try_select_key(Record::new((), "pens", 0), id).is_err());
+/// ```
+#[inline(always)]
+pub fn try_select_key<K, V, R: Fallible>(
+    record: Record<K, V>,
+    mapper: impl FnOnce(&K, &V) -> R,
+) -> Result<Record<R::Value, V>, R::Error> {
+    let key = mapper(&record.key, &record.value).result()?;
+    Ok(record.with_key(key))
+}
+
+/// `group_by` with a closure that may fail.
+///
+/// # Errors
+/// The closure's.
+///
+/// ```
+/// use streams_core::{ops, record::Record};
+///
+/// let r = ops::try_group_by(Record::new("a", "12", 0), |_, n| n.parse::<u32>().map(|n| n % 10));
+/// assert_eq!(r.map(|r| r.key), Ok(2));
+/// ```
+#[inline(always)]
+pub fn try_group_by<K, V, R: Fallible>(
+    record: Record<K, V>,
+    mapper: impl FnOnce(&K, &V) -> R,
+) -> Result<Record<R::Value, V>, R::Error> {
+    try_select_key(record, mapper)
 }
 
 /// `filter` with a closure that may fail.
@@ -290,6 +330,56 @@ pub fn table_try_map_values_with_key<K, V, R: Fallible>(
         headers,
     })
 }
+
+/// `KTable.groupBy` with a closure that may fail: of the new or of the old row, and then neither moves.
+///
+/// # Errors
+/// The closure's.
+///
+/// ```
+/// use streams_core::{ops, record::{Change, Record}};
+///
+/// let grouped = |new, old| {
+///     let update = Record::new("ann", Change::new(new, old), 0);
+///     ops::table_try_group_by(update, |_, row: &&'static str| row.split_once(' ').ok_or("no group"))
+/// };
+/// let r = grouped(Some("red 3"), Some("blue 2"));
+/// assert_eq!(r.map(|r| r.value), Ok(Change::new(Some(("red", "3")), Some(("blue", "2")))));
+/// assert_eq!(grouped(Some("red"), None).map(|r| r.value), Err("no group"));
+/// ```
+#[inline(always)]
+pub fn table_try_group_by<K, V, R: Fallible<Value: GroupedRow>>(
+    record: Record<K, Change<V>>,
+    mut mapper: impl FnMut(&K, &V) -> R,
+) -> Result<Record<(), Change<RowOf<R>>>, R::Error> {
+    let Record {
+        key,
+        value,
+        timestamp,
+        headers,
+    } = record;
+    let mut group = |row: Option<V>| match row {
+        Some(row) => mapper(&key, &row).result().map(|made| Some(made.pair())),
+        None => Ok(None),
+    };
+    let value = Change {
+        new: group(value.new)?,
+        old: group(value.old)?,
+        is_latest: value.is_latest,
+    };
+    Ok(Record {
+        key: (),
+        value,
+        timestamp,
+        headers,
+    })
+}
+
+/// The key of a group and the row in it, as the closure of `try_group_by` makes them.
+type RowOf<R> = (
+    <<R as Fallible>::Value as GroupedRow>::Key,
+    <<R as Fallible>::Value as GroupedRow>::Row,
+);
 
 /// `KStream.print`: a line on standard output for each record, `[label]: key, value`. A standard output that is gone ends it
 /// quietly.

@@ -448,6 +448,7 @@ const TRY_ROW_REDUCER: Param = function!("adder", ["V", "V"] -> "Result<V, E>");
 const TRY_ROW_SUBTRACTOR: Param = function!("subtractor", ["V", "V"] -> "Result<V, E>");
 const PREDICATE: Param = function!("predicate", ["&K", "&V"] -> "bool");
 const NEW_KEY: Param = function!("key", ["&K", "&V"] -> "K2");
+const TRY_NEW_KEY: Param = function!("key", ["&K", "&V"] -> "Result<K2, E>");
 const MAP_VALUE: Param = function!("mapper", ["V"] -> "V2");
 const MAP_VALUE_WITH_KEY: Param = function!("mapper", ["&K", "V"] -> "V2");
 const LOOK: Param = function!("action", ["&K", "&V"] -> "()");
@@ -511,6 +512,7 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "try_map", params: &[function!("mapper", ["K", "V"] -> "Result<(K2, V2), E>")], key: Key::Changes, doc: "`map` with a closure that may fail.", ..STATELESS },
     Operator { name: "try_map_values", params: &[function!("mapper", ["V"] -> "Result<V2, E>")], doc: "`map_values` with a closure that may fail.", ..STATELESS },
     Operator { name: "try_map_values_with_key", params: &[function!("mapper", ["&K", "V"] -> "Result<V2, E>")], doc: "`map_values_with_key` with a closure that may fail.", ..STATELESS },
+    Operator { name: "try_select_key", params: &[TRY_NEW_KEY], key: Key::Changes, doc: "`select_key` with a closure that may fail.", ..STATELESS },
     Operator { name: "try_map_record", params: &[function!("mapper", ["Record<K, V>"] -> "Result<Record<K2, V2>, E>")], key: Key::Changes, doc: "`map_record` with a closure that may fail.", ..STATELESS },
     Operator { name: "try_map_record_values", params: &[function!("mapper", ["FixedKeyRecord<K, V>"] -> "Result<FixedKeyRecord<K, V2>, E>")], doc: "`map_record_values` with a closure that may fail.", ..STATELESS },
     Operator { name: "try_filter", params: &[function!("predicate", ["&K", "&V"] -> "Result<bool, E>")], doc: "`filter` with a closure that may fail.", ..STATELESS },
@@ -521,6 +523,7 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "repartition", params: &[Param::Count], optional: 1, options: &["name", "partitions", "partitioner"], partitioning: Partitioning::Topic, doc: "Sends the stream through an internal topic of its own, with as many partitions as given, to those that `partitioner = P` chooses.", ..STATELESS },
     Operator { name: "to_table", options: &["name"], yields: Shape::Table, partitioning: Partitioning::ByKey, state: State::OwnsIfMaterialized, nulls: Nulls::DropsKeys, losing: Losing::IfOption, doc: "The stream read as updates of a table.", ..STATELESS },
     Operator { name: "group_by", params: &[NEW_KEY], options: &["name"], yields: Shape::GroupedStream, key: Key::Changes, doc: "Groups by a new key: an aggregation follows, through a repartition topic.", ..STATELESS },
+    Operator { name: "try_group_by", params: &[TRY_NEW_KEY], options: &["name"], yields: Shape::GroupedStream, key: Key::Changes, doc: "`group_by` with a closure that may fail.", ..STATELESS },
     Operator { name: "group_by_key", options: &["name"], yields: Shape::GroupedStream, doc: "Groups by the key as it is: an aggregation follows.", ..STATELESS },
     // Streams joined with tables.
     Operator { name: "join", params: &[Param::Node, JOINER], doc: "Each record with the table's value for its key; without one, no result.", ..JOIN_TABLE },
@@ -585,6 +588,7 @@ pub(crate) static OPERATORS: &[Operator] = &[
     Operator { name: "transform_values", params: &[Param::Processor], options: &["stores"], losing: Losing::Always, doc: "A processor of your own makes a new value for each row, with a look at stores.", ..ON_TABLE },
     Operator { name: "to_stream", on: Shape::Table, doc: "The table's updates as a stream; `Option<V>` where the table can lose keys.", ..STATELESS },
     Operator { name: "group_by", params: &[function!("mapper", ["&K", "&V"] -> "(K2, V2)")], options: &["name"], yields: Shape::GroupedTable, losing: Losing::NoTable, key: Key::Changes, state: State::None, doc: "Groups rows by a new key: an aggregation with adder and subtractor follows, through a repartition topic. Rows whose new key or value is `None` are in no group.", ..ON_TABLE },
+    Operator { name: "try_group_by", params: &[function!("mapper", ["&K", "&V"] -> "Result<(K2, V2), E>")], options: &["name"], yields: Shape::GroupedTable, losing: Losing::NoTable, key: Key::Changes, state: State::None, doc: "`group_by` with a closure that may fail.", ..ON_TABLE },
     Operator { name: "count", losing: Losing::Never, doc: "How many rows each group has.", ..GROUPED_TABLE },
     Operator { name: "reduce", params: &[ROW_REDUCER, ROW_SUBTRACTOR], losing: Losing::IfOption, doc: "The rows of each group combined: `adder(combined, row)`, `subtractor(combined, row)`; `None` removes the group.", ..GROUPED_TABLE },
     Operator { name: "try_reduce", params: &[TRY_ROW_REDUCER, TRY_ROW_SUBTRACTOR], losing: Losing::IfOption, doc: "`reduce` with functions that may fail.", ..GROUPED_TABLE },

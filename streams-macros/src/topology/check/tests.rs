@@ -774,3 +774,16 @@ fn sets_of_topics_give_each_variant_a_topic() {
     );
     fails(&set("enum Route"), &["KS0113 @ )"]);
 }
+
+#[test]
+fn fallible_operators_pass_a_versioned_table_on_as_the_others_do() {
+    for op in ["filter", "try_filter", "map_values", "try_map_values"] {
+        fails(
+            &format!(
+                r#"#[source(topic = "prices")] #[store(versioned = "1h")] prices: KTable<String, u64>,
+                   #[from(prices.{op}(choose).suppress(until_time_limit("10s")))] late: KTable<String, u64>,"#
+            ),
+            &["KS0432 @ suppress"],
+        );
+    }
+}

@@ -414,8 +414,9 @@ impl<'e> Method<'e> {
                 self.join(op, flow, fresh, &|fresh| self.steps(rest, flow, fresh))
             }
             (Shape::Table, "group_by") => {
-                let f = ident_at("table_group_by", span);
-                let table_function = quote_spanned!(at(span)=> __s::ops::#f);
+                let f = ident_at(&format!("table_{name}"), span);
+                let called = quote_spanned!(at(span)=> __s::ops::#f(r #(, #args)*));
+                let r = self.made(op, &called, flow);
                 let inner = self.steps(
                     rest,
                     Flow {
@@ -426,7 +427,7 @@ impl<'e> Method<'e> {
                 );
                 let (cx, done) = (self.context(), flow.done());
                 mixed! {
-                    let r = #table_function(r #(, #args)*);
+                    #r
                     for r in __s::Regrouping(r).present().rows(#cx) { #inner }
                     #done
                 }

@@ -359,9 +359,9 @@ impl Draw {
         }
         let used = &self.used;
         let rarest = choices.iter().map(|choice| rarity(used, choice)).min()?;
-        // Of groups there are few.
+        // Of groups there are few, and what was never drawn may not be possible again.
         let groups = !matches!(at.shape, Shape::Stream | Shape::Table);
-        if groups || self.random.chance(60) {
+        if groups || rarest == 0 || self.random.chance(60) {
             choices.retain(|choice| rarity(used, choice) == rarest);
         }
         self.random.pick(&choices).cloned()
