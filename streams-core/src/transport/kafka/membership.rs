@@ -382,7 +382,7 @@ impl Membership for KafkaMembership {
         }
         let committed = self.joiner.commit(offsets, millis(PATIENCE))?;
         committed.map_err(|e| match self.vanished(offsets, &e) {
-            Some(topic) => TransportError::UnknownTopic(topic.to_string()),
+            Some(topic) => TransportError::UnknownTopic(topic.to_owned()),
             None => self.failed("committing offsets", &e),
         })
     }
