@@ -4,7 +4,7 @@
 use super::{at, chains};
 use crate::ctxt::Ctxt;
 use crate::topology::kinds::Shape;
-use crate::topology::model::{Chain, Node, Op, Topology};
+use crate::topology::model::{Chain, Node, NodeId, Op, Topology};
 use crate::topology::parse::{StoreKind, nearest};
 use crate::topology::plan::facts;
 use crate::topology::plan::processors::has_outputs;
@@ -259,19 +259,13 @@ pub(super) fn shared_stores_are_on_one_side(cx: &Ctxt, topology: &Topology) {
             .collect();
         for (number, (edge, op)) in users.iter().enumerate() {
             let origins = facts::origins_before(topology, edge.to, *op);
-            let behind: Vec<_> = origins
-                .iter()
-                .filter_map(|origin| match origin {
-                    facts::Origin::Repartition(id, at) => Some((*id, *at)),
-                    _ => None,
-                })
-                .collect();
             // Wherever it is declared: fields come in the order of their declaration, not of their records.
             let before = users.iter().enumerate().find(|(other, (user, op))| {
+                let user = (user.to, *op);
                 *other != number
-                    && behind
+                    && origins
                         .iter()
-                        .any(|&topic| facts::fills(topology, (user.to, *op), topic))
+                        .any(|origin| splits(topology, user, *origin, &origins))
             });
             let Some((_, (other, _))) = before else {
                 continue;
@@ -286,6 +280,26 @@ pub(super) fn shared_stores_are_on_one_side(cx: &Ctxt, topology: &Topology) {
                 ),
                 [(self::at(&other.place), format!("`{}` is used here before it", store.name))],
             );
+        }
+    }
+}
+
+/// Whether a repartition topic lies between an operator and others, whose records come from `origins`.
+fn splits(
+    topology: &Topology,
+    user: (NodeId, usize),
+    topic: facts::Origin,
+    origins: &[facts::Origin],
+) -> bool {
+    match topic {
+        facts::Origin::Source(_) => false,
+        facts::Origin::Repartition(id, at) => facts::fills(topology, user, (id, at)),
+        // A stream that meets itself under another key is one sub-topology with what comes before that.
+        facts::Origin::OtherRepartition(id, at) => {
+            let (user, op) = user;
+            let own = facts::origins_before(topology, user, op);
+            facts::fills_other(topology, user, (id, at))
+                && !own.iter().any(|origin| origins.contains(origin))
         }
     }
 }

@@ -787,3 +787,28 @@ fn fallible_operators_pass_a_versioned_table_on_as_the_others_do() {
         );
     }
 }
+
+#[test]
+fn a_store_is_shared_on_one_side_of_what_meets() {
+    let topology = |other: &str, meets: &str| {
+        format!(
+            r#"#[source(topic = "orders", partitions = 2)] orders: KStream<String, u64>,
+               #[source(topic = "payments", partitions = 2)] payments: KStream<String, u64>,
+               #[store] seen: KeyValueStore<String, u64>,
+               #[from({other}.process_values(Known::new(), stores(seen)).select_key(other))] rekeyed: KStream<String, u64>,
+               #[from({meets}.process_values(Known::new(), stores(seen)))] #[sink(topic = "a")] a: KStream<String, u64>,"#
+        )
+    };
+    let join = r#"orders.join(rekeyed, |o, p| o + p, within("1m"))"#;
+    let split = &["KS0332 @ seen"];
+    fails(&topology("payments", join), split);
+    // The stream meets itself there.
+    passes(&topology("orders", join).replace("payments: KStream", "payments: KTable"));
+    // Behind what the other side gets by itself there is no topic.
+    passes(&topology("payments", join).replace(".select_key(other)", ""));
+    // Before the meeting, on the side that has no topic.
+    passes(&topology(
+        "payments",
+        r#"orders.filter(large).process_values(Known::new(), stores(seen)).join(rekeyed, |o, p| o + p, within("1m"))"#,
+    ).replace(".process_values(Known::new(), stores(seen)))] #[sink", ")] #[sink"));
+}

@@ -693,6 +693,14 @@ pub(crate) fn fills(
         .any(|edge| edge.from == from || feeds(topology, from, edge.from))
 }
 
+/// Whether what a node makes goes into the repartition topic of the other side of the operator `at` of `to`.
+pub(crate) fn fills_other(topology: &Topology, from: NodeId, (to, at): (NodeId, usize)) -> bool {
+    topology
+        .inputs(to)
+        .filter(|edge| edge.reads == Reads::Records && edge.op == Some(at))
+        .any(|edge| edge.from == from || feeds(topology, from, edge.from))
+}
+
 /// Where records of a part were last partitioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
