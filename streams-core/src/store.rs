@@ -16,6 +16,7 @@ use crate::record::Timestamp;
 use crate::state_dir::TaskDirectory;
 use crate::topology::StoreBackend;
 
+mod arena;
 mod buffer;
 mod buffer_value;
 mod cache;
@@ -34,6 +35,7 @@ mod segmented;
 mod segments;
 mod short_bytes;
 mod suppress_buffer;
+mod times;
 mod versioned;
 mod view;
 
@@ -251,7 +253,7 @@ impl TaskStores {
                 Ok(Store {
                     name: Arc::clone(&spec.name),
                     place,
-                    buffer: WriteBuffer::default(),
+                    buffer: WriteBuffer::of(spec.segments.map(|s| s.suffix())),
                     segments: spec.segments,
                     mark,
                     committed: mark,
@@ -409,30 +411,33 @@ impl TaskStores {
             return Err(StoreError::UnknownStore { store });
         };
         of.buffer.order();
-        let from = match (&of.bound, from) {
-            (Some(bound), Bound::Unbounded) => Bound::Included(bound.as_slice()),
-            (Some(bound), Bound::Included(key) | Bound::Excluded(key))
-                if key < bound.as_slice() =>
-            {
-                Bound::Included(bound.as_slice())
-            }
-            _ => from,
-        };
-        let committed = match (of.place, &mut self.disk) {
-            (Place::Disk(database), Some(disk)) => CommittedRange::from(disk::range(
-                disk.snapshot()?.view()?,
-                database,
-                from,
-                to,
-                direction,
-            )?),
-            _ => match self.memory.map(store) {
-                Some(map) => memory::range(map, from, to, direction).into(),
-                None => return Err(StoreError::UnknownStore { store }),
-            },
-        };
+        let from = of.not_cut_off(from);
+        let place = (store, of.place);
+        let committed = committed(place, &mut self.disk, &self.memory, (from, to), direction)?;
         Ok(MergedRange::new(
             of.buffer.range(from, to, direction),
+            committed,
+            direction,
+        ))
+    }
+
+    /// As [`TaskStores::range`], of a window or session store, with entries of one record's key in any case, and perhaps of others.
+    fn range_of_key(
+        &mut self,
+        store: usize,
+        key: &[u8],
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        direction: Direction,
+    ) -> Result<MergedRange<'_>, StoreError> {
+        let Some(of) = self.stores.get(store) else {
+            return Err(StoreError::UnknownStore { store });
+        };
+        let from = of.not_cut_off(from);
+        let place = (store, of.place);
+        let committed = committed(place, &mut self.disk, &self.memory, (from, to), direction)?;
+        Ok(MergedRange::new(
+            of.buffer.range_of_key(key, from, to, direction),
             committed,
             direction,
         ))
@@ -756,6 +761,26 @@ impl Disk {
         // Closing waits for snapshots.
         self.snapshot = None;
         self.environment.close();
+    }
+}
+
+/// The committed entries of a store between two keys.
+fn committed<'a>(
+    (store, place): (usize, Place),
+    disk: &'a mut Option<Disk>,
+    memory: &'a MemoryMaps,
+    (from, to): (Bound<&[u8]>, Bound<&[u8]>),
+    direction: Direction,
+) -> Result<CommittedRange<'a>, StoreError> {
+    match (place, disk) {
+        (Place::Disk(database), Some(disk)) => {
+            let view = disk.snapshot()?.view()?;
+            Ok(disk::range(view, database, from, to, direction)?.into())
+        }
+        _ => match memory.map(store) {
+            Some(map) => Ok(memory::range(map, from, to, direction).into()),
+            None => Err(StoreError::UnknownStore { store }),
+        },
     }
 }
 

@@ -6,30 +6,50 @@ use std::hash::Hasher as _;
 use std::ops::Bound;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use rustc_hash::FxHasher;
 
+use super::arena::Arena;
 use super::short_bytes::ShortBytes;
+use super::times::{KeyTimes, Placed, TimesOfKey};
 use crate::lmdb::Direction;
+use crate::record::Timestamp;
 
-/// What an entry costs besides its bytes beyond the inline ones: slot, index, hash table.
+/// What an entry costs besides its bytes: header, index, hash table.
 const ENTRY_OVERHEAD: usize = 64;
 
 /// Uncommitted puts of one store. Entries are only added or overwritten; commit and abort empty it.
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
-    entries: Vec<Buffered>,
-    /// Positions in `entries` by key.
-    index: HashTable<u32>,
+    arena: Arena,
+    /// Positions of all entries.
+    entries: Vec<u32>,
+    index: Index,
     /// Positions in key order; built by the first range since the last commit, and kept from then on.
     ordered: Option<BTreeMap<ShortBytes, u32>>,
     bytes: usize,
 }
 
+/// Finds entries.
 #[derive(Debug)]
-struct Buffered {
-    key: ShortBytes,
-    /// `None` deletes the key.
-    value: Option<ShortBytes>,
+enum Index {
+    /// By their keys.
+    Keys(HashTable<Hashed>),
+    /// Those of a window or session store: by their records' keys and, among those of one key, by time.
+    Times(KeyTimes),
+}
+
+impl Default for Index {
+    fn default() -> Self {
+        Index::Keys(HashTable::new())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Hashed {
+    /// Most keys that are not the one looked for need not be looked at.
+    hash: u32,
+    at: u32,
 }
 
 /// Deterministic, and fast for short keys.
@@ -40,7 +60,28 @@ pub(crate) fn hash(key: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// The part of a hash that tables keep.
+#[inline]
+pub(super) fn short_hash(key: &[u8]) -> u32 {
+    (hash(key) >> 32) as u32
+}
+
+/// What a table needs of a hash, made of what it keeps.
+#[inline]
+pub(super) fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 impl WriteBuffer {
+    /// The buffer of a window or session store whose keys end with a time and more: so many bytes together. Without, that of
+    /// another store.
+    pub(super) fn of(suffix: Option<usize>) -> Self {
+        WriteBuffer {
+            index: suffix.map_or_else(Index::default, |s| Index::Times(KeyTimes::new(s))),
+            ..WriteBuffer::default()
+        }
+    }
+
     /// The buffered value of a key: outer `None` if the key was not put, inner `None` if it was deleted.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
@@ -54,52 +95,55 @@ impl WriteBuffer {
         if self.entries.is_empty() {
             return None;
         }
-        let at = self.index.find(hash(key), |at| self.key_at(*at) == key)?;
-        Some(*at)
+        match &self.index {
+            Index::Keys(keys) => {
+                let hash = short_hash(key);
+                let is = |h: &Hashed| h.hash == hash && self.arena.key(h.at) == key;
+                Some(keys.find(spread(hash), is)?.at)
+            }
+            Index::Times(times) => times.find(&self.arena, key),
+        }
     }
 
     /// The value of an entry; `None` if it deletes its key.
     #[inline]
     pub(crate) fn value(&self, at: u32) -> Option<&[u8]> {
-        let entry = self.entries.get(at as usize)?;
-        entry.value.as_ref().map(ShortBytes::as_slice)
+        self.arena.value(at)
     }
 
     /// Puts or deletes a key.
     pub(crate) fn put(&mut self, key: &[u8], value: Option<&[u8]>) {
-        let hash = hash(key);
-        let added = value.map_or(0, <[u8]>::len);
-        let entries = &mut self.entries;
-        let found = self.index.find(hash, |at| {
-            entries
-                .get(*at as usize)
-                .is_some_and(|e| e.key.as_slice() == key)
-        });
-        if let Some(entry) = found.and_then(|at| entries.get_mut(*at as usize)) {
-            self.bytes -= entry.value.as_ref().map_or(0, ShortBytes::len);
-            self.bytes += added;
-            match (&mut entry.value, value) {
-                (Some(old), Some(new)) => old.set(new),
-                (old, new) => *old = new.map(ShortBytes::from),
+        let arena = &mut self.arena;
+        let placed = match &mut self.index {
+            Index::Keys(keys) => {
+                let hash = short_hash(key);
+                let is = |h: &Hashed| h.hash == hash && arena.key(h.at) == key;
+                match keys.entry(spread(hash), is, |h| spread(h.hash)) {
+                    Entry::Occupied(found) => Placed::Old(found.get().at),
+                    Entry::Vacant(room) => {
+                        let at = arena.push(key, value);
+                        room.insert(Hashed { hash, at });
+                        Placed::New(at)
+                    }
+                }
             }
-            return;
+            Index::Times(times) => times.place(arena, key, value),
+        };
+        let added = value.map_or(0, <[u8]>::len);
+        match placed {
+            Placed::Old(at) => {
+                self.bytes -= arena.value(at).map_or(0, <[u8]>::len);
+                self.bytes += added;
+                arena.set(at, value);
+            }
+            Placed::New(at) => {
+                if let Some(ordered) = &mut self.ordered {
+                    ordered.insert(key.into(), at);
+                }
+                self.entries.push(at);
+                self.bytes += key.len() + added + ENTRY_OVERHEAD;
+            }
         }
-        // Far more than fits into memory: an entry takes over 64 bytes.
-        let at = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-        let short = ShortBytes::from(key);
-        if let Some(ordered) = &mut self.ordered {
-            ordered.insert(short.clone(), at);
-        }
-        entries.push(Buffered {
-            key: short,
-            value: value.map(ShortBytes::from),
-        });
-        self.index.insert_unique(hash, at, |at| {
-            entries
-                .get(*at as usize)
-                .map_or(0, |e| self::hash(e.key.as_slice()))
-        });
-        self.bytes += key.len() + added + ENTRY_OVERHEAD;
     }
 
     /// About how much memory it takes.
@@ -114,14 +158,19 @@ impl WriteBuffer {
 
     /// Forgets everything; keeps the memory, unless it was for an unusual load.
     pub(crate) fn clear(&mut self) {
-        if self.entries.capacity() > 4 * self.entries.len() + 1024 {
-            *self = WriteBuffer::default();
-        } else {
-            self.entries.clear();
-            self.index.clear();
-            self.ordered = None;
-            self.bytes = 0;
+        let unusual = self.entries.capacity() > 4 * self.entries.len() + 1024;
+        if unusual {
+            self.entries = Vec::new();
         }
+        match &mut self.index {
+            Index::Keys(keys) if unusual => *keys = HashTable::new(),
+            Index::Keys(keys) => keys.clear(),
+            Index::Times(times) => times.clear(unusual),
+        }
+        self.arena.clear();
+        self.entries.clear();
+        self.ordered = None;
+        self.bytes = 0;
     }
 
     /// Every entry from a key on, in key order: `None` as the value deletes the key.
@@ -134,26 +183,22 @@ impl WriteBuffer {
 
     /// Every entry in key order: `None` as the value deletes the key.
     pub(crate) fn sorted(&self) -> Vec<(&[u8], Option<&[u8]>)> {
-        let mut all: Vec<(&[u8], Option<&[u8]>)> = match &self.ordered {
-            Some(ordered) => ordered.values().filter_map(|at| self.entry(*at)).collect(),
-            None => (0..).map_while(|at| self.entry(at)).collect(),
-        };
-        if self.ordered.is_none() {
-            all.sort_unstable_by_key(|(key, _)| *key);
+        match &self.ordered {
+            Some(ordered) => ordered.values().map(|at| self.arena.get(*at)).collect(),
+            None => {
+                let mut all: Vec<_> = self.entries.iter().map(|at| self.arena.get(*at)).collect();
+                all.sort_unstable_by_key(|(key, _)| *key);
+                all
+            }
         }
-        all
     }
 
     /// Makes [`WriteBuffer::range`] see everything. Separate, so that the range itself borrows nothing mutably.
     pub(crate) fn order(&mut self) {
         if self.ordered.is_none() && !self.entries.is_empty() {
-            self.ordered = Some(
-                self.entries
-                    .iter()
-                    .map(|e| e.key.clone())
-                    .zip(0..)
-                    .collect(),
-            );
+            let entries = self.entries.iter();
+            let all = entries.map(|at| (self.arena.key(*at).into(), *at));
+            self.ordered = Some(all.collect());
         }
     }
 
@@ -164,29 +209,55 @@ impl WriteBuffer {
         to: Bound<&[u8]>,
         direction: Direction,
     ) -> BufferRange<'_> {
-        let inner = match &self.ordered {
-            Some(ordered) if !is_empty(from, to) => Some(ordered.range::<[u8], _>((from, to))),
-            _ => None,
+        let within = match &self.ordered {
+            Some(ordered) if !is_empty(from, to) => {
+                Within::All(ordered.range::<[u8], _>((from, to)))
+            }
+            _ => Within::Key(TimesOfKey::default()),
         };
         BufferRange {
-            buffer: self,
-            inner,
+            arena: &self.arena,
+            within,
             direction,
         }
     }
 
-    fn entry(&self, at: u32) -> Option<(&[u8], Option<&[u8]>)> {
-        let entry = self.entries.get(at as usize)?;
-        Some((
-            entry.key.as_slice(),
-            entry.value.as_ref().map(ShortBytes::as_slice),
-        ))
+    /// The entries of a window or session store that are of one record's key and lie between two of the store's: no need to
+    /// [order](WriteBuffer::order) all.
+    pub(super) fn range_of_key(
+        &self,
+        key: &[u8],
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+        direction: Direction,
+    ) -> BufferRange<'_> {
+        let within = match &self.index {
+            Index::Times(times) => times.between(&self.arena, key, from, to),
+            Index::Keys(_) => TimesOfKey::default(),
+        };
+        BufferRange {
+            arena: &self.arena,
+            within: Within::Key(within),
+            direction,
+        }
     }
 
-    fn key_at(&self, at: u32) -> &[u8] {
-        self.entries
-            .get(at as usize)
-            .map_or(&[], |e| e.key.as_slice())
+    /// The entries of a window or session store that are of one record's key and of two times or between.
+    pub(super) fn times_of_key(
+        &self,
+        key: &[u8],
+        (from, to): (Timestamp, Timestamp),
+        direction: Direction,
+    ) -> BufferRange<'_> {
+        let within = match &self.index {
+            Index::Times(times) => times.within(key, from, to),
+            Index::Keys(_) => TimesOfKey::default(),
+        };
+        BufferRange {
+            arena: &self.arena,
+            within: Within::Key(within),
+            direction,
+        }
     }
 }
 
@@ -203,20 +274,28 @@ pub(crate) fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
 /// Buffered entries in order of their keys.
 #[derive(Debug)]
 pub(crate) struct BufferRange<'a> {
-    buffer: &'a WriteBuffer,
-    inner: Option<btree_map::Range<'a, ShortBytes, u32>>,
+    arena: &'a Arena,
+    within: Within<'a>,
     direction: Direction,
+}
+
+#[derive(Debug)]
+enum Within<'a> {
+    All(btree_map::Range<'a, ShortBytes, u32>),
+    Key(TimesOfKey<'a>),
 }
 
 impl<'a> Iterator for BufferRange<'a> {
     type Item = (&'a [u8], Option<&'a [u8]>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let inner = self.inner.as_mut()?;
-        let (_, at) = match self.direction {
-            Direction::Forward => inner.next(),
-            Direction::Backward => inner.next_back(),
-        }?;
-        self.buffer.entry(*at)
+        let at = match (&mut self.within, self.direction) {
+            (Within::All(range), Direction::Forward) => *range.next()?.1,
+            (Within::All(range), Direction::Backward) => *range.next_back()?.1,
+            (Within::Key(times), Direction::Forward) => times.next()?,
+            (Within::Key(times), Direction::Backward) => times.next_back()?,
+        };
+        Some(self.arena.get(at))
     }
 }

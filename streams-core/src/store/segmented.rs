@@ -1,13 +1,13 @@
 //! Window and session stores of a task, by their store keys: reads that leave out what has expired, puts that advance the store's own
 //! time, and what a changelog brings back.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use super::buffer::is_empty;
 use super::segments::{SEGMENT, SegmentKey, Segments};
-use super::{Store, StoreError, TaskStores};
+use super::{Place, Store, StoreError, TaskStores};
 use crate::lmdb::Direction;
-use crate::query::{Scan, Visit};
+use crate::query::{Keys, Scan, Visit};
 use crate::record::Timestamp;
 
 /// What became of a put.
@@ -26,6 +26,19 @@ impl Store {
         self.bound
             .as_ref()
             .is_some_and(|bound| key < bound.as_slice())
+    }
+
+    /// The beginning of a range, not below what was cut off.
+    pub(super) fn not_cut_off<'b>(&'b self, from: Bound<&'b [u8]>) -> Bound<&'b [u8]> {
+        match (&self.bound, from) {
+            (Some(bound), Bound::Unbounded) => Bound::Included(bound.as_slice()),
+            (Some(bound), Bound::Included(key) | Bound::Excluded(key))
+                if key < bound.as_slice() =>
+            {
+                Bound::Included(bound.as_slice())
+            }
+            _ => from,
+        }
     }
 
     /// The key below which the next commit deletes.
@@ -230,8 +243,7 @@ impl TaskStores {
     ) -> Result<(), StoreError> {
         let (segments, observed) = self.of_segments(store)?;
         let visible_from = segments.visible_from(observed);
-        let scan = &scan.until(observed);
-        segments.scan(scan, visible_from, &mut self.reading(store), visit)
+        self.scan_from(store, segments, &scan.until(observed), visible_from, visit)
     }
 
     /// As [`TaskStores::scan`], with what has expired and is still held.
@@ -247,17 +259,36 @@ impl TaskStores {
         let (segments, observed) = self.of_segments(store)?;
         let held = self.stores.get(store).map_or(Timestamp::MAX, |s| s.held);
         let visible_from = segments.visible_from(observed).min(held);
-        let scan = &scan.until(observed);
-        segments.scan(scan, visible_from, &mut self.reading(store), visit)
+        self.scan_from(store, segments, &scan.until(observed), visible_from, visit)
     }
 
-    #[expect(clippy::type_complexity, reason = "a closure's type, named once")]
-    fn reading(
+    fn scan_from(
         &mut self,
         store: usize,
-    ) -> impl FnMut(Bound<&[u8]>, Bound<&[u8]>, Direction, Visit<'_>) -> Result<(), StoreError> + '_
-    {
-        move |from, to, direction, visit| {
+        segments: Segments,
+        scan: &Scan<'_>,
+        visible_from: Timestamp,
+        visit: Visit<'_>,
+    ) -> Result<(), StoreError> {
+        if let Keys::One(key) = scan.keys
+            && self.has_nothing_committed(store)
+            && let Some(of) = self.stores.get(store)
+        {
+            let times = (scan.from.max(visible_from), scan.to);
+            let buffered = of.buffer.times_of_key(key, times, scan.direction);
+            for (local, value) in buffered {
+                let store_key = local.get(SEGMENT..).unwrap_or_default();
+                if let Some(value) = value
+                    && !of.is_cut_off(local)
+                    && segments.wants(scan, visible_from, store_key)
+                    && visit(store_key, value).is_break()
+                {
+                    break;
+                }
+            }
+            return Ok(());
+        }
+        let read = &mut |from: Bound<&[u8]>, to: Bound<&[u8]>, direction, visit: Visit<'_>| {
             if is_empty(from, to) {
                 return Ok(());
             }
@@ -266,22 +297,33 @@ impl TaskStores {
                 Direction::Forward => Bound::Unbounded,
                 Direction::Backward => to,
             };
-            for entry in self.range(store, from, end, direction)? {
+            let range = match scan.keys {
+                Keys::One(key) => self.range_of_key(store, key, from, end, direction)?,
+                _ => self.range(store, from, end, direction)?,
+            };
+            for entry in range {
                 let (key, value) = entry?;
                 let is_behind = match to {
                     Bound::Included(to) => key > to,
                     Bound::Excluded(to) => key >= to,
                     Bound::Unbounded => false,
                 };
-                if is_behind {
-                    break;
-                }
-                if let ControlFlow::Break(()) = visit(key, value) {
+                if is_behind || visit(key, value).is_break() {
                     break;
                 }
             }
             Ok(())
-        }
+        };
+        segments.scan(scan, visible_from, read, visit)
+    }
+
+    /// Whether everything that a store has is known to lie in its write buffer.
+    fn has_nothing_committed(&self, store: usize) -> bool {
+        let in_memory = self
+            .places
+            .get(store)
+            .is_some_and(|p| matches!(p, Place::Memory));
+        in_memory && self.memory.map(store).is_none_or(|map| map.is_empty())
     }
 
     fn of_segments(&self, store: usize) -> Result<(Segments, Timestamp), StoreError> {

@@ -110,7 +110,7 @@ impl Segments {
     }
 
     /// The length of what follows the key in a store key.
-    fn suffix(self) -> usize {
+    pub(super) fn suffix(self) -> usize {
         match self.key {
             SegmentKey::Window => 12,
             SegmentKey::Session => 16,
@@ -188,7 +188,7 @@ impl Segments {
     }
 
     /// Whether an entry is asked for.
-    fn wants(self, scan: &Scan<'_>, visible_from: Timestamp, store_key: &[u8]) -> bool {
+    pub(super) fn wants(self, scan: &Scan<'_>, visible_from: Timestamp, store_key: &[u8]) -> bool {
         let Some((key, time, start)) = self.parse(store_key) else {
             return false;
         };

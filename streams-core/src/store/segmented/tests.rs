@@ -1,11 +1,11 @@
 //! Window and session stores against a plain list of what was written, on disk and in memory.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::query::Keys;
 use crate::record::TaskId;
 use crate::state_dir::StateDirectory;
 use crate::store::{StoreSettings, StoreSpec};
