@@ -235,6 +235,8 @@ pub struct ProcessorContext<'a> {
     node: &'static str,
     /// That of the record or punctuation that is being processed: changelog records have it.
     pub(crate) timestamp: Timestamp,
+    /// It makes a row that is looked up.
+    of_rows: bool,
 }
 
 impl ProcessorContext<'_> {
@@ -256,9 +258,13 @@ impl ProcessorContext<'_> {
         self.node
     }
 
-    /// Topic, partition and offset of the record that is being processed; `None` in `init` and in punctuators.
+    /// Topic, partition and offset of the record that is being processed; `None` in `init` and in punctuators, and for a row that
+    /// a join looks up, which no record brings.
     #[must_use]
     pub fn metadata(&self) -> Option<SourceMetadata<'_>> {
+        if self.of_rows {
+            return None;
+        }
         let metadata = self.task.metadata();
         Some(SourceMetadata {
             topic: self.task.source_topic()?,

@@ -6,4 +6,5 @@ mod kinds;
 mod life;
 mod look_ups;
 mod panics;
+mod rows;
 mod shared;

@@ -17,6 +17,8 @@ pub struct ProcessorSlot<P: ProcessorDefinition> {
     node: &'static str,
     /// Its place among the sub-topology's processors.
     index: usize,
+    /// It makes rows that are looked up, which no record of a topic brings.
+    of_rows: bool,
     /// `None` while it works. Boxed, as it is moved for each record.
     working: Option<Box<Working<P>>>,
 }
@@ -41,11 +43,19 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
         ProcessorSlot {
             node,
             index,
+            of_rows: false,
             working: Some(Box::new(Working {
                 processor,
                 functions,
             })),
         }
+    }
+
+    /// The same, for rows of a table without a store, which are made when somebody looks them up.
+    #[must_use]
+    pub fn of_rows(mut self) -> Self {
+        self.of_rows = true;
+        self
     }
 
     /// The task begins.
@@ -99,6 +109,7 @@ impl<P: ProcessorDefinition> ProcessorSlot<P> {
                 task: cx,
                 node,
                 timestamp,
+                of_rows: false,
             },
             functions: &mut working.functions,
             processor: self.index,
@@ -174,9 +185,10 @@ fn work<T, P: ProcessorDefinition, O>(
     let ProcessorSlot {
         node,
         index,
+        of_rows,
         working,
     } = slot(task);
-    let (node, processor) = (*node, *index);
+    let (node, processor, of_rows) = (*node, *index, *of_rows);
     let Some(mut working) = working.take() else {
         return Err(missing(node));
     };
@@ -193,6 +205,7 @@ fn work<T, P: ProcessorDefinition, O>(
                 task: cx,
                 node,
                 timestamp,
+                of_rows,
             },
             functions,
             processor,

@@ -172,6 +172,7 @@ impl<P: ProcessorDefinition> ProcessorTest<P> {
             task: &mut self.cx,
             node: P::NAME,
             timestamp,
+            of_rows: false,
         };
         look(processor, &mut cx)
     }

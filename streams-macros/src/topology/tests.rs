@@ -141,6 +141,11 @@ const DERIVED: &[(&str, &[&str], &[&str])] = &[
     ("#[from(t.filter(f))] d: Table,", &[], &["t"]),
     ("#[from(t.map_values(f))] d: Table,", &[], &["t"]),
     (
+        "#[from(t.transform_values(P::new()))] d: Table,",
+        &[],
+        &["t"],
+    ),
+    (
         "#[from(t.filter(f))] e: Table, #[from(e.map_values(f).filter_not(f))] d: Table,",
         &[],
         &["t"],

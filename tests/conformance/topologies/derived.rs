@@ -11,6 +11,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("join-st-derived-versioned-grace", VersionedGrace),
         entry!("join-fk-derived", ForeignKey),
         entry!("join-fk-of-joined", ForeignKeyOfJoined),
+        entry!("join-st-transformed", StreamTransformed),
+        entry!("join-tt-transformed", TableTransformed),
+        entry!("join-fk-transformed", ForeignKeyTransformed),
     ]
 }
 
@@ -120,6 +123,77 @@ struct ForeignKeyOfJoined {
     #[from(c.outer_join(d, |l, r| format!("{}+{}", or_null(l), or_null(r))))]
     right: KTable<String, String>,
     #[from(left.join_on(right, |_, row| foreign_key(row), |l, r| format!("{l}+{r}"), name = "fkj"))]
+    #[sink(topic = "out")]
+    joined: KTable<String, String>,
+}
+
+/// With a value where the table has none.
+#[processor]
+struct Filled;
+
+impl ValueTransformer<String, String> for Filled {
+    type Value = String;
+
+    fn transform(
+        &mut self,
+        key: &String,
+        value: Option<String>,
+        _: &mut Context<'_, Self>,
+    ) -> ProcessingResult<Option<String>> {
+        Ok(match value {
+            Some(value) => mapped(key, value),
+            None => Some("c1/none".to_owned()),
+        })
+    }
+}
+
+#[topology(application_id = "vec")]
+struct StreamTransformed {
+    #[source(topic = "left", partitions = 1)]
+    left: KStream<Option<String>, Option<String>>,
+    #[source(topic = "right", partitions = 1)]
+    #[store(name = "t")]
+    right: KTable<String, String>,
+    #[from(right.transform_values(Filled::new()))]
+    filled: KTable<String, String>,
+    #[from(left.left_join(filled, |l, r| format!("{l}+{}", or_null(r))))]
+    #[sink(topic = "out")]
+    joined: KStream<Option<String>, String>,
+}
+
+#[topology(application_id = "vec")]
+struct TableTransformed {
+    #[source(topic = "left", partitions = 1)]
+    #[store(name = "lt")]
+    left: KTable<String, String>,
+    #[source(topic = "right", partitions = 1)]
+    #[store(name = "rt")]
+    right: KTable<String, String>,
+    #[from(right.transform_values(Filled::new()))]
+    filled: KTable<String, String>,
+    #[from(left.left_join(filled, |l, r| format!("{l}+{}", or_null(r))))]
+    #[sink(topic = "out")]
+    joined: KTable<String, String>,
+}
+
+#[topology(application_id = "vec")]
+struct ForeignKeyTransformed {
+    #[source(topic = "left")]
+    #[store(name = "lt")]
+    left: KTable<String, String>,
+    #[source(topic = "right")]
+    #[store(name = "rt")]
+    right: KTable<String, String>,
+    #[from(left.transform_values(Filled::new()))]
+    left_rows: KTable<String, String>,
+    #[from(right.transform_values(Filled::new()))]
+    right_rows: KTable<String, String>,
+    #[from(left_rows.left_join_on(
+        right_rows,
+        |_, row| foreign_key(row),
+        |l, r| format!("{l}+{}", or_null(r)),
+        name = "fkj",
+    ))]
     #[sink(topic = "out")]
     joined: KTable<String, String>,
 }

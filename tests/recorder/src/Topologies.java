@@ -36,8 +36,10 @@ import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.UnlimitedWindows;
 import org.apache.kafka.streams.kstream.ValueJoiner;
 import org.apache.kafka.streams.kstream.ValueJoinerWithKey;
+import org.apache.kafka.streams.kstream.ValueTransformerWithKey;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
+import org.apache.kafka.streams.processor.ProcessorContext;
 import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.SessionStore;
 import org.apache.kafka.streams.state.Stores;
@@ -170,6 +172,12 @@ final class Topologies {
             left.join(derived(b.table("right", TEXTS, versionedAs("v", 1000, STRING))), PLUS,
                 Joined.with(STRING, STRING, STRING, "jg").withGracePeriod(ms(50))).to("out", TEXT);
         });
+        BY_NAME.put("join-st-transformed", b -> {
+            KStream<String, String> left = b.stream("left", TEXTS);
+            left.leftJoin(transformed(b.table("right", TEXTS, as("t", STRING))), PLUS, texts).to("out", TEXT);
+        });
+        BY_NAME.put("join-tt-transformed", b -> b.table("left", TEXTS, as("lt", STRING))
+            .leftJoin(transformed(b.table("right", TEXTS, as("rt", STRING))), PLUS).toStream().to("out", TEXT));
         BY_NAME.put("join-fk-derived", b -> derived(b.table("left", TEXTS, as("lt", STRING)))
             .leftJoin(derived(b.table("right", TEXTS, as("rt", STRING))), foreignKey, PLUS, TableJoined.as("fkj"))
             .toStream().to("out", TEXT));
@@ -178,10 +186,31 @@ final class Topologies {
             .join(b.table("c", TEXTS, as("ct", STRING)).outerJoin(b.table("d", TEXTS, as("dt", STRING)), PLUS),
                 foreignKey, PLUS, TableJoined.as("fkj"))
             .toStream().to("out", TEXT));
+        BY_NAME.put("join-fk-transformed", b -> transformed(b.table("left", TEXTS, as("lt", STRING)))
+            .leftJoin(transformed(b.table("right", TEXTS, as("rt", STRING))), foreignKey, PLUS, TableJoined.as("fkj"))
+            .toStream().to("out", TEXT));
     }
 
     private static KTable<String, String> derived(KTable<String, String> table) {
         return table.filter((k, v) -> !v.contains("x")).mapValues((k, v) -> v.contains("nil") ? null : v + "." + k);
+    }
+
+    /** With a value where the table has none. */
+    private static KTable<String, String> transformed(KTable<String, String> table) {
+        return table.transformValues(() -> new ValueTransformerWithKey<>() {
+            @Override
+            public void init(ProcessorContext context) {
+            }
+
+            @Override
+            public String transform(String key, String value) {
+                return value == null ? "c1/none" : value.contains("nil") ? null : value + "." + key;
+            }
+
+            @Override
+            public void close() {
+            }
+        });
     }
 
     private static void streamJoins() {

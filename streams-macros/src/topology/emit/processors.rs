@@ -60,6 +60,8 @@ impl<'p> Emit<'p> {
 
     /// The function that makes a processor: `new_alerts_process`.
     fn maker(&self, processor: &Processor) -> Ident {
+        let made = self.processor(processor.node, processor.position);
+        let processor = made.unwrap_or(processor);
         let mut name = format_ident!("new_{}", processor.field, span = Span::mixed_site());
         while self.plan.topology.find(&name).is_some() {
             name = format_ident!("{name}_", span = Span::mixed_site());
@@ -147,12 +149,26 @@ impl Method<'_> {
         };
         let span = op.args.first().map_or(op.name.span(), |arg| arg.span());
         let function = quote_spanned!(at(span)=> __s::transform_values);
-        let field = Ident::new(&processor.field, Span::mixed_site());
         let (t, cx) = (self.task(), self.context());
+        let call = |processor: &Processor, old: TokenStream| {
+            let field = Ident::new(&processor.field, Span::mixed_site());
+            mixed!(#function(#t, |t| &mut t.#field, r, #old, #cx)?)
+        };
+        let update = call(processor, old);
+        let of_rows = self.emit.plan.processor_of_rows(self.node.id, position);
+        let (before, transformed) = match (of_rows, self.is_row_before(position)) {
+            (Some(of_rows), Some(is_row)) => {
+                let row = call(of_rows, mixed!(__s::OldValue::Unasked));
+                let r = mixed!(let r = if #is_row { #row } else { #update };);
+                (r, mixed!(r))
+            }
+            _ => (TokenStream::new(), update),
+        };
         let next = self.steps(rest, flow, false);
         let exit = flow.exit();
         mixed! {
-            let __s::Some(r) = #function(#t, |t| &mut t.#field, r, #old, #cx)? else { #exit };
+            #before
+            let __s::Some(r) = #transformed else { #exit };
             #next
         }
     }
@@ -197,7 +213,7 @@ pub(super) fn op_of<'a>(node: &'a Node, processor: &Processor) -> Option<&'a Op>
 /// ```
 pub(super) fn makers(emit: &Emit<'_>) -> (TokenStream, TokenStream) {
     let (mut signatures, mut methods) = (TokenStream::new(), TokenStream::new());
-    for processor in &emit.plan.processors {
+    for processor in emit.plan.processors_with_stores() {
         let node = emit.plan.topology.node(processor.node);
         let Some(op) = op_of(node, processor) else {
             continue;
@@ -255,9 +271,15 @@ pub(super) fn task_fields(emit: &Emit<'_>, sub: usize) -> TokenStream {
 /// Their values in a new task.
 pub(super) fn new_fields(emit: &Emit<'_>, sub: usize) -> TokenStream {
     let first = number(emit.plan.subtopologies[sub].stores.len());
-    let mut before = TokenStream::new();
+    let (mut before, mut next) = (TokenStream::new(), TokenStream::new());
     let mut out = TokenStream::new();
     for processor in emit.plan.processors_of(sub) {
+        let of_rows = processor.of_rows.then(|| mixed!(.of_rows()));
+        if !processor.of_rows {
+            before.extend(std::mem::take(&mut next));
+            let stores = alias(emit, processor);
+            next = mixed!(+ #stores::COUNT);
+        }
         let (field, maker) = (mixed_ident(&processor.field), emit.maker(processor));
         let node = facts::plain(&emit.plan.topology.node(processor.node).name);
         let index = number(processor.index);
@@ -267,10 +289,8 @@ pub(super) fn new_fields(emit: &Emit<'_>, sub: usize) -> TokenStream {
                 #index,
                 #first #before,
                 __Nodes::#maker(&*app),
-            ),
+            )#of_rows,
         });
-        let stores = alias(emit, processor);
-        before.extend(mixed!(+ #stores::COUNT));
     }
     out
 }
@@ -378,7 +398,8 @@ pub(super) fn declarations(emit: &Emit<'_>) -> TokenStream {
     let plan = emit.plan;
     let mut out = TokenStream::new();
     let mut named: Vec<NodeId> = Vec::new();
-    for (at, processor) in plan.processors.iter().enumerate() {
+    let all: Vec<_> = plan.processors_with_stores().collect();
+    for (at, processor) in all.iter().copied().enumerate() {
         let node = plan.topology.node(processor.node);
         let (marker, name, ty) = (emit.marker(node), facts::plain(&node.name), &processor.ty);
         if !named.contains(&node.id) {
@@ -388,10 +409,7 @@ pub(super) fn declarations(emit: &Emit<'_>) -> TokenStream {
             });
         }
         let (stores, here) = (alias(emit, processor), place(emit, processor));
-        let begins = match at
-            .checked_sub(1)
-            .and_then(|before| plan.processors.get(before))
-        {
+        let begins = match at.checked_sub(1).and_then(|before| all.get(before)) {
             Some(before) => {
                 let (place, ty) = (place(emit, before), &before.ty);
                 let marker = emit.marker(plan.topology.node(before.node));
@@ -506,7 +524,10 @@ pub(super) fn lists(
     if plan.processors.is_empty() {
         return None;
     }
-    let aliases: Vec<_> = plan.processors.iter().map(|p| alias(emit, p)).collect();
+    let aliases: Vec<_> = plan
+        .processors_with_stores()
+        .map(|p| alias(emit, p))
+        .collect();
     let (topic_count, store_count) = (number(plan.topics.len()), number(plan.stores.len()));
     Some(mixed! {
         static __TOPICS: [__s::TopicDescriptor; #topic_count #(+ #aliases::TOPIC_COUNT)*] =
@@ -518,7 +539,11 @@ pub(super) fn lists(
 
 /// The stores of a sub-topology, where processors add to them.
 pub(super) fn local_stores(emit: &Emit<'_>, sub: usize, own: &TokenStream) -> TokenStream {
-    let processors: Vec<_> = emit.plan.processors_of(sub).collect();
+    let processors: Vec<_> = emit
+        .plan
+        .processors_of(sub)
+        .filter(|processor| !processor.of_rows)
+        .collect();
     if processors.is_empty() {
         return mixed!(&[#own]);
     }

@@ -441,7 +441,13 @@ fn looks_up_its_input(chain: &Chain) -> bool {
 /// Whether a derived table without a store is looked up in the tables that it is made of.
 pub(crate) fn makes_rows(node: &Node) -> bool {
     let passes = |op: &Op| {
-        let simple = ["filter", "filter_not", "map_values", "map_values_with_key"];
+        let simple = [
+            "filter",
+            "filter_not",
+            "map_values",
+            "map_values_with_key",
+            "transform_values",
+        ];
         let on_table = op.known().is_some_and(|row| row.on == Shape::Table);
         on_table && simple.iter().any(|name| op.is(name)) || joins_tables(op)
     };
@@ -449,14 +455,25 @@ pub(crate) fn makes_rows(node: &Node) -> bool {
         && node.store.is_none()
         && node
             .chain()
-            // A transformer has state, and is called once for each update.
-            .filter(|chain| !chain.ops.iter().any(|op| op.is("transform_values")))
             .is_some_and(|chain| chain.ops.last().is_some_and(passes))
 }
 
 /// Whether a node's rows are looked up through its chain.
 pub(crate) fn is_viewed(topology: &Topology, node: &Node) -> bool {
     makes_rows(node) && !has_store(topology, node) && is_looked_up(topology, node.id)
+}
+
+/// Whether rows that are looked up go through the `transform_values` at `position`: on their way out of the node, or to a join in
+/// its chain. Another transformer makes them than makes the updates, as in Kafka Streams.
+pub(crate) fn transforms_rows(topology: &Topology, node: &Node, position: usize) -> bool {
+    let Some(chain) = node.chain() else {
+        return false;
+    };
+    let to = chain.stateful().unwrap_or(chain.ops.len());
+    let behind = chain.ops.get(position + 1..to).unwrap_or_default();
+    let transforms = |op: &Op| op.is("transform_values");
+    chain.ops.get(position).is_some_and(transforms)
+        && (behind.iter().any(joins_tables) || is_viewed(topology, node))
 }
 
 /// Whether an operator joins two tables by a foreign key.

@@ -22,6 +22,8 @@ pub(crate) struct Processor {
     pub(crate) field: String,
     /// The segment that takes what it forwards; none for a transformer of a table's values.
     pub(crate) segment: Option<usize>,
+    /// A further one of the operator before it, for rows that are looked up: it has no stores of its own.
+    pub(crate) of_rows: bool,
 }
 
 /// An output with a name, and who reads it.
@@ -47,10 +49,12 @@ pub(super) fn processors(plan: &mut Plan<'_>, internal: &Internal) {
                 |segment| matches!(segment.start, Start::Processed(at) if at == position),
             );
             let mut field = format!("{}_{}", facts::plain(&node.name), op.name);
-            while all.iter().any(|other| other.field == field) || is_field(topology, &field) {
+            let is_taken =
+                |name: &str| all.iter().any(|p| p.field == name) || is_field(topology, name);
+            while is_taken(&field) || is_taken(&format!("{field}_of_rows")) {
                 field.push('_');
             }
-            all.push(Processor {
+            let processor = Processor {
                 node: node.id,
                 position,
                 ty,
@@ -58,7 +62,17 @@ pub(super) fn processors(plan: &mut Plan<'_>, internal: &Internal) {
                 index,
                 field,
                 segment,
+                of_rows: false,
+            };
+            let of_rows = facts::transforms_rows(topology, node, position).then(|| Processor {
+                ty: processor.ty.clone(),
+                index: index + 1,
+                field: format!("{}_of_rows", processor.field),
+                of_rows: true,
+                ..processor
             });
+            all.push(processor);
+            all.extend(of_rows);
         }
     }
     plan.processors = all;
@@ -77,6 +91,19 @@ impl Plan<'_> {
         self.processors
             .iter()
             .find(|processor| processor.node == node && processor.position == position)
+    }
+
+    /// The processor that an operator calls for rows that are looked up.
+    pub(crate) fn processor_of_rows(&self, node: NodeId, position: usize) -> Option<&Processor> {
+        let mut all = self.processors.iter().filter(|processor| processor.of_rows);
+        all.find(|processor| processor.node == node && processor.position == position)
+    }
+
+    /// The processors that have stores: those of rows use these, too.
+    pub(crate) fn processors_with_stores(&self) -> impl Iterator<Item = &Processor> {
+        self.processors
+            .iter()
+            .filter(|processor| !processor.of_rows)
     }
 
     /// The processor whose outputs with names are read at a node.
