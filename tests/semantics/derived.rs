@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use kstreams::Topology as _;
 use kstreams::exceptions::{
     ErrorHandlerContext, ProcessingException, ProcessingExceptionHandler, Response,
 };
@@ -243,4 +244,62 @@ fn a_row_that_fails_drops_the_record_that_looks_it_up() {
         failed.iter().all(|note| note.starts_with("numbers ")),
         "{failed:?}"
     );
+}
+
+#[topology(application_id = "suppressed")]
+struct Suppressed {
+    #[source(topic = "records", partitions = 1)]
+    records: KStream<String, String>,
+    #[source(topic = "texts", partitions = 1)]
+    texts: KTable<String, String>,
+    #[source(topic = "others", partitions = 1)]
+    others: KTable<String, String>,
+    #[from(texts.suppress(until_time_limit("10ms")))]
+    held: KTable<String, String>,
+    #[from(records.left_join(held, |r, h| format!("{r}+{}", h.map_or("none", String::as_str))))]
+    #[sink(topic = "looked-up")]
+    looked_up: KStream<String, String>,
+    /// The suppression and the join in one chain, with filters around.
+    #[from(texts
+        .filter(|_, text| !text.contains('x'))
+        .suppress(until_time_limit("10ms"), name = "within")
+        .map_values(|text| text.to_uppercase())
+        .outer_join(others, |t, o| format!("{}+{}", t.map_or("none", String::as_str), o.map_or("none", String::as_str))))]
+    #[sink(topic = "joined")]
+    joined: KTable<String, String>,
+}
+
+/// A row is what the suppression let go last, whoever asks for it, and a row that is looked up does not wait.
+#[test]
+fn rows_of_suppressed_tables_are_those_that_were_let_go() {
+    let options = TestDriverOptions::new().cache_max_bytes(0);
+    let t = Suppressed::builder()
+        .test_driver_with(options)
+        .expect("a driver");
+    t.texts.send("a", "1").at(0);
+    t.records.send("a", "r").at(1);
+    t.others.send("a", "o").at(2);
+    assert_eq!(read(&t, "looked-up"), ["a=r+none@1"]);
+    assert_eq!(read(&t, "joined"), ["a=none+o@2"]);
+    // Ten milliseconds later it has left.
+    t.texts.send("b", "1").at(10);
+    assert_eq!(read(&t, "joined"), ["a=1+o@2"]);
+    t.records.send("a", "r").at(11);
+    t.texts.send("a", "2").at(12);
+    t.texts.send("b", "xx").at(13);
+    t.records.send("a", "r").at(14);
+    assert_eq!(read(&t, "looked-up"), ["a=r+1@11", "a=r+1@14"]);
+    t.others.send("a", "p").at(15);
+    t.others.send("b", "q").at(16);
+    assert_eq!(read(&t, "joined"), ["a=1+p@15", "b=none+q@16"]);
+    t.texts.send("c", "3").at(30);
+    let mut joined = read(&t, "joined");
+    joined.sort();
+    assert_eq!(joined, ["a=2+p@15", "b=none+q@16"]);
+    t.others.delete("b").at(31);
+    t.records.send("b", "r").at(32);
+    assert_eq!(read(&t, "joined"), ["b=null@31"]);
+    assert_eq!(read(&t, "looked-up"), ["b=r+xx@32"]);
+    let stores: Vec<_> = Suppressed::TOPOLOGY.stores.iter().map(|s| s.name).collect();
+    assert_eq!(stores, ["texts", "others", "held-store", "within-store"]);
 }

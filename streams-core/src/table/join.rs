@@ -13,7 +13,7 @@ use crate::record::{Change, Headers, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
 
 /// The timestamp of a row that is not there, as in Kafka Streams: older than all.
-const UNKNOWN: Timestamp = -1;
+pub(super) const UNKNOWN: Timestamp = -1;
 
 /// A row of a table: its timestamp and value. `None` where the table has none.
 pub type Row<V> = Option<(Timestamp, V)>;

@@ -2,8 +2,7 @@
 //!
 //! Semantics are Kafka Streams' (4.3.1): `KStreamKTableJoinProcessor` with a buffer, `KTableSuppressProcessor`.
 
-use std::marker::PhantomData;
-
+use super::join::UNKNOWN;
 use crate::context::{Leaving, Limits, TaskContext, serialize};
 use crate::error::{RecordPart, TaskError, TaskFailure, TaskResult};
 use crate::record::{Change, Record, Timestamp};
@@ -101,11 +100,13 @@ pub struct Suppress {
     drops_tombstones: bool,
 }
 
-/// The updates that leave a suppression now.
+/// What leaves a suppression now.
 #[derive(Debug)]
-pub struct Leave<K, V> {
-    until: Timestamp,
-    types: PhantomData<fn() -> (K, V)>,
+pub enum Leave<K, V> {
+    /// The updates that have waited since this time, or longer.
+    Since(Timestamp),
+    /// A row that is looked up, and no update.
+    Row(Option<Record<K, Change<V>>>),
 }
 
 impl Suppress {
@@ -205,10 +206,26 @@ impl Suppress {
             new,
         };
         cx.suppress_put(self.store, time, &update)?;
-        Ok(Leave {
-            until: now.saturating_sub(self.wait),
-            types: PhantomData,
-        })
+        Ok(Leave::Since(now.saturating_sub(self.wait)))
+    }
+
+    /// A row of the table before it is looked up: while an update of its key waits, it is what it was before.
+    ///
+    /// # Errors
+    /// When the store fails, or the key has no bytes.
+    pub fn look_up<K: Serde, V: Serde>(
+        self,
+        mut row: Record<K, Change<V>>,
+        cx: &mut TaskContext,
+    ) -> TaskResult<Leave<K, V>> {
+        write(self.store, RecordPart::Key, &row.key, cx)?;
+        let prior = match cx.suppress_prior(self.store)? {
+            Some(prior) => prior.map(V::deserialize).transpose(),
+            None => return Ok(Leave::Row(Some(row))),
+        };
+        row.timestamp = UNKNOWN;
+        row.value.new = prior.map_err(|e| corrupt(self.store, e, cx))?;
+        Ok(Leave::Row(Some(row)))
     }
 
     /// The next update that leaves.
@@ -217,11 +234,15 @@ impl Suppress {
     /// When the store fails, or more waits than may.
     pub fn next<K: Serde, V: Serde>(
         self,
-        leave: &Leave<K, V>,
+        leave: &mut Leave<K, V>,
         cx: &mut TaskContext,
     ) -> TaskResult<Option<Record<K, Change<V>>>> {
+        let until = match leave {
+            Leave::Since(until) => *until,
+            Leave::Row(row) => return Ok(row.take()),
+        };
         let limits = Limits {
-            until: leave.until,
+            until,
             max_records: self.max_records,
             max_bytes: self.max_bytes,
             strict: self.strict,

@@ -186,6 +186,11 @@ const DERIVED: &[(&str, &[&str], &[&str])] = &[
         &["t", "other"],
     ),
     (
+        "#[from(t.suppress(until_time_limit(\"1s\")))] e: Table, #[from(e.map_values(f))] d: Table,",
+        &["t", "e-store"],
+        &["t", "e-store"],
+    ),
+    (
         "#[from(t.join_on(other, f, f))] e: Table, #[from(e.filter(f))] d: Table,",
         &["t", "other", "e-subscription-store"],
         &["t", "other", "e-subscription-store", "e"],

@@ -12,6 +12,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("join-fk-derived", ForeignKey),
         entry!("join-fk-of-joined", ForeignKeyOfJoined),
         entry!("join-st-transformed", StreamTransformed),
+        entry!("join-st-suppressed", StreamSuppressed),
         entry!("join-tt-transformed", TableTransformed),
         entry!("join-fk-transformed", ForeignKeyTransformed),
     ]
@@ -196,4 +197,18 @@ struct ForeignKeyTransformed {
     ))]
     #[sink(topic = "out")]
     joined: KTable<String, String>,
+}
+
+#[topology(application_id = "vec")]
+struct StreamSuppressed {
+    #[source(topic = "left", partitions = 1)]
+    left: KStream<Option<String>, Option<String>>,
+    #[source(topic = "right", partitions = 1)]
+    #[store(name = "t")]
+    right: KTable<String, String>,
+    #[from(right.suppress(until_time_limit("20ms"), name = "sup"))]
+    held: KTable<String, String>,
+    #[from(left.left_join(held, |l, r| format!("{l}+{}", or_null(r))))]
+    #[sink(topic = "out")]
+    joined: KStream<Option<String>, String>,
 }

@@ -176,6 +176,12 @@ final class Topologies {
             KStream<String, String> left = b.stream("left", TEXTS);
             left.leftJoin(transformed(b.table("right", TEXTS, as("t", STRING))), PLUS, texts).to("out", TEXT);
         });
+        BY_NAME.put("join-st-suppressed", b -> {
+            KStream<String, String> left = b.stream("left", TEXTS);
+            KTable<String, String> held = b.table("right", TEXTS, as("t", STRING))
+                .suppress(Suppressed.<String>untilTimeLimit(ms(20), BufferConfig.unbounded()).withName("sup"));
+            left.leftJoin(held, PLUS, texts).to("out", TEXT);
+        });
         BY_NAME.put("join-tt-transformed", b -> b.table("left", TEXTS, as("lt", STRING))
             .leftJoin(transformed(b.table("right", TEXTS, as("rt", STRING))), PLUS).toStream().to("out", TEXT));
         BY_NAME.put("join-fk-derived", b -> derived(b.table("left", TEXTS, as("lt", STRING)))

@@ -208,6 +208,24 @@ impl TaskContext {
             .map_err(|e| failed(slot.name, e))
     }
 
+    /// What the key in `scratch.key` had before an update of it began to wait in a suppression; the outer `None` where none waits.
+    pub(crate) fn suppress_prior(&mut self, store: usize) -> TaskResult<Option<Option<&[u8]>>> {
+        let State { slots, stores, .. } = &mut self.state;
+        let Some(slot) = slots.get_mut(store) else {
+            return Err(unknown_store(store));
+        };
+        let Some(Slot {
+            rows: Rows::Suppress(buffer),
+            ..
+        }) = slot.buffer.as_deref_mut()
+        else {
+            return Err(no_buffer(slot.name));
+        };
+        buffer
+            .prior(stores, store, &self.scratch.key)
+            .map_err(|e| failed(slot.name, e))
+    }
+
     /// Removes what left a suppression's buffer last, and finds what leaves next.
     pub(crate) fn suppress_next(
         &mut self,

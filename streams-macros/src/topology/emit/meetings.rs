@@ -172,9 +172,34 @@ impl<'e> Method<'e> {
         }
     }
 
+    /// The same as patterns. What is met behind a suppression is taken out within its loop.
+    fn carried_patterns(&self) -> Vec<TokenStream> {
+        let held: Vec<_> = self
+            .meetings()
+            .iter()
+            .filter(|meeting| self.is_held_back(meeting.step))
+            .map(|meeting| carried(meeting.number))
+            .collect();
+        let pattern = |name: Ident| match held.contains(&name) {
+            true => mixed!(mut #name),
+            false => mixed!(#name),
+        };
+        self.carried().into_iter().map(pattern).collect()
+    }
+
+    /// Whether a suppression stands before this step in the method's straight line.
+    fn is_held_back(&self, step: usize) -> bool {
+        let suppresses = |step: &Step| match step {
+            Step::Operator(position) => self.op_at(*position).is_some_and(facts::is_suppression),
+            _ => false,
+        };
+        let before = self.segment.steps.get(..step).unwrap_or_default();
+        before.iter().any(suppresses)
+    }
+
     /// What the `match` yields besides the task, as a pattern.
     pub(super) fn crossed(&self, looped: bool) -> TokenStream {
-        let others = self.carried();
+        let others = self.carried_patterns();
         if looped {
             mixed!(, updates)
         } else {
@@ -184,7 +209,7 @@ impl<'e> Method<'e> {
 
     /// What one of several updates is, as a pattern.
     pub(super) fn each(&self) -> TokenStream {
-        let others = self.carried();
+        let others = self.carried_patterns();
         match others.is_empty() {
             true => mixed!(r),
             false => mixed!((r #(, #others)*)),
@@ -483,9 +508,13 @@ impl<'e> Method<'e> {
         }
         let body = if looped {
             // One update at most, where another input may bring several.
-            let (crossed, each) = (self.crossed(false), self.each());
+            let others = self.carried();
+            let each = match others.is_empty() {
+                true => mixed!(r),
+                false => mixed!((r #(, #others)*)),
+            };
             mixed!({
-                let (t #crossed) = { #body };
+                let (t, r #(, #others)*) = { #body };
                 let mut updates = __s::Vec::new();
                 updates.push(#each);
                 (t, updates)
@@ -597,13 +626,18 @@ impl<'e> Method<'e> {
             __s::Met::by_row(r, row)
         });
         let arrived = carried(*number);
+        let here = |meeting: &Meeting| meeting.number == *number;
+        let held = self.meetings().into_iter().find(here);
+        let taken = held
+            .filter(|meeting| self.is_held_back(meeting.step))
+            .map(|_| mixed!(.take()));
         let passing = self
             .is_row_before(*position + 1)
             .map(|is_row| mixed!(__s::None if #is_row => __s::Met::as_row(#met),));
         let old = old_values::is_asked_at(topology, self.node, *position + 1)
             .then(|| mixed!(.sending_old_values()));
         mixed! {
-            let r = match #arrived {
+            let r = match #arrived #taken {
                 __s::Some(other) => __s::Met::by_other(r, other),
                 #passing
                 __s::None => #met,

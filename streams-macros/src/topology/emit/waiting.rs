@@ -98,10 +98,17 @@ impl<'e> Method<'e> {
         });
         let cx = self.context();
         let done = flow.done();
+        let arrive = mixed!(suppress.arrive(&r, #since, #cx)?);
+        let leave = match self.is_row_before(position) {
+            Some(is_row) => {
+                mixed!(if #is_row { suppress.look_up(r, #cx)? } else { #arrive })
+            }
+            None => arrive,
+        };
         mixed! {
             let suppress = __s::Suppress::new(#name, #store, #time, #wait)#settings;
-            let leave = suppress.arrive(&r, #since, #cx)?;
-            while let __s::Some(r) = suppress.next(&leave, #cx)? { #sized #new_only #tail }
+            let mut leave = #leave;
+            while let __s::Some(r) = suppress.next(&mut leave, #cx)? { #sized #new_only #tail }
             #done
         }
     }

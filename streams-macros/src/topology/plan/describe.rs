@@ -487,6 +487,11 @@ fn rows_before(plan: &Plan<'_>, node: &Node, chain: &Chain, position: usize) -> 
         (None, Some(input)) => rows_of(plan, input),
         (None, None) => Vec::new(),
     };
+    for inner in facts::inner_stores(plan.topology, node) {
+        if ops.get(inner.op).is_some_and(facts::is_suppression) {
+            stores.push(inner.name);
+        }
+    }
     for op in ops.iter().filter(|op| facts::joins_tables(op)) {
         if let Some((_, Some(other))) = op.other {
             for store in rows_of(plan, other) {

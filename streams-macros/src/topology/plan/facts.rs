@@ -449,7 +449,7 @@ pub(crate) fn makes_rows(node: &Node) -> bool {
             "transform_values",
         ];
         let on_table = op.known().is_some_and(|row| row.on == Shape::Table);
-        on_table && simple.iter().any(|name| op.is(name)) || joins_tables(op)
+        on_table && simple.iter().any(|name| op.is(name)) || joins_tables(op) || is_suppression(op)
     };
     node.shape == Shape::Table
         && node.store.is_none()
