@@ -685,7 +685,7 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("source", "global", Status::Built, "On a store's field: a global store, kept by the processor that `process` makes."),
     option("source", "process", Status::Built, "The processor of a global store, as `process = UpperCase::new()`; it shares that store and nothing else."),
     option("sink", "topic", Status::Built, "The topic, or a closure that chooses it per record."),
-    option("sink", "topics", Status::Built, "The topics among which the closure chooses."),
+    option("sink", "topics", Status::Built, "The topics among which the closure chooses: an enum that is written, as `topics(enum Route { Orders = \"orders\" })`, or names, as `topics(\"small\", \"large\")`."),
     option("sink", "partitions", Status::Built, "How many partitions the topic has."),
     option("sink", "partitioner", Status::Built, "A partitioner other than Kafka's default: a `StreamPartitioner`, a function, or a closure `|topic, key, value, num_partitions|` that returns a partition, `None` for Kafka's own, several, or an empty list to drop the record."),
     option("store", "kind", Status::Built, "`lmdb` (default) or `memory`."),
@@ -740,6 +740,45 @@ mod tests {
         }
     }
 
+    /// The named options, and what each is for.
+    #[rustfmt::skip]
+    const OPERATOR_OPTIONS: &[(&str, &str)] = &[
+        ("name", "What the operator's repartition topics, stores and other internal topics are named by, instead of the field."),
+        ("partitions", "How many partitions the topic has; the same as the first argument."),
+        ("partitioner", "To which partitions records go: as that of `#[sink(…)]`."),
+        ("split", "Which split of the stream a branch belongs to, as `split = \"size\"`, where there are several."),
+        ("stores", "The topology's stores and tables that the processor's fields get: `stores(seen)`, `stores(field = seen)`."),
+        ("within", "How far apart two records may be: `within(\"5m\")`; `before(\"1m\")`, `after(\"10m\")` and `grace(\"30s\")` may follow it."),
+        ("before", "How much earlier the other record may be."),
+        ("after", "How much later the other record may be."),
+        ("grace", "How long late records are waited for; in a join with a versioned table how long records wait for the table."),
+        ("left_store", "How the left side's records are kept: `left_store(name = \"…\", kind = memory, changelog = false)`."),
+        ("right_store", "How the right side's records are kept."),
+        ("outer_store", "How the records without partner are kept."),
+    ];
+
+    /// The operators that take an option, without their `try_…` forms.
+    fn takers(option: &str) -> Vec<&'static str> {
+        let mut names: Vec<&str> = Vec::new();
+        for row in OPERATORS.iter().filter(|row| row.options.contains(&option)) {
+            if !row.name.starts_with("try_") && !names.contains(&row.name) {
+                names.push(row.name);
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn every_named_option_is_told_of() {
+        for option in OPERATORS.iter().flat_map(|row| row.options) {
+            let told = OPERATOR_OPTIONS.iter().any(|(name, _)| name == option);
+            assert!(told, "{option}");
+        }
+        for (name, _) in OPERATOR_OPTIONS {
+            assert!(!takers(name).is_empty(), "{name}");
+        }
+    }
+
     /// `docs/operators.md`, from the table.
     fn page() -> String {
         let mut out = String::from(
@@ -778,6 +817,15 @@ mod tests {
                 let signature = row.signature().replace('|', "\\|");
                 out += &format!("| `{signature}` | {} | {}{notes} |\n", row.yields, row.doc);
             }
+        }
+        out += "\n## Named options of operators\n\nThey stand behind the other arguments, as in \
+                `join(payments, joiner, within(\"5m\"), name = \"paid\")`.\n\n| option | of | |\n|---|---|---|\n";
+        for (name, doc) in OPERATOR_OPTIONS {
+            let of: Vec<String> = takers(name)
+                .iter()
+                .map(|taker| format!("`{taker}`"))
+                .collect();
+            out += &format!("| `{name}` | {} | {doc} |\n", of.join(", "));
         }
         for attribute in ["topology", "source", "sink", "store"] {
             out += &format!("\n## `#[{attribute}(…)]`\n\n| option | |\n|---|---|\n");
