@@ -69,6 +69,8 @@ pub mod __private {
 mod documents {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/from_java.md")]
+    struct FromJava;
     #[doc = include_str!("../docs/streams.md")]
     struct Streams;
     #[doc = include_str!("../docs/aggregations.md")]

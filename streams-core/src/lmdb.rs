@@ -1,4 +1,4 @@
-//! Layer 1. LMDB: environments of named databases of bytes, for task state and for the embedded log. The only file that names `heed`.
+//! Layer 1. LMDB: environments of named databases of bytes, for task state and for the embedded log. The only module that names `heed`.
 //!
 //! What it takes care of, so that nobody else has to:
 //! - A write transaction lives inside one call of [`Environment::write`]: committed on another thread it would keep the
