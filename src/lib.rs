@@ -1,8 +1,41 @@
 //! Kafka Streams for Rust: an annotated struct is the topology, the running application and its test, and it is checked
 //! at compile time.
 //!
-//! Start with [`prelude`], then the README's word count. The pages under `docs/` explain concepts, the generated program,
-//! configuration and testing.
+//! ```
+//! use kstreams::prelude::*;
+//!
+//! #[topology(application_id = "shouting")]
+//! pub struct Shouting {
+//!     /// A plain field is a parameter: the builder asks for it, closures see it.
+//!     at_least: usize,
+//!     #[source(topic = "messages", partitions = 2)]
+//!     messages: KStream<String, String>,
+//!     #[from(messages.filter(|_, text| text.len() >= self.at_least).map_values(|text| text.to_uppercase()))]
+//!     #[sink(topic = "shouts", partitions = 2)]
+//!     shouts: KStream<String, String>,
+//!     #[from(messages.group_by_key().count())]
+//!     per_author: KTable<String, i64>,
+//! }
+//!
+//! fn main() -> kstreams::Result<()> {
+//!     let test = Shouting::builder().at_least(3).test_driver()?;
+//!     test.messages.send("ada", "hello").at(1_000);
+//!     assert_eq!(test.shouts.read_one().map(|r| r.value), Some("HELLO".to_owned()));
+//!     assert_eq!(test.per_author.get("ada")?, Some(1));
+//!     // `Shouting::builder().at_least(3).start(config)?` runs it, and `.main()` is a whole program.
+//!     Ok(())
+//! }
+//! ```
+//!
+//! - [`topology`] and [`processor`](macro@processor) are the macros, [`prelude`] is all that a topology needs.
+//! - [`StreamsConfig`] says where it runs and how, [`Running`] is the running application, [`KafkaStreams`] its handle.
+//! - [`Snapshot`] answers queries of [`KTable`]s, [`GlobalKTable`]s and stores.
+//! - [`Serde`] gives a type its wire format, [`Json`](struct@Json) that of JSON.
+//! - [`exceptions`] has the handlers of records that fail, [`mod@processor`] the Processor API, [`partitioner`] the choice of partitions.
+//! - [`test_driver`] tests a topology, [`ProcessorTest`] a processor alone; [`program`] is the command line.
+//!
+//! The pages under `docs/` are the guide: concepts, each family of operators, queries, Kafka, configuration, and what differs from
+//! Kafka Streams.
 
 pub use streams_core::config::{ProcessingGuarantee, StateRestoreListener, StreamsConfig};
 pub use streams_core::error::{Error, Result};

@@ -125,7 +125,8 @@ pub trait ProcessorDefinition: Sized + Send + 'static {
 
 /// A processor: gets each record of a stream, forwards any number of records with any keys.
 ///
-/// The struct carries `#[processor(out = (K, V))]`. There is one implementation for each struct.
+/// The struct carries `#[processor(out = (K, V))]`. There is one implementation for each struct. The guide `docs/processors.md` has
+/// examples that run.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no `Processor<{K}, {V}>`: it cannot take the records of this stream [KS0250]",
     label = "the records here have keys of type `{K}` and values of type `{V}`",
@@ -443,7 +444,7 @@ fn schedule<P: ProcessorDefinition>(
     Ok(Punctuator(id))
 }
 
-/// When a punctuator is called.
+/// When a punctuator is called. An interval of less than a millisecond is an error of `schedule`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Punctuation {
     of: PunctuationType,

@@ -106,7 +106,8 @@ pub fn start_on<A: Topology>(
     Ok(Running { app, streams })
 }
 
-/// A running application. It derefs to the topology's struct, whose table fields answer queries; dropping it stops it.
+/// A running application. It derefs to the topology's struct, whose table fields answer queries; dropping it stops it, as
+/// [`close`](Self::close) does, and loses what went wrong. The guide `docs/program.md` has an example that runs.
 pub struct Running<A> {
     app: Arc<A>,
     streams: KafkaStreams,

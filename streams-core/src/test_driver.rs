@@ -179,6 +179,9 @@ pub struct StoreEntry {
 }
 
 /// A topology under test. Clones are the same driver.
+///
+/// What `App::builder().test_driver()` gives derefs to it, and has a typed field for each node that is read or written. The guide
+/// `docs/testing.md` has an example that runs.
 #[derive(Clone)]
 pub struct TestDriver {
     engine: Rc<RefCell<Engine>>,

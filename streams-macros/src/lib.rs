@@ -27,7 +27,7 @@ mod topology;
 ///     #[from(orders.filter(|_, o| o.total >= self.min_total).join(customers, Enriched::new))]
 ///     #[sink(topic = "enriched-orders")]
 ///     enriched: KStream<CustomerId, Enriched>,
-///     /// A table that is aggregated has a store, named like the field; so has one with `#[store]`, or that is joined with.
+///     /// A table that is aggregated has a store, named like the field; so has one with `#[store]`, and a source that is joined with.
 ///     #[from(enriched.group_by_key().count())]
 ///     counts: KTable<CustomerId, i64>,
 /// }
@@ -80,6 +80,16 @@ pub fn processor(
 }
 
 /// Gives a type the wire format JSON: compact, its fields in their order. It needs serde's `Serialize` and `Deserialize`.
+///
+/// ```text
+/// #[derive(Serialize, Deserialize, Json)]
+/// struct Order {
+///     customer: String,
+///     cents: u64,
+/// }
+/// ```
+///
+/// `#[kstreams(crate = path)]` says where the `kstreams` crate is, if it has another name.
 #[proc_macro_derive(Json, attributes(kstreams))]
 pub fn json(item: proc_macro::TokenStream) -> proc_macro::TokenStream {
     json::expand(item.into()).into()

@@ -215,7 +215,7 @@ fn borrowed(bounds: &Bounds) -> (Bound<&[u8]>, Bound<&[u8]>) {
 /// Kafka Streams' `reverse…` and `backward…` are.
 ///
 /// While a snapshot lives, LMDB keeps the pages that it sees, the state's files grow, and a task that is to be closed waits for it (up
-/// to half a minute). So take one for a batch of reads, and drop it.
+/// to half a minute). So take one for a batch of reads, and drop it. The guide `docs/queries.md` has an example that runs.
 pub struct Snapshot<'a, K, V> {
     partitions: Partitions,
     field: PhantomData<&'a ()>,
