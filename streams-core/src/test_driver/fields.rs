@@ -234,6 +234,9 @@ impl<K: Serde, V: Serde> Drop for Sending<'_, K, V> {
 
 impl<K: Serde, V: Serde> TestInput<K, V> {
     /// A record for the topic: `t.orders.send(id, order).at(1_000);`.
+    ///
+    /// # Panics
+    /// When the record cannot be written, or a task fails: as it is dropped. [`Sending::pipe`] returns the error.
     pub fn send(&self, key: impl Into<K>, value: impl Into<V>) -> Sending<'_, K, V> {
         sending(&self.driver, self.topic, key.into(), Some(value.into()))
     }
@@ -267,11 +270,17 @@ impl<P, K, V> TestGlobalStore<P, K, V> {
 
 impl<K: Serde, V: Serde> TestInputTable<K, V> {
     /// A key's new value.
+    ///
+    /// # Panics
+    /// When the record cannot be written, or a task fails: as it is dropped. [`Sending::pipe`] returns the error.
     pub fn send(&self, key: impl Into<K>, value: impl Into<V>) -> Sending<'_, K, V> {
         sending(&self.driver, self.topic, key.into(), Some(value.into()))
     }
 
     /// A tombstone: the key has no value any more.
+    ///
+    /// # Panics
+    /// When the record cannot be written, or a task fails: as it is dropped. [`Sending::pipe`] returns the error.
     pub fn delete(&self, key: impl Into<K>) -> Sending<'_, K, V> {
         sending(&self.driver, self.topic, key.into(), None)
     }
@@ -295,6 +304,9 @@ impl<K: Serde, V: Serde> TestInputTable<K, V> {
 
 impl<P, K, V> TestGlobalStore<P, K, V> {
     /// A record for the topic, of the types that the processor takes.
+    ///
+    /// # Panics
+    /// When the record cannot be written, or a task fails: as it is dropped. [`Sending::pipe`] returns the error.
     pub fn send<TK: Serde, TV: Serde>(
         &self,
         key: impl Into<TK>,
@@ -307,6 +319,9 @@ impl<P, K, V> TestGlobalStore<P, K, V> {
     }
 
     /// A record without a value.
+    ///
+    /// # Panics
+    /// As [`send`](Self::send).
     pub fn delete<TK: Serde, TV: Serde>(&self, key: impl Into<TK>) -> Sending<'_, TK, TV>
     where
         P: Processor<TK, TV>,
@@ -335,12 +350,18 @@ impl<P, K: Serde, V: Serde> TestGlobalStore<P, K, V> {
 }
 
 impl<K: Serde, V: Serde> TestOutput<K, V> {
-    /// The records that were written since the last call. Panics where they cannot be read; see [`try_read`](Self::try_read).
+    /// The records that were written since the last call.
+    ///
+    /// # Panics
+    /// When they cannot be read; [`try_read`](Self::try_read) returns the error.
     pub fn read(&self) -> Vec<Record<K, V>> {
         expect(self.try_read())
     }
 
     /// The next record that was written, if there is one.
+    ///
+    /// # Panics
+    /// As [`read`](Self::read).
     pub fn read_one(&self) -> Option<Record<K, V>> {
         expect(
             take(&self.driver, self.topics, &self.cursors, 1).map(|list| list.into_iter().next()),
