@@ -1,6 +1,6 @@
 //! The runtime of kstreams: records, wire formats, stores, transports, tasks. Users reach it through the `kstreams` crate.
 //!
-//! Modules in reading order, by the layers of ARCHITECTURE.md.
+//! The modules are the layers of ARCHITECTURE.md; start with [`topology`], which describes what is run, and [`transport`], the port to a log.
 
 pub mod chain;
 pub mod config;

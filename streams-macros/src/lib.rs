@@ -1,4 +1,5 @@
-//! The `#[topology]` macro of kstreams: parse → model → check → plan → emit. Use it through the `kstreams` crate.
+//! The macros of kstreams: `#[topology]` (parse → model → check → plan → emit), `#[processor]` and `#[derive(Json)]`. Use them through the
+//! `kstreams` crate.
 
 #![allow(
     clippy::large_enum_variant,
