@@ -21,7 +21,7 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use crate::error::Error;
 
 /// Brokers may be away for a while in a test that kills them.
-const TIMEOUT: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A way to a cluster. Cheap: it connects when it is used.
 #[derive(Debug, Clone)]

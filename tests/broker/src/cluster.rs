@@ -303,7 +303,8 @@ impl Cluster {
         }
     }
 
-    /// Starts a broker that was killed or stopped, at its address and with its data, and waits until the others see it.
+    /// Starts a broker that was killed or stopped, at its address and with its data, and waits until the others see it and it has
+    /// caught up with them: another one may be killed then.
     ///
     /// # Errors
     ///
@@ -326,7 +327,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Waits until a broker answers and sees all that run.
+    /// Waits until a broker answers and sees all that run; if that is all of them, until all replicas are in sync, too.
     ///
     /// # Errors
     ///
@@ -412,11 +413,28 @@ impl Cluster {
 
     fn permit(&self, user: &str, right: Right, allowed: bool) -> Result<(), Error> {
         let own = self.own()?;
-        // The broker passes it to the controller.
-        own.brokers.iter().take(1).try_for_each(|broker| {
-            wire::permit(&broker.client, user, right.codes(), allowed)
-                .map_err(Error::io(format!("{right:?} of `{user}` cannot be set")))
-        })
+        let (resource, operation) = right.codes();
+        let permit = wire::Permit {
+            user,
+            resource,
+            operation,
+            allowed,
+        };
+        let what = || Error::io(format!("{right:?} of `{user}` cannot be set"));
+        let deadline = Instant::now() + START;
+        for (index, broker) in own.brokers.iter().enumerate() {
+            if index == 0 {
+                permit.set(&broker.client).map_err(what())?;
+            }
+            // The controller has it before the brokers do.
+            while !permit.is_set(&broker.client).map_err(what())? {
+                if Instant::now() > deadline {
+                    return Err(what()(std::io::ErrorKind::TimedOut.into()));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(())
     }
 
     /// Kills all brokers and deletes what they wrote. The cluster of `KAFKA_BOOTSTRAP` is left as it is.
@@ -520,7 +538,8 @@ impl Own {
                 let log = broker.log();
                 return Err(Error::Ended { broker: index, log });
             }
-            if wire::brokers_seen_by(&broker.client).is_ok_and(|seen| seen >= running) {
+            let is_seen = wire::brokers_seen_by(&broker.client).is_ok_and(|seen| seen >= running);
+            if is_seen && (running < self.brokers.len() || self.is_in_sync()) {
                 return Ok(());
             }
             if Instant::now() > deadline {
@@ -532,6 +551,14 @@ impl Own {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+impl Own {
+    /// Whether every broker knows every replica in sync.
+    fn is_in_sync(&self) -> bool {
+        let mut brokers = self.brokers.iter();
+        brokers.all(|b| wire::all_in_sync(&b.client).is_ok_and(|all| all))
     }
 }
 

@@ -2,12 +2,19 @@
 //! for which the client library is not needed, or that its Rust face does not know.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::time::Duration;
 
 /// Metadata, version 1, of no topic; correlation id 7, client id null.
 const METADATA: [u8; 18] = [0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 0];
+/// The same of all topics.
+const TOPICS: [u8; 18] = [
+    0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+];
+/// For questions that are asked again where nobody answers.
 const TIMEOUT: Duration = Duration::from_secs(2);
+/// For those that are not: a busy machine may be slow.
+const PATIENCE: Duration = Duration::from_secs(60);
 const LONGEST_ANSWER: usize = 16 << 20;
 
 /// ListTransactions, version 0, of any state and any producer; correlation id 7, client id null.
@@ -15,27 +22,51 @@ const LIST_TRANSACTIONS: [u8; 18] = [0, 0, 0, 14, 0, 66, 0, 0, 0, 0, 0, 7, 0xff,
 
 /// How many brokers the one at this address sees alive.
 pub(crate) fn brokers_seen_by(address: &str) -> io::Result<usize> {
-    let answer = ask(address, &METADATA)?;
+    let answer = ask(address, &METADATA, TIMEOUT)?;
     let mut answer = Answer(&answer);
     answer.take(4)?;
-    let brokers = u32::from_be_bytes(answer.array()?);
-    usize::try_from(brokers).map_err(io::Error::other)
+    answer.count()
+}
+
+/// Whether each partition's replicas are all in sync, as far as the broker at this address knows.
+pub(crate) fn all_in_sync(address: &str) -> io::Result<bool> {
+    let answer = ask(address, &TOPICS, TIMEOUT)?;
+    let mut answer = Answer(&answer);
+    answer.take(4)?;
+    for _broker in 0..answer.count()? {
+        answer.take(4)?;
+        answer.long_text()?;
+        answer.take(4)?;
+        answer.long_text()?;
+    }
+    let _controller = answer.take(4)?;
+    for _topic in 0..answer.count()? {
+        answer.take(2)?;
+        answer.long_text()?;
+        answer.take(1)?;
+        for _partition in 0..answer.count()? {
+            answer.take(10)?;
+            let replicas = answer.count()?;
+            answer.take(4 * replicas)?;
+            let in_sync = answer.count()?;
+            answer.take(4 * in_sync)?;
+            if in_sync < replicas {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// The transactions that the broker at this address coordinates: transactional id and state.
 pub(crate) fn transactions(address: &str) -> io::Result<Vec<(String, String)>> {
-    let answer = ask(address, &LIST_TRANSACTIONS)?;
+    let answer = ask(address, &LIST_TRANSACTIONS, TIMEOUT)?;
     let mut answer = Answer(&answer);
     // Correlation id and tags; then the throttle time.
     answer.take(4)?;
     answer.tags()?;
     answer.take(4)?;
-    let error = i16::from_be_bytes(answer.array()?);
-    if error != 0 {
-        return Err(io::Error::other(format!(
-            "error {error} of Kafka's protocol"
-        )));
-    }
+    answer.no_error()?;
     for _unknown_state in 0..answer.length()? {
         answer.text()?;
     }
@@ -50,50 +81,69 @@ pub(crate) fn transactions(address: &str) -> io::Result<Vec<(String, String)>> {
     Ok(found)
 }
 
-/// Allows or denies a user an operation (Kafka's number of it) on all resources of a type (Kafka's number of it), from anywhere.
-pub(crate) fn permit(
-    address: &str,
-    user: &str,
-    (resource, operation): (u8, u8),
-    allowed: bool,
-) -> io::Result<()> {
-    const LITERAL: u8 = 3;
-    const DENY: u8 = 2;
-    const ALLOW: u8 = 3;
-    let text = |body: &mut Vec<u8>, text: &str| {
-        let length = u16::try_from(text.len()).map_err(io::Error::other)?;
-        body.extend(length.to_be_bytes());
-        body.extend(text.as_bytes());
-        io::Result::Ok(())
-    };
-    // CreateAcls, version 1; correlation id 7, client id null; one to create.
-    let mut body = vec![0, 30, 0, 1, 0, 0, 0, 7, 0xff, 0xff, 0, 0, 0, 1];
-    body.push(resource);
-    text(&mut body, "*")?;
-    body.push(LITERAL);
-    text(&mut body, &format!("User:{user}"))?;
-    text(&mut body, "*")?;
-    body.extend([operation, if allowed { ALLOW } else { DENY }]);
-    let length = u32::try_from(body.len()).map_err(io::Error::other)?;
-    let answer = ask(address, &[&length.to_be_bytes(), &body[..]].concat())?;
-    let mut answer = Answer(&answer);
-    // Correlation id, throttle time, and that there is one result.
-    answer.take(12)?;
-    match i16::from_be_bytes(answer.array()?) {
-        0 => Ok(()),
-        error => Err(io::Error::other(format!(
-            "error {error} of Kafka's protocol"
-        ))),
+/// An operation on all resources of a type that a user is allowed or denied, from anywhere. Types and operations are Kafka's numbers.
+pub(crate) struct Permit<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) resource: u8,
+    pub(crate) operation: u8,
+    pub(crate) allowed: bool,
+}
+
+impl Permit<'_> {
+    /// What is asked about it, and so is what it is asked to be: the same fields in the same order. Correlation id 7, client id null.
+    fn request(&self, api: u8, count: &[u8]) -> Vec<u8> {
+        const LITERAL: u8 = 3;
+        const DENY: u8 = 2;
+        const ALLOW: u8 = 3;
+        let mut body = vec![0, api, 0, 1, 0, 0, 0, 7, 0xff, 0xff];
+        body.extend(count);
+        body.push(self.resource);
+        push_text(&mut body, "*");
+        body.push(LITERAL);
+        push_text(&mut body, &format!("User:{}", self.user));
+        push_text(&mut body, "*");
+        body.extend([self.operation, if self.allowed { ALLOW } else { DENY }]);
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        [&length.to_be_bytes(), &body[..]].concat()
+    }
+
+    /// Has the broker at this address pass it to the controller.
+    pub(crate) fn set(&self, address: &str) -> io::Result<()> {
+        const CREATE_ACLS: u8 = 30;
+        let answer = ask(address, &self.request(CREATE_ACLS, &[0, 0, 0, 1]), PATIENCE)?;
+        let mut answer = Answer(&answer);
+        // Correlation id, throttle time, and that there is one result.
+        answer.take(12)?;
+        answer.no_error()
+    }
+
+    /// Whether the broker at this address goes by it.
+    pub(crate) fn is_set(&self, address: &str) -> io::Result<bool> {
+        const DESCRIBE_ACLS: u8 = 29;
+        let answer = ask(address, &self.request(DESCRIBE_ACLS, &[]), PATIENCE)?;
+        let mut answer = Answer(&answer);
+        // Correlation id and throttle time; then the text of an error.
+        answer.take(8)?;
+        answer.no_error()?;
+        answer.long_text()?;
+        Ok(answer.count()? > 0)
     }
 }
 
-fn ask(address: &str, request: &[u8]) -> io::Result<Vec<u8>> {
+fn push_text(body: &mut Vec<u8>, text: &str) {
+    let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+    body.extend(length.to_be_bytes());
+    body.extend(&text.as_bytes()[..usize::from(length)]);
+}
+
+fn ask(address: &str, request: &[u8], within: Duration) -> io::Result<Vec<u8>> {
     let address = address
-        .parse()
-        .map_err(|_| io::Error::other("not an address of a host and a port"))?;
-    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
-    stream.set_write_timeout(Some(TIMEOUT))?;
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::other("not an address of a host and a port"))?;
+    let mut stream = TcpStream::connect_timeout(&address, within)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.set_write_timeout(Some(within))?;
     stream.write_all(request)?;
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
@@ -121,6 +171,27 @@ impl<'a> Answer<'a> {
 
     fn array<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         self.take(N)?.try_into().map_err(io::Error::other)
+    }
+
+    /// Kafka's code of success.
+    fn no_error(&mut self) -> io::Result<()> {
+        match i16::from_be_bytes(self.array()?) {
+            0 => Ok(()),
+            error => Err(io::Error::other(format!(
+                "error {error} of Kafka's protocol"
+            ))),
+        }
+    }
+
+    /// Of an array that is not compact.
+    fn count(&mut self) -> io::Result<usize> {
+        usize::try_from(u32::from_be_bytes(self.array()?)).map_err(io::Error::other)
+    }
+
+    /// Passes a string that is not compact, or null.
+    fn long_text(&mut self) -> io::Result<()> {
+        let length = i16::from_be_bytes(self.array()?);
+        self.take(usize::try_from(length).unwrap_or(0)).map(drop)
     }
 
     fn varint(&mut self) -> io::Result<usize> {
