@@ -7,7 +7,7 @@ use kstreams::State;
 use kstreams::prelude::*;
 
 use crate::apps::{Away, Deleted, Dismissed, Gone, Large};
-use crate::instances::{error_of, eventually, here, wait_until_running};
+use crate::instances::{error_of, eventually, here, last_transaction, wait_until_running};
 use crate::records::{Feed, counted_exactly_once, fresh, wait_for_records};
 use crate::start_up::{allow_all, as_user, users_of};
 use crate::{Cases, own, shared};
@@ -168,7 +168,7 @@ fn a_broker_that_comes_back_in_time_is_waited_for() {
     cluster.restart(0).expect("it comes back");
     let counts = feed.stop_after(Duration::from_secs(1));
     counted_exactly_once(&client, "away-out", &counts);
-    assert_eq!(app.state(), State::Running);
+    wait_until_running(&app);
     app.close().expect("it ends in order");
 }
 
@@ -180,19 +180,44 @@ fn a_broker_that_stays_away_stops_the_application() {
     let config = here(
         &cluster,
         dir.path(),
-        &[("task.timeout.ms", "2000"), ("commit.interval.ms", "1000")],
+        &[
+            // More than a commit takes on a slow machine.
+            ("task.timeout.ms", "15000"),
+            ("commit.interval.ms", "2000"),
+            ("producer.transaction.timeout.ms", "300000"),
+        ],
     );
     let app = Gone::builder().start(config).expect("it starts");
     wait_until_running(&app);
-    let feed = Feed::start(&client, "gone-in");
-    wait_for_records(&client, "gone-out", 50);
-    // What was fetched and not yet committed cannot be committed.
-    let written = feed.stop();
-    assert!(!written.is_empty());
-    client
-        .produce("gone-in", (0..1000).map(|n| (format!("key {n}"), "more")))
-        .expect("it can be written");
-    cluster.kill(0).expect("it can be killed");
+    let mut batches = 0;
+    // What is not yet committed cannot be committed: so the broker is killed within a transaction.
+    eventually("the broker is killed in a transaction", || {
+        client
+            .produce("gone-in", (0..1000).map(|n| (format!("key {n}"), "more")))
+            .expect("it can be written");
+        eventually("a transaction is open", || {
+            last_transaction(&cluster, "gone") == "Ongoing"
+        });
+        cluster.kill(0).expect("it can be killed");
+        if app
+            .streams()
+            .wait_for(State::Error, Duration::from_secs(100))
+        {
+            return true;
+        }
+        // It may have committed all of it just before; then it is tried again.
+        let commits = app.streams().statistics().commits;
+        cluster.restart(0).expect("it comes back");
+        batches += 1;
+        eventually("all is committed", || {
+            let committed = client.committed("gone", "gone-in");
+            let committed = committed.expect("it can be read").into_iter().flatten();
+            committed.sum::<i64>() == 1_000 * batches
+        });
+        let now = app.streams().statistics().commits;
+        assert_eq!(now, commits, "it had something to commit, and went on");
+        false
+    });
     let error = error_of(app);
     assert!(error.contains("task.timeout.ms"), "{error}");
 }

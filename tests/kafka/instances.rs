@@ -15,7 +15,7 @@ pub(crate) const APP: &str = "KAFKA_TEST_APP";
 /// Its settings, `key=value` a line.
 const SETTINGS: &str = "KAFKA_TEST_SETTINGS";
 /// Nothing here takes that long unless it hangs.
-pub(crate) const SOON: Duration = Duration::from_secs(120);
+pub(crate) const SOON: Duration = Duration::from_secs(300);
 
 pub(crate) type Settings = Vec<(String, String)>;
 
@@ -192,6 +192,18 @@ pub(crate) fn wait_until_running<A>(app: &Running<A>) {
         let why = app.streams().close_within(Duration::from_secs(5));
         panic!("it is {state} and not RUNNING: {why:?}");
     }
+}
+
+/// What the coordinator says of the last transaction of an application with one thread.
+pub(crate) fn last_transaction(cluster: &Cluster, app: &str) -> String {
+    let prefix = format!("{app}-");
+    let mut state = None;
+    eventually("a coordinator tells of a transaction", || {
+        let mut transactions = cluster.transactions().into_iter();
+        state = transactions.find(|(id, _)| id.starts_with(&prefix));
+        state.is_some()
+    });
+    state.map(|(_, state)| state).unwrap_or_default()
 }
 
 /// Waits until an application has stopped by itself, and tells why.

@@ -19,7 +19,7 @@ use crate::{Cases, own};
 pub(crate) const INSIDE: &str = "KAFKA_TEST_NETWORK";
 /// Where the broker is, on neither cable.
 const BROKER: &str = "10.77.0.1";
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(1_800);
 
 pub(crate) fn cases() -> Cases {
     own![of_two_machines_one_is_cut_off_and_one_is_killed].into()

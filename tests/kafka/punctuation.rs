@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kafka_broker::{Client, Cluster, temp_dir};
-use kstreams::State;
 use kstreams::prelude::*;
 
 use crate::instances::{eventually, here, wait_until_running};
@@ -86,7 +85,7 @@ fn a_wall_clock_punctuator_fires_while_nothing_comes_and_under_load(cluster: &Cl
             .last()
             .is_some_and(|(_, seen)| *seen == written)
     });
-    assert_eq!(app.state(), State::Running);
+    wait_until_running(&app);
     app.close().expect("it ends in order");
     // Exactly once holds for what punctuators forward, too.
     let told = told(&client);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_broker::{Client, Cluster, temp_dir};
 
-use crate::instances::{Instance, eventually, settings};
+use crate::instances::{Instance, eventually, last_transaction, settings};
 use crate::records::{Feed, counted_at_least_once, counted_exactly_once, fresh, wait_for_records};
 use crate::{Cases, shared};
 
@@ -38,10 +38,9 @@ fn a_killed_instance_takes_its_place_and_its_transaction_is_aborted(cluster: &Cl
     second.wait_for("RUNNING");
     let before = assignment(&client);
     assert_eq!(before.len(), 2);
-    first.wait_for("RUNNING");
-    let states = first.states();
 
     let feed = Feed::start(&client, input);
+    // Of the first one, which has taken what was left to it.
     wait_for_records(&client, output, 100);
     // The second has written, and committed nothing.
     eventually("a transaction is open", || {
@@ -50,6 +49,8 @@ fn a_killed_instance_takes_its_place_and_its_transaction_is_aborted(cluster: &Cl
         let committed = client.read(output).expect("it can be read");
         all.len() > committed.len() + 20
     });
+    first.wait_for("RUNNING");
+    let states = first.states();
     second.process.kill().expect("it can be killed");
     let mut second = start("second", "50");
     second.wait_for("RUNNING");
@@ -88,20 +89,30 @@ fn a_transaction_that_expires_is_done_again(cluster: &Cluster) {
     let dir = temp_dir().expect("a directory");
     let more = [
         ("commit.interval.ms", "500"),
-        ("producer.transaction.timeout.ms", "1500"),
+        ("producer.transaction.timeout.ms", "3000"),
     ];
     let settings = settings(&cluster.bootstrap(), &dir.path().join("state"), &more);
     let mut instance = Instance::start("expired", dir.path(), &settings);
     instance.wait_for("RUNNING");
     let feed = Feed::start(&client, input);
     for _ in 0..2 {
+        // Between two of them nothing expires; then it is tried again.
+        eventually("it stands still in a transaction", || {
+            instance.process.pause().expect("it runs");
+            let mut state = last_transaction(cluster, "expired");
+            let was_open = state == "Ongoing";
+            if was_open {
+                eventually("the broker ends it", || {
+                    state = last_transaction(cluster, "expired");
+                    state.starts_with("Complete")
+                });
+            }
+            instance.process.resume().expect("it is there");
+            was_open && state == "CompleteAbort"
+        });
         std::thread::sleep(Duration::from_millis(700));
-        instance.process.pause().expect("it runs");
-        std::thread::sleep(Duration::from_millis(2_500));
-        instance.process.resume().expect("it is there");
     }
-    let counts = feed.stop_after(Duration::from_millis(700));
-    counted_exactly_once(&client, output, &counts);
+    counted_exactly_once(&client, output, &feed.stop());
     let log = instance.log();
     assert!(
         log.contains("joining anew") || log.contains("rolling back"),

@@ -43,6 +43,12 @@ fn a_topic_that_is_not_there_stops_the_application_or_is_for_the_handler(cluster
         produce("known");
         let read = |topic: &str| client.read(topic).expect("it can be read").len();
         eventually("the first record", || read("routes-to-known") == 1);
+        // At least once, it would be there again if it was written and not committed.
+        eventually("it is committed", || {
+            let committed = client.committed("routes", "routes-in");
+            let committed = committed.expect("it can be read").into_iter().flatten();
+            committed.sum::<i64>() == 1
+        });
         produce("unknown");
         let error = error_of(app);
         assert!(

@@ -136,7 +136,7 @@ fn one_instance_shuts_down_all_of_the_application(cluster: &Cluster) {
             let all = client.read("doomed-out").expect("it can be read");
             all.iter().any(|message| message.key_text() == marker)
         });
-        assert_eq!(later.state(), State::Running);
+        wait_until_running(&later);
         later.close().expect("it ends in order");
     }
 }
