@@ -14,8 +14,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 /// How long a record that must come may take.
-const SOON: Duration = Duration::from_secs(60);
-const WAIT: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(240);
+const WAIT: Duration = Duration::from_secs(120);
 
 /// A record without its place, as bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +116,7 @@ pub(crate) fn produce(
 /// Reads what is committed in topics, all of it, as it comes.
 pub(crate) struct Reader {
     consumer: BaseConsumer,
+    ends: Ends,
     partitions: Vec<(String, i32)>,
     pub(crate) topics: BTreeMap<String, ByKey>,
 }
@@ -142,6 +143,7 @@ impl Reader {
         consumer.assign(&list).map_err(|e| e.to_string())?;
         Ok(Reader {
             consumer,
+            ends: Ends::new(bootstrap)?,
             partitions: all,
             topics: topics.iter().map(|t| (t.clone(), ByKey::new())).collect(),
         })
@@ -152,12 +154,8 @@ impl Reader {
         let deadline = Instant::now() + SOON;
         let mut left = Vec::new();
         for (topic, partition) in &self.partitions {
-            let ends = self.consumer.fetch_watermarks(topic, *partition, WAIT);
-            left.push((
-                topic.clone(),
-                *partition,
-                ends.map_err(|e| e.to_string())?.1,
-            ));
+            let end = self.ends.of(topic, *partition)?;
+            left.push((topic.clone(), *partition, end));
         }
         loop {
             let positions = self.consumer.position().map_err(|e| e.to_string())?;
@@ -198,6 +196,24 @@ impl Reader {
                 Ok(())
             }
         }
+    }
+}
+
+/// Where logs end, with what is in transactions: their markers may still be on the way after the commit.
+struct Ends(BaseConsumer);
+
+impl Ends {
+    fn new(bootstrap: &str) -> Result<Self, String> {
+        let mut config = config(bootstrap);
+        config
+            .set("group.id", "reads-without-a-group")
+            .set("isolation.level", "read_uncommitted");
+        config.create().map(Ends).map_err(|e| e.to_string())
+    }
+
+    fn of(&self, topic: &str, partition: i32) -> Result<i64, String> {
+        let ends = self.0.fetch_watermarks(topic, partition, WAIT);
+        ends.map(|(_, end)| end).map_err(|e| e.to_string())
     }
 }
 
@@ -295,13 +311,12 @@ pub(crate) fn caught_up(
     topics: &[String],
     partitions: i32,
 ) -> Result<(), String> {
-    let consumer = group_consumer(bootstrap, group)?;
+    let (consumer, ends) = (group_consumer(bootstrap, group)?, Ends::new(bootstrap)?);
     let deadline = Instant::now() + SOON;
     for topic in topics {
         for partition in 0..partitions {
             loop {
-                let ends = consumer.fetch_watermarks(topic, partition, WAIT);
-                let end = ends.map_err(|e| e.to_string())?.1;
+                let end = ends.of(topic, partition)?;
                 let found = committed_by(&consumer, std::slice::from_ref(topic), partitions)?;
                 let at = found.find_partition(topic, partition).map(|e| e.offset());
                 if end == 0 || at == Some(Offset::Offset(end)) {

@@ -13,7 +13,7 @@ use kafka_broker::{Process, Program};
 use crate::class_path::class_path;
 
 /// How long a line that must come may take; the first start of a machine on a busy computer is slow.
-const SOON: Duration = Duration::from_secs(90);
+const SOON: Duration = Duration::from_secs(240);
 /// How many lines of its log a failure shows.
 const TAIL: usize = 30;
 

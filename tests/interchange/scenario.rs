@@ -15,7 +15,7 @@ use crate::topology::{Application, Start};
 use crate::work::{Compare, Work};
 
 const PARTITIONS: i32 = 2;
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(240);
 
 /// Who runs the application.
 #[derive(Clone, Copy)]
