@@ -18,7 +18,7 @@ use super::error::Failure;
 
 const SIGTERM: i32 = 15;
 /// An orderly end takes a commit, for which a broker may be missing.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(180);
 /// How much of a log is shown of a process that ended by itself.
 const TAIL: usize = 40;
 

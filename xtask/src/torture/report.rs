@@ -53,8 +53,20 @@ impl Report {
         self.faults.values().sum()
     }
 
-    /// Whether everything was hit that a run has to hit, and no store wiped.
-    pub(crate) fn check(&self, faults: u64) -> Result<(), Failure> {
+    /// Forgets what processes and brokers said, to ask them again.
+    pub(crate) fn forget_logs(&mut self) {
+        *self = Report {
+            seed: self.seed,
+            lasted: self.lasted,
+            faults: std::mem::take(&mut self.faults),
+            kills: self.kills,
+            kills_in_transaction: self.kills_in_transaction,
+            ..Report::default()
+        };
+    }
+
+    /// What a run has to hit, and this one has not.
+    pub(crate) fn missed(&self) -> Vec<&'static str> {
         let hit = [
             (
                 "kills inside an open transaction",
@@ -65,11 +77,13 @@ impl Report {
             ("tail records replayed", self.tail_records),
             ("late markers", self.late_markers),
         ];
-        let missed: Vec<&str> = hit
-            .iter()
-            .filter(|(_, n)| *n == 0)
-            .map(|(what, _)| *what)
-            .collect();
+        let missed = hit.into_iter().filter(|(_, n)| *n == 0);
+        missed.map(|(what, _)| what).collect()
+    }
+
+    /// Whether everything was hit that a run has to hit, and no store wiped.
+    pub(crate) fn check(&self, faults: u64) -> Result<(), Failure> {
+        let missed = self.missed();
         if !missed.is_empty() {
             return Err(Failure::Missed(format!("never hit: {}", missed.join(", "))));
         }
