@@ -13,7 +13,7 @@ use streams_core::transport::{
 };
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn main() -> ExitCode {
     kafka_broker::main(vec![

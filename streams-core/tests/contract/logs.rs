@@ -287,6 +287,7 @@ pub(crate) fn the_end_is_told_once(h: Box<dyn Harness>) {
     consumer.assign(&[(at(&name, 0), 0)]).unwrap();
     let mut ends = |records: usize| {
         let (mut ends, mut seen, mut next) = (0, 0, 0);
+        let mut at_end = false;
         until(|| {
             let mut fetched = Vec::new();
             consumer
@@ -295,9 +296,10 @@ pub(crate) fn the_end_is_told_once(h: Box<dyn Harness>) {
             for f in fetched {
                 seen += f.records.len();
                 ends += usize::from(f.at_end);
-                next = f.next_offset;
+                (next, at_end) = (f.next_offset, f.at_end);
             }
-            ends > 0 && seen >= records
+            // Between two records there may be an end, too, where the second one comes later.
+            at_end && seen >= records
         });
         // And nothing more after that.
         let mut fetched = Vec::new();
@@ -337,14 +339,9 @@ pub(crate) fn a_poll_waits_for_a_commit(h: Box<dyn Harness>) {
         .all(|f: &streams_core::transport::Fetched| f.records.is_empty())
     {
         assert!(begin.elapsed() < PATIENCE);
-        consumer
-            .poll(Duration::from_secs(10), 10, &mut fetched)
-            .unwrap();
+        consumer.poll(PATIENCE, 10, &mut fetched).unwrap();
     }
-    assert!(
-        begin.elapsed() < Duration::from_secs(5),
-        "woken, not timed out"
-    );
+    assert!(begin.elapsed() < PATIENCE / 2, "woken, not timed out");
     writer.join().unwrap();
 }
 
@@ -352,15 +349,21 @@ pub(crate) fn a_zero_timeout_does_not_wait(h: Box<dyn Harness>) {
     let t = h.transport();
     let name = created(&*t, "zero", 1);
     let mut consumer = t.consumer("test").unwrap();
-    let begin = Instant::now();
-    for _ in 0..100 {
-        consumer.poll(Duration::ZERO, 10, &mut Vec::new()).unwrap();
-    }
+    let polls = |consumer: &mut dyn Consumer| {
+        let mut lasted: Vec<Duration> = (0..100)
+            .map(|_| {
+                let begin = Instant::now();
+                consumer.poll(Duration::ZERO, 10, &mut Vec::new()).unwrap();
+                begin.elapsed()
+            })
+            .collect();
+        // The machine may have other things to do during some of them.
+        lasted.sort();
+        assert!(lasted[50] < Duration::from_millis(10), "{lasted:?}");
+    };
+    polls(&mut *consumer);
     consumer.assign(&[(at(&name, 0), 0)]).unwrap();
-    for _ in 0..100 {
-        consumer.poll(Duration::ZERO, 10, &mut Vec::new()).unwrap();
-    }
-    assert!(begin.elapsed() < Duration::from_secs(2));
+    polls(&mut *consumer);
 }
 
 pub(crate) fn large_polls_are_shared_out(h: Box<dyn Harness>) {

@@ -34,7 +34,7 @@ pub(crate) trait Harness {
 }
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Hands every case to a macro, after what it is given: `contract_cases!(each: with)` becomes `each!(with; module: case, …)`.
 #[macro_export]
