@@ -9,14 +9,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use kstreams::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use kstreams::transport::{TopicInfo, Transport};
-use programs::{Ended, Running, command, eventually, example, run, text};
+use programs::{Ended, Running, SOON, command, eventually, example, run, text};
 use serde_json::Value;
-
-const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn word_count_counts_a_file() {

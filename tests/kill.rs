@@ -13,7 +13,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use programs::{Running, command, example, run, text};
+use programs::{Running, SOON, command, example, run, text};
 
 /// At least so many kills …
 const KILLS: usize = 20;
@@ -152,7 +152,7 @@ impl Torment {
     /// Lets it finish, twice: the second time has nothing to add.
     fn check_counts(&self) {
         for _ in 0..2 {
-            let ended = Running::start(&mut self.command()).ended(Duration::from_secs(60));
+            let ended = Running::start(&mut self.command()).ended(SOON);
             let stdout = ended.stdout();
             let counts: BTreeMap<String, i64> = stdout
                 .lines()

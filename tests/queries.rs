@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use kstreams::outbox::{Outbox, Outgoing};
@@ -231,10 +231,7 @@ fn a_running_application_is_asked_from_other_threads() -> kstreams::Result {
         .num_stream_threads(2)
         .commit_every(Duration::from_millis(5));
     let app = Visits::builder().start(config)?;
-    assert!(
-        app.streams()
-            .wait_for(State::Running, Duration::from_secs(30))
-    );
+    assert!(app.streams().wait_for(State::Running, SOON));
     wait(|| {
         app.prices
             .snapshot()
@@ -374,14 +371,18 @@ fn ask(
     Ok(states)
 }
 
+/// Nothing here takes that long unless it hangs.
+const SOON: Duration = Duration::from_secs(120);
+
 fn wait(mut done: impl FnMut() -> bool) {
-    for _ in 0..6_000 {
-        if done() {
-            return;
-        }
+    let deadline = Instant::now() + SOON;
+    while !done() {
+        assert!(
+            Instant::now() < deadline,
+            "it did not come to that within {SOON:?}"
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
-    panic!("it did not come to that");
 }
 
 fn config(dir: &Path) -> StreamsConfig {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kstreams::config::{ProcessingGuarantee, StreamsConfig};
 use kstreams::exceptions::{LogAndContinue, StreamThreadExceptionResponse};
@@ -54,7 +54,8 @@ struct Panics {
     counts: KTable<String, i64>,
 }
 
-const SOON: Duration = Duration::from_secs(20);
+/// Nothing here takes that long unless it hangs.
+const SOON: Duration = Duration::from_secs(120);
 
 fn config(dir: &TempDir) -> StreamsConfig {
     StreamsConfig::embedded(dir.path().join("log"))
@@ -125,13 +126,15 @@ fn consume(log: &EmbeddedLog, topic: &str, partitions: i32) -> Vec<(String, Vec<
 
 /// Waits until the table says what is expected.
 fn eventually<A>(app: &Running<A>, expected: impl Fn(&A) -> bool) {
-    for _ in 0..2_000 {
-        if expected(app) {
-            return;
-        }
+    let deadline = Instant::now() + SOON;
+    while !expected(app) {
+        let state = app.state();
+        assert!(
+            Instant::now() < deadline,
+            "not within {SOON:?}; the application is {state}"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("not in time; the application is {}", app.state());
 }
 
 fn total(app: &Words) -> i64 {
@@ -525,7 +528,7 @@ fn a_replaced_thread_goes_on_and_counts_exactly_once() {
                     .is_ok_and(|all| all.iter().map(|(_, n)| n).sum::<i64>() == sent)
         });
     }
-    assert_eq!(app.state(), State::Running);
+    assert!(app.streams().wait_for(State::Running, SOON));
     app.close().unwrap();
     let mut updates: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for (key, value) in consume(&log, "counts", 4) {

@@ -19,7 +19,7 @@ use streams_core::transport::fault::{FaultRates, FaultTransport, Faults};
 use streams_core::transport::{ProducerSpec, TopicInfo, Transport};
 use word_count::WordCount;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(120);
 const CHANGELOG: &str = "word-count-counts-changelog";
 /// A word of each of the two partitions of `counts`.
 const WORDS: [&str; 2] = ["a", "d"];
@@ -146,7 +146,7 @@ fn expected(times: i64) -> BTreeMap<String, i64> {
 }
 
 fn eventually(is: impl Fn() -> bool) {
-    for _ in 0..2_000 {
+    for _ in 0..12_000 {
         if is() {
             return;
         }

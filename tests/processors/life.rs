@@ -222,7 +222,7 @@ fn a_task_whose_thread_fails_ends_too() {
     });
     producer.send(&outbox, &["in".into()]).unwrap();
     producer.flush().unwrap();
-    let soon = Duration::from_secs(20);
+    let soon = Duration::from_secs(120);
     assert!(app.streams().wait_for(State::Error, soon));
     let error = app.close().unwrap_err().to_string();
     assert!(error.contains("no more"), "{error}");

@@ -260,7 +260,7 @@ fn consume_in_order(log: &EmbeddedLog, topic: &str, partitions: i32) -> Vec<Stri
     }
 }
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(120);
 
 #[track_caller]
 fn eventually(mut holds: impl FnMut() -> bool) {

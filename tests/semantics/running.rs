@@ -74,7 +74,7 @@ fn the_running_application_gives_what_the_test_driver_gives() {
     let app = Shop::builder().start(config).unwrap();
     assert!(
         app.streams()
-            .wait_for(State::Running, Duration::from_secs(20))
+            .wait_for(State::Running, Duration::from_secs(120))
     );
     // Lists lie behind a repartition topic, and come later than counts.
     let is_done = || {
@@ -82,7 +82,7 @@ fn the_running_application_gives_what_the_test_driver_gives() {
             && app.lists.all().ok() == t.lists.all().ok()
             && app.even_counts.all().ok() == t.even_counts.all().ok()
     };
-    for _ in 0..2_000 {
+    for _ in 0..12_000 {
         if is_done() {
             break;
         }

@@ -7,6 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+/// Nothing that programs do takes that long unless they hang.
+pub(crate) const SOON: Duration = Duration::from_secs(180);
+
 /// The program of an example, built as this test was.
 pub(crate) fn example(name: &str) -> PathBuf {
     static BUILDING: Mutex<()> = Mutex::new(());
@@ -92,9 +95,11 @@ impl Running {
         self.0.as_ref().map(Child::id).expect("it runs")
     }
 
-    /// Asks it to end, as a terminal or a service manager would.
+    /// Asks it to end, as a terminal or a service manager would, once it listens to that.
     pub(crate) fn signal(&self, name: &str) {
         let id = self.id().to_string();
+        let listens = || listens_to_signals(&format!("/proc/{id}/status"));
+        eventually("the program listens to signals", listens);
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(
             sent.expect("`kill` runs").success(),
@@ -128,11 +133,27 @@ impl Drop for Running {
     }
 }
 
+/// Whether a process catches SIGTERM, which the system tells as a set of bits: a program may do its work before it listens.
+fn listens_to_signals(status: &str) -> bool {
+    const TERM: u32 = 15;
+    let status = std::fs::read_to_string(status).unwrap_or_default();
+    let field = |name: &str| {
+        status
+            .lines()
+            .find_map(|l| l.strip_prefix(name))
+            .map(str::trim)
+    };
+    let has_ended = field("State:").is_some_and(|state| state.starts_with('Z'));
+    let caught = field("SigCgt:").and_then(|bits| u64::from_str_radix(bits, 16).ok());
+    // Where the system does not tell, it is given the benefit of the doubt.
+    has_ended || caught.is_none_or(|bits| bits & (1 << (TERM - 1)) != 0)
+}
+
 /// Repeats until it holds, for what another process does in its own time.
 pub(crate) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + SOON;
     while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within 30 s");
+        assert!(Instant::now() < deadline, "{what}: not within {SOON:?}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
