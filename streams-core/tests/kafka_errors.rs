@@ -681,6 +681,14 @@ fn away() {
     send(&mut *producer, &name, "1");
     send(&mut *other, &name, "0");
     other.flush().unwrap();
+    // Of two records on their way the broker may refuse the first one while it still looks for the transaction, and the second
+    // one then for its number: that would end the transaction.
+    let mut uncommitted = client.uncommitted_reader(&name).unwrap();
+    let mut there = 0;
+    until("both are in the log", || {
+        there += uncommitted.poll(Duration::from_millis(100)).unwrap().len();
+        there == 2
+    });
     cluster.kill(0).unwrap();
     send(&mut *producer, &name, "2");
     send(&mut *other, &name, "3");
