@@ -21,7 +21,7 @@ const KILLS: usize = 20;
 const KILLS_AT_WORK: usize = 8;
 /// … which a slow machine may need more of.
 const MOST_KILLS: usize = 200;
-/// A start is never given longer than this before it is killed.
+/// A start is given no longer than this before it is killed; twice that where [`KILLS`] were not enough, and so on.
 const LONGEST_LIFE: Duration = Duration::from_millis(500);
 const NO_CACHE: &str = "statestore.cache.max.bytes=0";
 
@@ -67,8 +67,8 @@ impl Torment {
         let (mut kills, mut kills_at_work, mut written) = (0, 0, 0);
         while kills < KILLS || (kills_at_work < KILLS_AT_WORK && kills < MOST_KILLS) {
             let mut process = Running::start(&mut run.command());
-            let life = random.below(LONGEST_LIFE.as_millis() as u64);
-            std::thread::sleep(Duration::from_millis(life));
+            let longest = LONGEST_LIFE.as_millis() as u64 * (1 + kills / KILLS) as u64;
+            std::thread::sleep(Duration::from_millis(random.below(longest)));
             let child = process.0.as_mut().expect("it was started");
             if child.try_wait().expect("it can be waited for").is_none() {
                 child.kill().expect("SIGKILL");

@@ -13,7 +13,9 @@ use streams_core::record::{Headers, TopicPartition};
 use streams_core::transport::embedded::{EmbeddedLog, EmbeddedLogOptions};
 use streams_core::transport::{CommittedOffset, GroupMetadata, ProducerSpec, TopicInfo, Transport};
 
-const ROUNDS: u64 = 24;
+const ROUNDS: u32 = 24;
+/// More of them, each longer, where a slow machine got nowhere.
+const MOST_ROUNDS: u32 = 10 * ROUNDS;
 /// The child's directory; without it, the child's test does nothing.
 const DIR: &str = "KSTREAMS_TEST_LOG_DIR";
 /// `sync` or not.
@@ -153,7 +155,10 @@ fn kill_and_look(sync: bool) {
     drop(log);
     let mut random: u64 = 42;
     let mut killed_at = Vec::new();
-    for _ in 0..ROUNDS {
+    for round in 0..MOST_ROUNDS {
+        if round >= ROUNDS && killed_at.last() > killed_at.first() {
+            break;
+        }
         let mut command = Command::new(std::env::current_exe().unwrap());
         command
             .args(["--exact", "child_commits_until_it_is_killed", "--nocapture"])
@@ -175,7 +180,7 @@ fn kill_and_look(sync: bool) {
         random = random
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        std::thread::sleep(Duration::from_micros(random >> 47));
+        std::thread::sleep(Duration::from_micros(random >> 47) * (1 + round / ROUNDS));
         child.kill().unwrap();
         let acknowledged = lines
             .map_while(Result::ok)
