@@ -287,12 +287,17 @@ impl KafkaProducer {
             TransportError::UnknownPartition(partition)
         } else if failure.is_refusal() {
             failure.class(&format!("writing to {partition}"))
-        } else if let Some(refused) = self.refused_transaction() {
-            refused.class(&format!("writing to {partition}"))
         } else {
-            TransportError::Abortable(
-                failure.report(&format!("a record for {partition} was not written")),
-            )
+            let not_written = format!("a record for {partition} was not written");
+            match self.failed_transaction() {
+                Some(failed) if failed.is_refusal() => {
+                    failed.class(&format!("writing to {partition}"))
+                }
+                Some(failed) if is_thrown_away(&failure) => {
+                    TransportError::Abortable(failed.report(&not_written))
+                }
+                _ => TransportError::Abortable(failure.report(&not_written)),
+            }
         };
         if matches!(self.state, State::Open(_) | State::Committing(_)) {
             self.doomed = Some(error.to_string());
@@ -301,14 +306,14 @@ impl KafkaProducer {
         error
     }
 
-    /// Why brokers refuse the open transaction, if they do. Its records only tell that they were thrown away.
-    fn refused_transaction(&self) -> Option<Failure> {
+    /// Why the open transaction has failed, if it has. Its records only tell that they were thrown away.
+    fn failed_transaction(&self) -> Option<Failure> {
         if !matches!(self.state, State::Open(_)) {
             return None;
         }
         // What is begun already is not begun again: a failed transaction answers with its error, any other one with its state.
         let answer = self.sender.begin().err();
-        answer.filter(|failure| failure.abort && failure.is_refusal())
+        answer.filter(|failure| failure.abort)
     }
 
     /// Why records were not taken within [`PATIENCE`]. librdkafka waits for a topic that vanished, and says nothing about it.
@@ -753,6 +758,11 @@ fn batched_size(record: &Outgoing<'_>) -> usize {
     const RECORD_OVERHEAD: usize = 36;
     const HEADER_OVERHEAD: usize = 10;
     record_size(record) + RECORD_OVERHEAD + HEADER_OVERHEAD * record.headers.iter().count()
+}
+
+/// Whether it says only that the client has thrown a record away.
+fn is_thrown_away(failure: &Failure) -> bool {
+    failure.is(Code::PurgeQueue) || failure.is(Code::PurgeInflight)
 }
 
 /// Whether it says that a partition is not there any more.
