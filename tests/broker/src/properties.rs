@@ -115,6 +115,8 @@ const QUICK: &[(&str, &str)] = &[
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "200",
     ),
+    // Records of tests may be of 1970: from half a minute after its start a broker would delete them.
+    ("log.retention.ms", "-1"),
     // A dead broker is noticed soon, by the controllers and by the leaders of its followers.
     ("broker.session.timeout.ms", "3000"),
     ("broker.heartbeat.interval.ms", "500"),
