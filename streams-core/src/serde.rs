@@ -46,6 +46,7 @@ pub enum SerdeError {
 /// | `String` | UTF-8 (`String`) |
 /// | `i16` `i32` `i64`, `f32` `f64` | big-endian (`Short`, `Integer`, `Long`, `Float`, `Double`) |
 /// | `u8` … `u64`, `i8` | big-endian |
+/// | `bool` | one byte, 1 or 0 (`Boolean`) |
 /// | `Vec<u8>`, `Bytes` | as they are (`ByteArray`, `Bytes`) |
 /// | `Uuid` | its 36 characters (`UUID`) |
 /// | `()` | null (`Void`) |
@@ -199,6 +200,39 @@ macro_rules! big_endian {
     )*};
 }
 big_endian!(i8 i16 i32 i64 u8 u16 u32 u64 f32 f64);
+
+/// Kafka's `BooleanSerializer`: one byte, 1 or 0; any other byte is an error, as it is there.
+impl Serde for bool {
+    fn serialize(&self, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.push(u8::from(*self));
+        Ok(())
+    }
+    fn deserialize(bytes: &[u8]) -> Result<Self, SerdeError> {
+        match bytes {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            [byte] => Err(SerdeError::Invalid {
+                type_name: "bool",
+                reason: format!("the byte is {byte}, neither 0 nor 1"),
+            }),
+            _ => Err(SerdeError::Length {
+                type_name: "bool",
+                expected: 1,
+                actual: bytes.len(),
+            }),
+        }
+    }
+    fn to_json(&self) -> serde_json::Value {
+        (*self).into()
+    }
+    fn from_text(text: &str) -> Result<Self, SerdeError> {
+        let parsed = text.trim().parse();
+        parsed.map_err(|_| SerdeError::Invalid {
+            type_name: "bool",
+            reason: "neither `true` nor `false`".to_owned(),
+        })
+    }
+}
 
 impl Serde for Vec<u8> {
     fn serialize(&self, out: &mut Vec<u8>) -> Result<(), SerdeError> {

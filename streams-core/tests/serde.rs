@@ -25,6 +25,7 @@ struct Point {
 fn bytes_are_kafkas() {
     assert_eq!(written(&"é".to_owned()), [0xc3, 0xa9]);
     assert_eq!(written(&1_i32), [0, 0, 0, 1]);
+    assert_eq!((written(&true), written(&false)), (vec![1], vec![0]));
     assert_eq!(written(&-2_i64), [255, 255, 255, 255, 255, 255, 255, 254]);
     assert_eq!(written(&1.5_f64), [0x3f, 0xf8, 0, 0, 0, 0, 0, 0]);
     let uuid = Uuid::from_u128(0x67e5_5044_10b1_426f_9247_bb68_0e5f_e0c8);
@@ -76,6 +77,11 @@ fn wrong_bytes_are_an_error_that_says_why() {
         }
     );
     assert!(String::deserialize(&[0xff]).is_err());
+    let error = bool::deserialize(&[2]).unwrap_err().to_string();
+    assert!(error.contains("neither 0 nor 1"), "{error}");
+    assert!(bool::deserialize(&[]).is_err() && bool::deserialize(&[1, 1]).is_err());
+    assert_eq!(bool::from_text(" true "), Ok(true));
+    assert!(bool::from_text("yes").is_err());
     assert!(
         Uuid::deserialize(b"67e5504410b1426f9247bb680e5fe0c8").is_err(),
         "no dashes"
@@ -117,6 +123,7 @@ proptest! {
         round_trips(&text);
         round_trips(&bytes);
         round_trips(&Bytes::from(bytes));
+        round_trips(&(a > 0));
         round_trips(&a);
         round_trips(&Some(b));
         round_trips(&c);

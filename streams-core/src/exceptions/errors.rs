@@ -60,6 +60,7 @@ impl Exception for DeserializationException {
                     "i64" => "LongDeserializer",
                     "i32" => "IntegerDeserializer",
                     "i16" => "ShortDeserializer",
+                    "bool" => "BooleanDeserializer",
                     "f32" | "f64" => "Deserializer",
                     _ => return self.to_string(),
                 };
