@@ -626,8 +626,8 @@ fn awaited_topic(cluster: &Cluster) {
             &mut (|| member.commit(&offset(&name, 1))) as &mut dyn FnMut() -> _,
         ),
         ("the producer names it", &mut || {
-            send(&mut *producer, &name, "2");
-            producer.flush().map(drop)
+            let sent = producer.send(&outbox(&[b"2"]), std::slice::from_ref(&name));
+            sent.and_then(|()| producer.flush().map(drop))
         }),
     ] {
         let mut last = Ok(());
