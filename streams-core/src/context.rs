@@ -1,6 +1,7 @@
 //! Layer 4. What a task lends its sub-topology for each record: stores, record cache, outbox, global tables, and where the
 //! record came from. Owned, without lifetimes; generated task structs hold only typed handles, so the two never meet in a borrow.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::error::{RecordPart, TaskFailure, TaskResult};
@@ -16,6 +17,7 @@ use crate::stream_join::Arrival;
 use crate::time::Clock;
 use crate::timestamps::{Extracted, TimestampExtractor};
 use crate::topology::{SourceDescriptor, SourceTimestamps, TopologyDescriptor};
+use crate::transport::TopicCounts;
 
 mod joins;
 mod processing;
@@ -87,6 +89,10 @@ pub struct TaskContext {
     outbox: Outbox,
     /// Names that sinks' closures returned and the topology does not list; their indexes follow the topology's topics.
     dynamic_topics: Vec<Arc<str>>,
+    /// The partition counts of these, as far as partitioners asked for them.
+    dynamic_counts: Vec<Option<NonZeroU32>>,
+    /// Who knows these; none outside a running task.
+    topic_counts: Option<Arc<dyn TopicCounts>>,
     metadata: RecordMetadata,
     /// The timestamp of the record that is being processed.
     timestamp: Timestamp,
@@ -172,6 +178,8 @@ impl TaskContext {
             join_emit_interval_ms: 1_000,
             outbox: Outbox::default(),
             dynamic_topics: Vec::new(),
+            dynamic_counts: Vec::new(),
+            topic_counts: None,
             metadata: RecordMetadata::default(),
             timestamp: -1,
             source: 0,

@@ -35,7 +35,7 @@ use crate::transport::kafka::KafkaTransport;
 use crate::transport::{Transport, TransportError};
 
 pub use crate::restore::RestoreProgress;
-pub(crate) use application::Application;
+pub(crate) use application::{Application, topic_counts};
 pub use lifecycle::State;
 use retry::Retry;
 pub(crate) use statistics::Counters;
@@ -279,6 +279,7 @@ impl KafkaStreams {
         let app = Arc::new(Application {
             topology,
             threads: AtomicUsize::new(config.num_stream_threads),
+            counts: topic_counts(&transport, &config),
             config,
             subtopologies,
             transport,

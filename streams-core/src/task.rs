@@ -20,7 +20,7 @@ use crate::store::{Segments, StoreError, StoreSettings, StoreSpec, TaskStores};
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
 use crate::topology::{Changelog, StoreBackend, StoreDescriptor, TopicRole};
-use crate::transport::{Admin, CommittedOffset, ConsumedRecord, Fetched, TopicInfo};
+use crate::transport::{Admin, CommittedOffset, ConsumedRecord, Fetched, TopicCounts, TopicInfo};
 
 pub(crate) mod metadata;
 mod partition_group;
@@ -51,6 +51,8 @@ pub(crate) struct TaskParts<'a> {
     pub(crate) globals: Vec<Arc<dyn ByteReader>>,
     pub(crate) cache_max_bytes: usize,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Who knows the topics that its sinks choose.
+    pub(crate) counts: Arc<dyn TopicCounts>,
 }
 
 /// A task that this worker has.
@@ -156,6 +158,7 @@ impl Task {
             cx.restore_time(name, *time);
         }
         cx.set_join_emit_interval(config.join_emit_interval());
+        cx.set_topic_counts(parts.counts);
         let mut group = PartitionGroup::new(topology.inputs(id), config.max_task_idle);
         for source in cx.stamped_sources() {
             group.stamp(source);

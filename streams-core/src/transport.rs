@@ -12,9 +12,13 @@ use crate::outbox::Outbox;
 use crate::record::{Headers, TaskId, Timestamp, TopicPartition};
 use crate::topology::OffsetReset;
 
+mod counts;
 pub mod embedded;
 pub mod fault;
 pub mod kafka;
+
+pub use counts::TopicCounts;
+pub(crate) use counts::{LogCounts, Missing};
 
 /// What can go wrong in a transport, by what has to be done about it. Mapped once, in the transport; matched in one place, the worker.
 #[derive(Debug, thiserror::Error)]
@@ -209,6 +213,18 @@ pub trait Admin: Send {
     /// When the log cannot be read.
     fn describe_topics(&mut self, names: &[&str])
     -> Result<Vec<Option<TopicInfo>>, TransportError>;
+    /// How many partitions a topic has; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    fn partition_count(&mut self, topic: &str) -> Result<Option<u32>, TransportError> {
+        let found = self.describe_topics(&[topic])?;
+        Ok(found
+            .into_iter()
+            .flatten()
+            .next()
+            .map(|topic| topic.partitions))
+    }
     /// Every topic.
     ///
     /// # Errors

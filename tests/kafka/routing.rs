@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Cases {
     shared![
         a_topic_that_is_not_there_stops_the_application_or_is_for_the_handler,
         partitioners_and_global_stores_do_on_a_broker_what_they_do_in_the_driver,
+        a_partitioner_is_told_the_count_of_a_topic_that_is_chosen_freely,
     ]
     .into()
 }
@@ -203,4 +204,52 @@ fn partitioners_and_global_stores_do_on_a_broker_what_they_do_in_the_driver(clus
     assert_eq!(sum, Some("abc".to_owned()));
     drop(sums);
     app.close().expect("it ends in order");
+}
+
+#[topology(application_id = "spread")]
+pub(crate) struct Spread {
+    #[source(topic = "spread-in", partitions = 1)]
+    input: KStream<String, String>,
+    #[from(input.filter(|_, _| true))]
+    #[sink(topic = |_, value| format!("spread-to-{value}"), partitioner = |_, _, _, count| last(count))]
+    spread: KStream<String, String>,
+}
+
+fn last(count: u32) -> i32 {
+    i32::try_from(count).map_or(i32::MAX, |count| count - 1)
+}
+
+fn a_partitioner_is_told_the_count_of_a_topic_that_is_chosen_freely(cluster: &Cluster) {
+    let client = Client::new(cluster.bootstrap());
+    for guarantee in ["at_least_once", "exactly_once_v2"] {
+        let topics = [("spread-in", 1), ("spread-to-three", 3), ("spread-dead", 1)];
+        fresh(&client, "spread", &topics);
+        let dir = temp_dir().expect("a directory");
+        let produce = |value: &str| {
+            client
+                .produce("spread-in", [("k", value)])
+                .expect("it can be written");
+        };
+        let partitions = |topic: &str| -> Vec<i32> {
+            let messages = client.read(topic).expect("it can be read");
+            messages.into_iter().map(|m| m.partition).collect()
+        };
+        let more = [
+            ("processing.guarantee", guarantee),
+            ("production.exception.handler", "continue"),
+            ("errors.dead.letter.queue.topic.name", "spread-dead"),
+        ];
+        let app = Spread::builder()
+            .start(here(cluster, dir.path(), &more))
+            .expect("it starts");
+        wait_until_running(&app);
+        for value in ["three", "nobody", "no topic's name", "three"] {
+            produce(value);
+        }
+        eventually("what has a topic", || {
+            partitions("spread-to-three") == [2, 2]
+        });
+        eventually("the others", || partitions("spread-dead").len() == 2);
+        app.close().expect("it ends in order");
+    }
 }

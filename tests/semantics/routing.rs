@@ -403,3 +403,75 @@ fn a_topic_that_is_made_later_is_waited_for() {
         }
     }
 }
+
+/// To topics that their keys name, each in the partitions that its value says.
+#[topology(application_id = "spread")]
+struct Spread {
+    #[source(topic = "in", partitions = 1)]
+    #[sink(topic = |key, _| key.clone(), partitioner = |topic, _, value: &String, count| placed(topic, value, count))]
+    input: KStream<String, String>,
+}
+
+/// `everywhere`, `nowhere`, `first`, `beyond`, and otherwise Kafka's own choice.
+fn placed(topic: &str, value: &str, count: u32) -> Partitions {
+    assert!(topic == "wide" || topic == "late", "{topic}");
+    match value {
+        "everywhere" => Partitions::several(0..i32::try_from(count).unwrap_or(i32::MAX)),
+        "nowhere" => Partitions::Nowhere,
+        "first" => Partitions::One(0),
+        "beyond" => Partitions::One(3),
+        _ => Partitions::Default,
+    }
+}
+
+#[test]
+fn a_partitioner_is_told_the_count_of_a_topic_that_is_chosen_freely() {
+    for guarantee in GUARANTEES {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log_with(&dir, &[("in", 1), ("wide", 3), ("dead", 1)]);
+        let values = ["everywhere", "nowhere", "first", "beyond", "else"];
+        produce(&log, "in", &values.map(|value| ("wide", value)));
+        produce(&log, "in", &[("late", "everywhere")]);
+        let config = config(&dir, guarantee)
+            .production_exception_handler(LogAndContinue)
+            .dead_letter_queue("dead");
+        let app = Spread::builder().start(config.clone()).unwrap();
+        let by_key = kstreams::partitioner::partition_for_key(b"wide", 3);
+        let mut expected = vec!["0:everywhere", "0:first", "1:everywhere", "2:everywhere"];
+        let other = format!("{by_key}:else");
+        expected.push(&other);
+        expected.sort_unstable();
+        eventually(|| consume(&log, "wide", 3) == expected);
+        eventually(|| consume_in_order(&log, "dead", 1) == ["0:beyond", "0:everywhere"]);
+        // A topic that was not there is asked for again.
+        create(&log, "late", 2);
+        produce(&log, "in", &[("late", "everywhere")]);
+        eventually(|| consume(&log, "late", 2) == ["0:everywhere", "1:everywhere"]);
+        app.close().unwrap();
+    }
+}
+
+#[test]
+fn a_topic_that_is_chosen_freely_and_partitioned_is_there_or_an_error_or_made() {
+    for guarantee in GUARANTEES {
+        let dir = tempfile::tempdir().unwrap();
+        let log = log_with(&dir, &[("in", 1)]);
+        produce(&log, "in", &[("late", "everywhere")]);
+        let app = Spread::builder().start(config(&dir, guarantee)).unwrap();
+        assert!(app.streams().wait_for(State::Error, SOON));
+        let failure = app.close().unwrap_err().to_string();
+        assert!(failure.contains("topic `late` does not exist"), "{failure}");
+
+        let config = config(&dir, guarantee).create_topics(true);
+        let app = Spread::builder().start(config).unwrap();
+        let made = || {
+            let topics = log.admin().unwrap().list_topics().unwrap();
+            topics.iter().any(|topic| topic.name == "late")
+        };
+        eventually(|| made() && consume(&log, "late", 1) == ["0:everywhere"]);
+        app.close().unwrap();
+    }
+    let t = Spread::builder().test_driver().unwrap();
+    t.input.send("wide", "everywhere").at(1);
+    assert_eq!(read(&t, "wide"), ["wide=everywhere@1"]);
+}

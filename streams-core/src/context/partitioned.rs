@@ -94,7 +94,10 @@ impl TaskContext {
         partitioner: impl FnOnce(&str, u32) -> R,
         mut write: impl FnMut(&mut Self, Option<i32>) -> TaskResult,
     ) -> TaskResult {
-        let partitions = self.partition_count(topic);
+        let mut partitions = self.partition_count(topic);
+        if partitions == 0 {
+            partitions = self.asked_count(topic)?;
+        }
         if partitions == 0 {
             let topic_name = self.topic_name(topic).to_owned();
             return self.unpartitioned(

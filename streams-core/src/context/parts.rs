@@ -39,6 +39,9 @@ impl TaskContext {
 
     /// How many partitions a topic has; 0 where it is not known.
     pub(crate) fn partition_count(&self, topic: usize) -> u32 {
-        self.partitions.get(topic).copied().unwrap_or(0)
+        match self.partitions.get(topic) {
+            Some(count) => *count,
+            None => self.known_count(topic),
+        }
     }
 }

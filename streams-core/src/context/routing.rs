@@ -1,5 +1,8 @@
 //! Sinks whose closure chooses the topic of each record: out of a declared set, out of listed names, or any.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use super::TaskContext;
 use crate::error::{TaskFailure, TaskResult};
 use crate::exceptions::ProcessingException;
@@ -8,6 +11,7 @@ use crate::partitioner::{IntoPartitions, StreamPartitioner};
 use crate::record::Record;
 use crate::routing::Topic;
 use crate::serde::Serde;
+use crate::transport::TopicCounts;
 
 impl TaskContext {
     /// Writes a record to the topic that `choose` returns, out of a declared set: `topics` has the index of each.
@@ -135,6 +139,36 @@ impl TaskContext {
                     .map(|()| None)
             }
         }
+    }
+
+    /// Who knows the topics that are chosen freely.
+    pub(crate) fn set_topic_counts(&mut self, counts: Arc<dyn TopicCounts>) {
+        self.topic_counts = Some(counts);
+    }
+
+    /// How many partitions a topic that is chosen freely has, as far as somebody asked; otherwise 0.
+    #[cold]
+    pub(super) fn known_count(&self, topic: usize) -> u32 {
+        let of_dynamic = topic.checked_sub(self.topics.len());
+        let count = of_dynamic.and_then(|at| *self.dynamic_counts.get(at)?);
+        count.map_or(0, NonZeroU32::get)
+    }
+
+    /// The same, asked of the log; 0 where the topic is not there.
+    #[cold]
+    pub(super) fn asked_count(&mut self, topic: usize) -> TaskResult<u32> {
+        let Some(at) = topic.checked_sub(self.topics.len()) else {
+            return Ok(0);
+        };
+        let (Some(counts), Some(name)) = (&self.topic_counts, self.dynamic_topics.get(at)) else {
+            return Ok(0);
+        };
+        let count = counts.partitions_of(name)?.and_then(NonZeroU32::new);
+        self.dynamic_counts.resize(self.dynamic_topics.len(), None);
+        if let Some(slot) = self.dynamic_counts.get_mut(at) {
+            *slot = count;
+        }
+        Ok(count.map_or(0, NonZeroU32::get))
     }
 
     /// The index of a topic that is chosen freely.

@@ -13,7 +13,7 @@ use crate::restore::{Restores, Teller};
 use crate::task::{StateLocation, SubTopologies, Task, TaskParts};
 use crate::time::Clock;
 use crate::topics::ResolvedTopology;
-use crate::transport::Transport;
+use crate::transport::{LogCounts, Missing, TopicCounts, Transport};
 
 /// One running application.
 pub(crate) struct Application {
@@ -21,6 +21,8 @@ pub(crate) struct Application {
     pub(crate) config: StreamsConfig,
     pub(crate) subtopologies: SubTopologies,
     pub(crate) transport: Arc<dyn Transport>,
+    /// Whom tasks ask about topics that their sinks choose.
+    pub(crate) counts: Arc<dyn TopicCounts>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) state: StateLocation,
     pub(crate) queries: QueryRegistry,
@@ -114,7 +116,20 @@ impl Application {
             globals: self.globals.clone(),
             cache_max_bytes: self.cache_share(caching),
             clock: self.clock.clone(),
+            counts: self.counts.clone(),
         })
         .map_err(|e| e.in_task(id))
     }
+}
+
+/// Asks the log; where the configuration says that topics are made, so are those that sinks choose.
+pub(crate) fn topic_counts(
+    transport: &Arc<dyn Transport>,
+    config: &StreamsConfig,
+) -> Arc<dyn TopicCounts> {
+    let missing = match config.create_topics {
+        true => Missing::Make(config.replication()),
+        false => Missing::Tell,
+    };
+    Arc::new(LogCounts::new(transport.clone(), missing))
 }

@@ -17,7 +17,7 @@ use crate::outbox::{Outbox, Outgoing};
 use crate::query::{Partitions, QueryError, QueryRegistry};
 use crate::record::{Headers, Timestamp, TopicPartition, Validity, VersionedRecord};
 use crate::restore::{Restores, Teller};
-use crate::runtime::{Application, Counters, Worker};
+use crate::runtime::{Application, Counters, Worker, topic_counts};
 use crate::state_dir::StateDirectory;
 use crate::store::{SEGMENT, Segments};
 use crate::task::{StateLocation, SubTopologies, state_error};
@@ -187,6 +187,7 @@ impl Engine {
         topology.tell(&self.queries);
         let app = Arc::new(Application {
             topology,
+            counts: topic_counts(&self.transport, &self.config()),
             config: self.config(),
             subtopologies: self.subtopologies.clone(),
             transport: self.transport.clone(),

@@ -537,17 +537,7 @@ fn sink(cx: &Ctxt, attribute: &Attribute) -> Option<Sink> {
             SinkTopic::Static(name)
         }
         None => match ungrouped(&topic) {
-            Expr::Closure(_) | Expr::Path(_) => {
-                if let Some(partitioner) = partitioner.as_ref().filter(|_| topics.is_empty()) {
-                    cx.error(
-                        "KS0114",
-                        partitioner,
-                        "a partitioner is told how many partitions the topic has, which nobody knows of a topic that is chosen \
-                         freely: list those that the closure chooses among, `topics(\"…\", \"…\")`, or remove `partitioner`",
-                    );
-                }
-                SinkTopic::PerRecord(topic, topics)
-            }
+            Expr::Closure(_) | Expr::Path(_) => SinkTopic::PerRecord(topic, topics),
             other => {
                 cx.error(
                     "KS0113",

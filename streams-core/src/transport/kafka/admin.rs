@@ -364,6 +364,11 @@ impl Admin for KafkaAdmin {
         Ok(names.iter().map(|name| infos.remove(*name)).collect())
     }
 
+    /// Without the topic's settings, which need a right of their own.
+    fn partition_count(&mut self, topic: &str) -> Result<Option<u32>> {
+        Ok(self.partition_counts(&[topic])?.remove(topic))
+    }
+
     fn list_topics(&mut self) -> Result<Vec<TopicInfo>> {
         self.infos(self.all_partition_counts()?)
     }

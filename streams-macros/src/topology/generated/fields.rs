@@ -50,8 +50,6 @@ fields! {
         r#"#[source(topic = "kept", global, process = Keep::new())] #[store(retention = "1h")] kept: WindowStore<String, u64>,"#;
     "KS0435", "a store that is not there":
         r#"#[source(topic = "processed", partitions = 2)] processed: KStream<String, u64>, #[from(processed.process(Known::new(), stores(absent_store)))] #[sink(topic = "known")] known: KStream<String, u64>,"#;
-    "KS0114", "a partitioner of topics that nobody lists":
-        r#"#[source(topic = "sent", partitions = 2)] sent: KStream<String, u64>, #[from(sent.filter(|_, _| true))] #[sink(topic = |_, _| "free", partitioner = by_region)] free: KStream<String, u64>,"#;
     "KS0460", "a topic of a set without a name":
         r#"#[source(topic = "sent", partitions = 2)] sent: KStream<String, u64>, #[from(sent.filter(|_, _| true))] #[sink(topic = |_, _| Lane::Fast, topics(enum Lane { Fast = "fast", Slow }))] free: KStream<String, u64>,"#;
     "KS0125", "a partitioner that is not told all":

@@ -19,9 +19,6 @@ struct App {
     #[sink(topic = "b")]
     b: KStream<String, u64>,
     #[from(orders.filter(|_, _| true))]
-    #[sink(topic = |_, _| "free", partitioner = by_region)]
-    free: KStream<String, u64>,
-    #[from(orders.filter(|_, _| true))]
     #[sink(topic = "c", partitioner = |key, value| 0)]
     c: KStream<String, u64>,
 }
