@@ -8,7 +8,7 @@ use crate::error::{RecordPart, TaskFailure, TaskResult};
 use crate::obligations::{GlobalKey, TriedKey};
 use crate::record::Record;
 use crate::serde::Serde;
-use crate::table::decode_timestamped;
+use crate::table::{decode_timestamped, or_end};
 
 /// A global table in a task: its index in the topology's global tables, with the types of its keys and values.
 pub struct GlobalTable<K, V> {
@@ -266,7 +266,7 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
             cx.drop_record("null key for the global table");
             return Ok(None);
         };
-        let other = self.lookup(&key, cx)?;
+        let other = or_end!(self.lookup(&key, cx), cx);
         Ok(other.map(|other| {
             crate::ops::map_values_with_key(self.record, |key, value| joiner(key, value, &other))
         }))
@@ -284,7 +284,7 @@ impl<CK, CV, K, V, Node, Table> GlobalJoining<CK, CV, K, V, Node, Table> {
         V: Serde,
     {
         let other = match key {
-            Some(key) => self.lookup(&key, cx)?,
+            Some(key) => or_end!(self.lookup(&key, cx), cx),
             None => None,
         };
         Ok(Some(crate::ops::map_values_with_key(

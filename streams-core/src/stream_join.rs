@@ -242,12 +242,19 @@ impl<KO, K: Serde, V: Serde, OV: Serde> StreamJoin<KO, K, V, OV> {
             ),
         ] {
             if let Err(reason) = written {
-                return Err(self.unwritable(side, part, reason, cx));
+                let error = self.unwritable(side, part, reason, cx);
+                cx.declined(error)?;
+                found.clear();
+                return Ok(found);
             }
         }
         found.has_key = record.key.as_ref().is_some_and(|key| !key.is_null());
         found.has_value = record.value.as_ref().is_some_and(|value| !value.is_null());
-        found.arrive(self.parts, side, record.timestamp, &record.headers, cx)?;
+        let taken = found.arrive(self.parts, side, record.timestamp, &record.headers, cx);
+        if let Err(error) = taken {
+            cx.declined(error)?;
+            found.clear();
+        }
         Ok(found)
     }
 

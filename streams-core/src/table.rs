@@ -132,6 +132,17 @@ impl<K, V> TableStore<K, V> {
     }
 }
 
+/// The value, or, where a store did not take what a record became, the end of the record: nothing goes on from here.
+macro_rules! or_end {
+    ($result:expr, $cx:ident) => {
+        match $result {
+            Ok(value) => value,
+            Err(error) => return $cx.declined(error).map(|()| None),
+        }
+    };
+}
+pub(crate) use or_end;
+
 impl<K, V> TableStore<K, V> {
     /// An update from the table's topic: stored, then forwarded; `None` where the record cache holds it back.
     /// An older timestamp overwrites, and the same value is forwarded again.
@@ -165,9 +176,9 @@ impl<K, V> TableStore<K, V> {
         K: Serde,
         V: Serde,
     {
-        self.set_key(&record.key, cx)?;
+        or_end!(self.set_key(&record.key, cx), cx);
         record.value.old = if self.sends_old {
-            self.get(cx)?.map(|(_, old)| old)
+            or_end!(self.get(cx), cx).map(|(_, old)| old)
         } else {
             None
         };
@@ -188,7 +199,7 @@ impl<K, V> TableStore<K, V> {
         K: Serde,
         V: Serde,
     {
-        self.set_key(&record.key, cx)?;
+        or_end!(self.set_key(&record.key, cx), cx);
         if !self.sends_old {
             record.value.old = None;
         }
@@ -206,13 +217,14 @@ impl<K, V> TableStore<K, V> {
         K: Serde,
         V: Serde,
     {
-        let forward = self.put(
+        let put = self.put(
             record.value.new.as_ref(),
             record.timestamp,
             record.timestamp,
             &record.headers,
             cx,
-        )?;
+        );
+        let forward = or_end!(put, cx);
         Ok(forward.now().map(|is_latest| {
             record.value.is_latest = is_latest;
             record
@@ -235,7 +247,7 @@ impl<K, V> TableStore<K, V> {
         V: Serde,
     {
         if record.value.new.is_none() {
-            self.set_key(&record.key, cx)?;
+            or_end!(self.set_key(&record.key, cx), cx);
             if cx.store_get(self.index)?.is_none() {
                 return Ok(None);
             }
@@ -488,7 +500,7 @@ impl<CK, CV, K, V, Node, Table> Joining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        let other = self.lookup(cx)?;
+        let other = or_end!(self.lookup(cx), cx);
         Ok(other.map(|other| {
             crate::ops::map_values_with_key(self.record, |key, value| joiner(key, value, &other))
         }))
@@ -527,7 +539,7 @@ impl<CK, CV, K, V, Node, Table> Joining<CK, CV, K, V, Node, Table> {
         K: Serde,
         V: Serde,
     {
-        let other = self.lookup(cx)?;
+        let other = or_end!(self.lookup(cx), cx);
         Ok(Some(crate::ops::map_values_with_key(
             self.record,
             |key, value| joiner(key, value, other.as_ref()),

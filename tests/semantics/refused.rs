@@ -104,9 +104,13 @@ fn what_is_refused_becomes_a_dead_letter() {
     t.input.send("a", 0).at(3);
     t.commit().unwrap();
     assert_eq!(read(&t, "counts"), ["a=1@1", "a=2@3"]);
+    // Each of the two that read the record and have a store.
     let told = seen.take();
-    assert_eq!(dead_keys(&t), vec![2_000; told.len()]);
-    assert_eq!(t.dropped_records_total(), told.len() as u64);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("counts 1: a key of"), "{told:?}");
+    assert!(told[1].starts_with("windowed 1: a key of"), "{told:?}");
+    assert_eq!(dead_keys(&t), [2_000; 2]);
+    assert_eq!(t.dropped_records_total(), 2);
 }
 
 #[test]
@@ -323,4 +327,91 @@ fn a_topic_that_a_sink_does_not_list_is_a_processing_error_of_its_node() {
         .to_string();
     let expected = format!("`placed` failed on offset 0 of in-0: {}", text("b", "c, d"));
     assert!(error.contains(&expected), "{error}");
+}
+
+#[topology(application_id = "siblings")]
+struct Siblings {
+    #[source(topic = "words", partitions = 1)]
+    words: KStream<String, i64>,
+    #[source(topic = "rows", partitions = 1)]
+    rows: KTable<String, i64>,
+    #[source(topic = "past", partitions = 1)]
+    #[store(versioned = "1h")]
+    past: KTable<String, i64>,
+    /// Several values of one record, into one store: an odd sum has no bytes.
+    #[from(words.flat_map_values(|n| [1, *n, 2]).group_by_key().aggregate(|| Even(0), |_, n, sum| Even(sum.0 + 2 * n - n % 2)))]
+    #[sink(topic = "sums")]
+    sums: KTable<String, Even>,
+    #[from(words.to_table())]
+    #[store]
+    #[sink(topic = "table")]
+    table: KTable<String, i64>,
+    #[from(words.group_by_key().windowed_by(hopping("10ms").advance_by("5ms")).reduce(|a, b| a + b))]
+    windowed: KTable<Windowed<String>, i64>,
+    #[from(words.group_by_key().windowed_by(session("10ms")).count())]
+    sessions: KTable<Windowed<String, SessionWindow>, i64>,
+    #[from(words.join(words, |a, b| a + b, within("10ms")))]
+    #[sink(topic = "pairs")]
+    pairs: KStream<String, i64>,
+    #[from(words.join(past, |a, b| a + b, grace("1ms")))]
+    #[sink(topic = "late")]
+    late: KStream<String, i64>,
+    #[from(words.group_by_key().count().suppress(until_time_limit("1s")))]
+    #[sink(topic = "rare")]
+    rare: KTable<String, i64>,
+    #[from(rows.map_values(|n| n + 1))]
+    #[store]
+    derived: KTable<String, i64>,
+    #[from(rows.to_stream())]
+    #[sink(topic = "updates")]
+    updates: KStream<String, Option<i64>>,
+    #[from(words.map(|k, n| (k.len() as i64, n)))]
+    #[sink(topic = "all")]
+    all: KStream<i64, i64>,
+}
+
+/// As in Kafka Streams: what a store does not take ends there, and whoever else reads the same record gets it.
+#[test]
+fn who_else_reads_what_a_store_refused_goes_on() {
+    for cache in [0, 1 << 20] {
+        let t = Siblings::builder().test_driver().unwrap();
+        let seen = Seen::default();
+        t.reset(options(&seen, cache)).unwrap();
+        t.words.send("a", 2).at(1);
+        t.words.send(long(), 3).at(2);
+        t.words.send("a", 4).at(3).pipe().unwrap();
+        let told: std::collections::BTreeSet<String> = seen
+            .take()
+            .iter()
+            .filter(|told| told.contains(" 1: a key of"))
+            .filter_map(|told| told.split(' ').next().map(str::to_owned))
+            .collect();
+        let owners = [
+            "late", "pairs", "rare", "sessions", "sums", "table", "windowed",
+        ];
+        assert_eq!(told, owners.map(str::to_owned).into(), "cache {cache}");
+        t.commit().unwrap();
+        assert_eq!(t.all.read().len(), 3, "the last that reads the record");
+        assert_eq!(t.table.get("a").unwrap(), Some(4));
+        assert_eq!(t.rare.read().len(), 0);
+
+        t.rows.send(long(), 1).at(1);
+        t.rows.send("b", 1).at(2).pipe().unwrap();
+        assert_eq!(t.derived.get("b").unwrap(), Some(2));
+        t.commit().unwrap();
+        assert!(!t.updates.read().is_empty());
+    }
+}
+
+/// Kafka Streams' `flatMapValues` forwards one value after the other: one that ends in a store is no end of those after it.
+#[test]
+fn the_other_values_of_a_record_go_on() {
+    let t = Siblings::builder().test_driver().unwrap();
+    let seen = Seen::default();
+    t.reset(options(&seen, 0)).unwrap();
+    // 1 and 3 have no sum with bytes, 2 has.
+    t.words.send("a", 3).at(1).pipe().unwrap();
+    let odd = "sums 0: the value for store sums cannot be written: not a `Even`: it is odd";
+    assert_eq!(seen.take(), [odd, odd]);
+    assert_eq!(t.sums.get("a").unwrap(), Some(Even(4)));
 }

@@ -136,6 +136,13 @@ impl TaskContext {
         }
     }
 
+    /// A store did not take what a record became, or so it seems: that is the failure of the store's node, as
+    /// [`failed`](Self::failed). `Ok` where the handler says to go on: the record ends here, and who else reads it goes on.
+    #[cold]
+    pub(crate) fn declined(&mut self, error: TaskError) -> TaskResult {
+        self.refused("?", error)
+    }
+
     /// A failure came up to here, through `node`. Where a store did not take what a record became, that is the failure of the
     /// store's node, as [`failed`](Self::failed).
     #[cold]

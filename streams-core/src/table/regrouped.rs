@@ -7,7 +7,7 @@ use crate::obligations::{AggregateOf, DeclaredKey, DeclaredValue};
 use crate::record::{Change, Record};
 use crate::serde::Serde;
 
-use super::{TableStore, Updated};
+use super::{TableStore, Updated, or_end};
 
 /// An update whose rows have the keys of their groups, on its way to a repartition topic.
 #[derive(Debug)]
@@ -220,13 +220,13 @@ impl<CK, CV, K, V> Regrouped<CK, CV, K, V> {
             headers,
         } = self.record;
         let key = K::of(key);
-        self.store.set_key(&key, cx)?;
-        let (timestamp, before) = match self.store.get::<A>(cx)? {
+        or_end!(self.store.set_key(&key, cx), cx);
+        let (timestamp, before) = match or_end!(self.store.get::<A>(cx), cx) {
             Some((timestamp, before)) => (timestamp.max(record_timestamp), Some(before)),
             None => (record_timestamp, None),
         };
         let old = match &before {
-            Some(before) if self.store.sends_old => self.store.copy(before, cx)?,
+            Some(before) if self.store.sends_old => or_end!(self.store.copy(before, cx), cx),
             _ => None,
         };
         let without = match (change.old, before) {
@@ -241,9 +241,10 @@ impl<CK, CV, K, V> Regrouped<CK, CV, K, V> {
             Ok(new) => new,
             Err(failed) => return cx.decide(failed).map(|()| None),
         };
-        let forward = self
+        let put = self
             .store
-            .put(new.as_ref(), timestamp, record_timestamp, &headers, cx)?;
+            .put(new.as_ref(), timestamp, record_timestamp, &headers, cx);
+        let forward = or_end!(put, cx);
         let Some(is_latest) = forward.now() else {
             return Ok(None);
         };

@@ -44,13 +44,25 @@ impl Waiting {
         if record.key.is_null() {
             return Ok(Arrived::Late(Some(record)));
         }
+        match self.hold(&record, cx) {
+            Ok(true) => {
+                cx.advance_time(self.time, record.timestamp);
+                Ok(Arrived::Held)
+            }
+            Ok(false) => Ok(Arrived::Late(Some(record))),
+            Err(error) => cx.declined(error).map(|()| Arrived::Late(None)),
+        }
+    }
+
+    /// Puts a record into the buffer, unless it is too late.
+    fn hold<K: Serde, V: Serde>(
+        self,
+        record: &Record<K, V>,
+        cx: &mut TaskContext,
+    ) -> TaskResult<bool> {
         write(self.store, RecordPart::Key, &record.key, cx)?;
         write(self.store, RecordPart::Value, &record.value, cx)?;
-        if !cx.join_buffer_put(self.store, record.timestamp, &record.headers)? {
-            return Ok(Arrived::Late(Some(record)));
-        }
-        cx.advance_time(self.time, record.timestamp);
-        Ok(Arrived::Held)
+        cx.join_buffer_put(self.store, record.timestamp, &record.headers)
     }
 
     /// The next record to be joined.
@@ -195,6 +207,18 @@ impl Suppress {
         cx: &mut TaskContext,
     ) -> TaskResult<Leave<K, V>> {
         let now = cx.advance_time(self.time, record.timestamp);
+        match self.hold(record, time, cx) {
+            Ok(()) => Ok(Leave::Since(now.saturating_sub(self.wait))),
+            Err(error) => cx.declined(error).map(|()| Leave::Row(None)),
+        }
+    }
+
+    fn hold<K: Serde, V: Serde>(
+        self,
+        record: &Record<K, Change<V>>,
+        time: Timestamp,
+        cx: &mut TaskContext,
+    ) -> TaskResult {
         write(self.store, RecordPart::Key, &record.key, cx)?;
         cx.scratch.value.clear();
         let new = append(self.store, record.value.new.as_ref(), cx)?;
@@ -205,8 +229,7 @@ impl Suppress {
             old,
             new,
         };
-        cx.suppress_put(self.store, time, &update)?;
-        Ok(Leave::Since(now.saturating_sub(self.wait)))
+        cx.suppress_put(self.store, time, &update)
     }
 
     /// A row of the table before it is looked up: while an update of its key waits, it is what it was before.
@@ -218,7 +241,9 @@ impl Suppress {
         mut row: Record<K, Change<V>>,
         cx: &mut TaskContext,
     ) -> TaskResult<Leave<K, V>> {
-        write(self.store, RecordPart::Key, &row.key, cx)?;
+        if let Err(error) = write(self.store, RecordPart::Key, &row.key, cx) {
+            return cx.declined(error).map(|()| Leave::Row(None));
+        }
         let prior = match cx.suppress_prior(self.store)? {
             Some(prior) => prior.map(V::deserialize).transpose(),
             None => return Ok(Leave::Row(Some(row))),

@@ -136,7 +136,8 @@ macro_rules! takes_records {
                 let mut bytes = std::mem::take(&mut $cx.scratch.wanted);
                 bytes.clear();
                 if let Err(reason) = key.serialize(&mut bytes) {
-                    return Err(table.unwritable(RecordPart::Key, reason, $cx));
+                    let error = table.unwritable(RecordPart::Key, reason, $cx);
+                    return $cx.declined(error);
                 }
                 let $work = Work { table, key: &key, bytes: &bytes, timestamp, headers: &headers };
                 let $next = &mut next;
@@ -144,7 +145,7 @@ macro_rules! takes_records {
                 $cx.scratch.wanted = bytes;
                 match done {
                     Ok(()) => Ok(()),
-                    Err(Stop::Task(e)) => Err(e),
+                    Err(Stop::Task(e)) => $cx.declined(e),
                     Err(Stop::Failed(failed)) => $cx.decide(failed),
                 }
             }
