@@ -273,7 +273,7 @@ pub(crate) fn a_restarted_member_takes_its_place(h: Box<dyn Harness>) {
     });
     assert_fenced(told);
     let mut producer = transactional_producer(&*t, &unique("static"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     let offset = CommittedOffset {
         offset: 1,

@@ -118,11 +118,8 @@ pub(crate) fn topic(name: &str, partitions: u32, config: &[(&str, &str)]) -> Top
 /// Creates a topic and returns its unique name.
 pub(crate) fn created(transport: &dyn Transport, base: &str, partitions: u32) -> Arc<str> {
     let name = unique(base);
-    transport
-        .admin()
-        .unwrap()
-        .create_topic(&topic(&name, partitions, &[]))
-        .unwrap();
+    let mut admin = transport.admin().unwrap();
+    patiently(|| admin.create_topic(&topic(&name, partitions, &[])));
     name.into()
 }
 
@@ -179,7 +176,7 @@ pub(crate) fn produce(
     producer
         .send(&outbox(partition, records), std::slice::from_ref(topic))
         .unwrap();
-    producer.flush().unwrap();
+    patiently(|| producer.flush());
 }
 
 /// Reads everything from `from` to the present end.
@@ -238,7 +235,7 @@ pub(crate) fn write_tombstones(transport: &dyn Transport, topic: &str) {
             headers: &Headers::new(),
         });
         producer.send(&out, &[topic.into()]).unwrap();
-        producer.flush().unwrap();
+        patiently(|| producer.flush());
     }
 }
 
@@ -263,6 +260,19 @@ pub(crate) fn poll_records(
     });
     assert_eq!(seen.get(), count);
     all
+}
+
+/// Repeats what the log says may be repeated; a broker on a busy machine takes its time.
+pub(crate) fn patiently<T>(mut ask: impl FnMut() -> Result<T, TransportError>) -> T {
+    let mut answer = None;
+    until(|| match ask() {
+        Err(TransportError::Retriable(_)) => false,
+        other => {
+            answer = Some(other.unwrap());
+            true
+        }
+    });
+    answer.unwrap()
 }
 
 /// Repeats until it is true; fails when patience ends.

@@ -16,7 +16,7 @@ pub(crate) fn a_transaction_is_seen_whole_or_not_at_all(h: Box<dyn Harness>) {
     let t = h.transport();
     let (a, b) = (created(&*t, "whole-a", 1), created(&*t, "whole-b", 2));
     let mut producer = transactional_producer(&*t, &unique("whole"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     producer
         .send(&outbox(0, &[("k", "1")]), std::slice::from_ref(&a))
@@ -31,7 +31,7 @@ pub(crate) fn a_transaction_is_seen_whole_or_not_at_all(h: Box<dyn Harness>) {
         values(&*t, &a, 0).is_empty() && values(&*t, &b, 1).is_empty(),
         "not yet committed"
     );
-    let ends = producer.commit().unwrap();
+    let ends = patiently(|| producer.commit());
     until(|| values(&*t, &a, 0) == ["1"] && values(&*t, &b, 1) == ["2", "3"]);
     for (partition, end) in &ends {
         let last = read_all(&*t, partition, 0).last().unwrap().offset;
@@ -42,7 +42,7 @@ pub(crate) fn a_transaction_is_seen_whole_or_not_at_all(h: Box<dyn Harness>) {
     producer
         .send(&outbox(0, &[("k", "4")]), std::slice::from_ref(&a))
         .unwrap();
-    producer.commit().unwrap();
+    patiently(|| producer.commit());
     until(|| values(&*t, &a, 0) == ["1", "4"]);
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn an_aborted_transaction_leaves_nothing(h: Box<dyn Harness>) {
     let name = created(&*t, "abort", 1);
     let group = unique("abort-group");
     let mut producer = transactional_producer(&*t, &unique("abort"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     producer
         .send(&outbox(0, &[("k", "lost")]), std::slice::from_ref(&name))
@@ -67,7 +67,7 @@ pub(crate) fn an_aborted_transaction_leaves_nothing(h: Box<dyn Harness>) {
     producer
         .send(&outbox(0, &[("k", "kept")]), std::slice::from_ref(&name))
         .unwrap();
-    producer.commit().unwrap();
+    patiently(|| producer.commit());
     until(|| values(&*t, &name, 0) == ["kept"]);
     assert_eq!(
         admin(&*t).committed(&group, &[at(&name, 0)]).unwrap(),
@@ -81,7 +81,7 @@ pub(crate) fn offsets_belong_to_the_transaction(h: Box<dyn Harness>) {
     let spec = spec(&unique("offsets-group"), "m0", &[(0, &[&name])]);
     let mut member = joined(&*t, &spec);
     let mut producer = transactional_producer(&*t, &unique("offsets"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     producer
         .send(&outbox(0, &[("k", "1")]), std::slice::from_ref(&name))
@@ -94,7 +94,7 @@ pub(crate) fn offsets_belong_to_the_transaction(h: Box<dyn Harness>) {
         .send_offsets(&member.group_metadata(), &committed)
         .unwrap();
     // A transaction that is open does not show in stable offsets; a broker may also make the reader wait.
-    producer.commit().unwrap();
+    patiently(|| producer.commit());
     let partitions = [at(&name, 0), at(&name, 1)];
     until(|| {
         admin(&*t)
@@ -117,24 +117,24 @@ pub(crate) fn a_newer_producer_fences_the_older(h: Box<dyn Harness>) {
     let group = unique("fence-group");
     let offsets = [(at(&name, 0), offset(1, ""))];
     let mut old = transactional_producer(&*t, &id);
-    old.init().unwrap();
+    patiently(|| old.init());
     old.begin().unwrap();
     old.send(&outbox(0, &[("k", "zombie")]), std::slice::from_ref(&name))
         .unwrap();
     let mut new = transactional_producer(&*t, &id);
-    new.init().unwrap();
+    patiently(|| new.init());
     assert_fenced(old.commit());
     assert_fenced(old.begin());
     new.begin().unwrap();
     new.send(&outbox(0, &[("k", "living")]), std::slice::from_ref(&name))
         .unwrap();
-    new.commit().unwrap();
+    patiently(|| new.commit());
     until(|| values(&*t, &name, 0) == ["living"]);
 
     // Fenced between two calls: sending offsets finds it too, and aborting.
     new.begin().unwrap();
     let mut newest = transactional_producer(&*t, &id);
-    newest.init().unwrap();
+    patiently(|| newest.init());
     assert_fenced(new.send_offsets(&GroupMetadata::outside(&*group), &offsets));
     assert_eq!(
         admin(&*t).committed(&group, &[at(&name, 0)]).unwrap(),
@@ -159,12 +159,12 @@ pub(crate) fn outsiders_commit_only_for_groups_without_members(h: Box<dyn Harnes
     let spec = spec(&unique("outside-group"), "m0", &[(0, &[&name])]);
     let outside = GroupMetadata::outside(&*spec.group);
     let mut producer = transactional_producer(&*t, &unique("outside"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     producer
         .send_offsets(&outside, &[(at(&name, 0), offset(3, "line 3"))])
         .unwrap();
-    producer.commit().unwrap();
+    patiently(|| producer.commit());
     until(|| {
         admin(&*t).committed(&spec.group, &[at(&name, 0)]).unwrap() == [Some(offset(3, "line 3"))]
     });
@@ -191,7 +191,7 @@ pub(crate) fn a_stale_generation_is_refused(h: Box<dyn Harness>) {
         first.group_metadata().generation > stale.generation
     });
     let mut producer = transactional_producer(&*t, &unique("stale"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     producer
         .send(&outbox(0, &[("k", "lost")]), std::slice::from_ref(&name))
@@ -207,7 +207,7 @@ pub(crate) fn a_stale_generation_is_refused(h: Box<dyn Harness>) {
     producer
         .send_offsets(&first.group_metadata(), &[(at(&name, 0), offset(1, ""))])
         .unwrap();
-    producer.commit().unwrap();
+    patiently(|| producer.commit());
     until(|| values(&*t, &name, 0) == ["kept"]);
 }
 
@@ -218,7 +218,7 @@ pub(crate) fn unknown_members_are_refused(h: Box<dyn Harness>) {
     let mut member = joined(&*t, &spec);
     let metadata = member.group_metadata();
     let mut producer = transactional_producer(&*t, &unique("unknown"));
-    producer.init().unwrap();
+    patiently(|| producer.init());
     producer.begin().unwrap();
     let stranger = GroupMetadata {
         member: "stranger".to_owned(),
@@ -243,12 +243,12 @@ pub(crate) fn flush_makes_records_visible(h: Box<dyn Harness>) {
     let t = h.transport();
     let name = created(&*t, "flush", 1);
     let mut producer = plain_producer(&*t);
-    assert!(producer.flush().unwrap().is_empty());
+    assert!(patiently(|| producer.flush()).is_empty());
     producer
         .send(&outbox(0, &[("k", "1")]), std::slice::from_ref(&name))
         .unwrap();
-    producer.flush().unwrap();
+    patiently(|| producer.flush());
     assert_eq!(values(&*t, &name, 0), ["1"]);
-    producer.flush().unwrap();
+    patiently(|| producer.flush());
     assert_eq!(values(&*t, &name, 0), ["1"]);
 }

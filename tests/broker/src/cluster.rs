@@ -136,7 +136,8 @@ impl Options {
     pub fn shared(self) -> Result<Cluster, Error> {
         match std::env::var("KAFKA_BOOTSTRAP") {
             Ok(bootstrap) if !bootstrap.is_empty() => Ok(Cluster(Kind::Other { bootstrap })),
-            _ => self.start(),
+            // Nobody kills it: it may stand still for longer than one that the others are to miss soon.
+            _ => self.property("broker.session.timeout.ms", "60000").start(),
         }
     }
 }
