@@ -584,7 +584,7 @@ impl TaskContext {
         }
     }
 
-    fn topic_name(&self, topic: usize) -> &str {
+    pub(crate) fn topic_name(&self, topic: usize) -> &str {
         let listed = self.topics.get(topic);
         listed
             .or_else(|| {

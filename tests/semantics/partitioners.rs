@@ -141,3 +141,157 @@ fn a_partition_that_is_not_there_is_for_the_production_handler() {
     assert_eq!(header("__streams.errors.message"), expected);
     assert_eq!(header("__streams.errors.topic"), "orders");
 }
+
+/// By the last letter, whatever the record's value: also where it is a subscription, which has none.
+struct ByLast;
+
+impl<V> StreamPartitioner<String, V> for ByLast {
+    fn partitions(&self, _: &str, key: &String, _: &V, partitions: u32) -> Partitions {
+        let last = key.as_bytes().last().copied().unwrap_or(0);
+        Partitions::One((u32::from(last) % partitions) as i32)
+    }
+}
+
+/// Where a row lies is sure, where a subscription to it goes is not.
+struct Odd;
+
+impl StreamPartitioner<String, String> for Odd {
+    fn partitions(&self, _: &str, _: &String, _: &String, _: u32) -> Partitions {
+        Partitions::One(0)
+    }
+}
+
+impl StreamPartitioner<String, ()> for Odd {
+    fn partitions(&self, topic: &str, key: &String, (): &(), partitions: u32) -> Partitions {
+        let registration = "foreign-odd_join-subscription-registration-topic";
+        assert_eq!((topic, partitions), (registration, 3));
+        match key.as_str() {
+            "several" => Partitions::several([0, 1]),
+            "nowhere" => Partitions::Nowhere,
+            "beyond" => Partitions::One(3),
+            _ => Partitions::One(0),
+        }
+    }
+}
+
+/// Right tables that lie elsewhere than Kafka's own partitioner puts them.
+#[topology(application_id = "foreign")]
+struct Foreign {
+    shift: i32,
+    /// The value is the foreign key.
+    #[source(topic = "left", partitions = 2)]
+    left: KTable<String, String>,
+    #[source(topic = "right", partitions = 2)]
+    right: KStream<String, String>,
+
+    #[from(right.repartition(3, partitioner = ByLast).to_table())]
+    by_last: KTable<String, String>,
+    #[from(left.left_join_on(
+        by_last,
+        |_, key| (!key.is_empty()).then(|| key.clone()),
+        |key, row| format!("{key}:{}", row.map_or("none", String::as_str)),
+        other_partitioner = ByLast,
+    ))]
+    #[sink(topic = "by-last", partitions = 2)]
+    last_join: KTable<String, String>,
+
+    #[from(right.repartition(4, partitioner = |_, key, _, n| (key.len() as i32 + self.shift) % n as i32).to_table())]
+    by_length: KTable<String, String>,
+    #[from(by_length.filter_not(|_, row| row.is_empty()))]
+    filled: KTable<String, String>,
+    #[from(left.join_on(
+        filled,
+        |_, key| key.clone(),
+        |key, row| format!("{key}:{row}"),
+        other_partitioner = |_, key, _, n| (key.len() as i32 + self.shift) % n as i32,
+    ))]
+    #[sink(topic = "by-length", partitions = 2)]
+    length_join: KTable<String, String>,
+
+    #[from(right.repartition(3, partitioner = Odd).to_table())]
+    odd: KTable<String, String>,
+    #[from(left.join_on(odd, |_, key| key.clone(), |key, row| format!("{key}:{row}"), other_partitioner = Odd))]
+    #[sink(topic = "odd", partitions = 2)]
+    odd_join: KTable<String, String>,
+}
+
+fn foreign(config: StreamsConfig) -> ForeignTestDriver {
+    let config = config.cache_max_bytes(0);
+    let options = TestDriverOptions::new().config(config).cache_max_bytes(0);
+    let foreign = Foreign::builder().shift(2);
+    foreign.test_driver_with(options).unwrap()
+}
+
+#[test]
+fn a_foreign_key_join_finds_rows_where_their_partitioner_puts_them() {
+    let t = foreign(StreamsConfig::new());
+    let keys = ["a", "bb", "ccc", "dd", "e", "ffff"];
+    for (at, key) in (0..).zip(keys) {
+        t.left.send(format!("l{key}"), key).at(at);
+        t.right.send(key, "row").at(at + 10);
+    }
+    t.left.send("lnone", "").at(20);
+    for (topic, lefts) in [("by-last", 7), ("by-length", 6), ("odd", 6)] {
+        let mut rows: std::collections::BTreeMap<_, _> = t
+            .read_raw(topic)
+            .unwrap()
+            .into_iter()
+            .map(|r| {
+                let text = |bytes: Option<&[u8]>| {
+                    String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+                };
+                (text(r.key.as_deref()), text(r.value.as_deref()))
+            })
+            .collect();
+        assert_eq!(rows.len(), lefts, "{topic}");
+        if topic == "by-last" {
+            assert_eq!(rows.remove("lnone").as_deref(), Some(":none"));
+        }
+        for key in keys {
+            assert_eq!(rows[&format!("l{key}")], format!("{key}:row"), "{topic}");
+        }
+    }
+    // Not where Kafka's own would put them.
+    let subscribed = t.read_with_partitions("foreign-last_join-subscription-registration-topic");
+    let elsewhere = subscribed
+        .unwrap()
+        .into_iter()
+        .filter(|(partition, record)| {
+            let key = record.key.as_deref().unwrap_or_default();
+            *partition != kstreams::partitioner::partition_for_key(key, 3)
+        });
+    assert!(elsewhere.count() > 1);
+}
+
+#[test]
+fn a_subscription_goes_to_one_partition() {
+    let config = StreamsConfig::new()
+        .processing_exception_handler(LogAndContinue)
+        .production_exception_handler(LogAndContinue);
+    let t = foreign(config);
+    for (at, key) in (0..).zip(["one", "several", "nowhere", "beyond"]) {
+        t.right.send(key, "row").at(at);
+        t.left.send(key, key).at(at + 10);
+    }
+    let joined: Vec<_> = t
+        .read_raw("odd")
+        .unwrap()
+        .into_iter()
+        .map(|r| r.timestamp)
+        .collect();
+    assert_eq!(joined, [10]);
+
+    let t = Foreign::builder().shift(2).test_driver().unwrap();
+    let error = t
+        .left
+        .send("l", "several")
+        .at(0)
+        .pipe()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("odd_join"), "{error}");
+    assert!(
+        error.contains("has to choose one partition for each key"),
+        "{error}"
+    );
+}

@@ -7,6 +7,11 @@ use crate::partitioner::{IntoPartitions, Partitions, StreamPartitioner};
 use crate::record::{Change, Headers, Record, Timestamp};
 use crate::serde::Serde;
 
+/// Whether a partition's number is one of so many.
+fn is_below(partition: i32, partitions: u32) -> bool {
+    u32::try_from(partition).is_ok_and(|partition| partition < partitions)
+}
+
 impl TaskContext {
     /// Writes a record to a topic, to the partitions that `partitioner` chooses.
     ///
@@ -105,7 +110,7 @@ impl TaskContext {
                 ProductionException::UnknownTopic { topic: topic_name },
             );
         }
-        let is_there = |partition: i32| u32::try_from(partition).is_ok_and(|p| p < partitions);
+        let is_there = |partition: i32| is_below(partition, partitions);
         match partitioner(self.topic_name(topic), partitions).into_partitions() {
             Partitions::Default => write(self, None),
             Partitions::One(partition) if is_there(partition) => write(self, Some(partition)),
@@ -124,8 +129,14 @@ impl TaskContext {
         }
     }
 
+    /// Whether a topic has a partition of that number, as far as its count is known.
+    pub(crate) fn has_partition(&self, topic: usize, partition: i32) -> bool {
+        let partitions = self.partition_count(topic);
+        partitions == 0 || is_below(partition, partitions)
+    }
+
     #[cold]
-    fn out_of_range(&mut self, topic: usize, partition: i32) -> TaskResult {
+    pub(crate) fn out_of_range(&mut self, topic: usize, partition: i32) -> TaskResult {
         let error = ProductionException::PartitionOutOfRange {
             topic: self.topic_name(topic).to_owned(),
             partition,

@@ -11,7 +11,7 @@ use super::wire::{
 use crate::context::{Put, TaskContext, serialize};
 use crate::error::{BoxError, RecordPart, TaskResult};
 use crate::obligations::{ForeignKey, TriedKey};
-use crate::partitioner::partition_for_key;
+use crate::partitioner::{IntoPartitions, Partitions, StreamPartitioner, partition_for_key};
 use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
 use crate::table::join::{Row, unreadable};
@@ -19,13 +19,38 @@ use crate::table::{TableStore, same_bytes};
 use crate::windowed::WindowedKey;
 
 /// An update of the left table, which subscribes to right rows. `Node` and `Table` name both sides for messages.
-pub struct Subscribing<K, V, Node = (), Table = ()> {
+pub struct Subscribing<K, V, Node = (), Table = (), P = Kafkas> {
     record: Record<K, Change<V>>,
     topic: usize,
+    node: &'static str,
+    /// How the right table is partitioned.
+    partitioner: P,
     nodes: PhantomData<fn() -> (Node, Table)>,
 }
 
-impl<K, V, Node, Table> fmt::Debug for Subscribing<K, V, Node, Table> {
+/// Kafka's own partitioner.
+#[derive(Debug, Clone, Copy)]
+pub struct Kafkas;
+
+impl<FK> StreamPartitioner<FK, ()> for Kafkas {
+    #[inline(always)]
+    fn partitions(&self, _: &str, _: &FK, (): &(), _: u32) -> Partitions {
+        Partitions::Default
+    }
+}
+
+/// A partitioner that is lent.
+#[derive(Debug)]
+pub struct Lent<'p, P>(&'p P);
+
+impl<FK, P: StreamPartitioner<FK, ()>> StreamPartitioner<FK, ()> for Lent<'_, P> {
+    #[inline(always)]
+    fn partitions(&self, topic: &str, key: &FK, value: &(), count: u32) -> Partitions {
+        self.0.partitions(topic, key, value, count)
+    }
+}
+
+impl<K, V, Node, Table, P> fmt::Debug for Subscribing<K, V, Node, Table, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Subscribing").field(&self.topic).finish()
     }
@@ -39,6 +64,8 @@ impl<K, V> Subscribing<K, V> {
         Subscribing {
             record,
             topic,
+            node: "?",
+            partitioner: Kafkas,
             nodes: PhantomData,
         }
     }
@@ -47,15 +74,55 @@ impl<K, V> Subscribing<K, V> {
     #[inline(always)]
     #[must_use]
     pub fn between<Node, Table>(self) -> Subscribing<K, V, Node, Table> {
-        Subscribing {
-            record: self.record,
-            topic: self.topic,
-            nodes: PhantomData,
-        }
+        self.with("?", Kafkas)
     }
 }
 
-impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
+impl<K, V, Node, Table, P> Subscribing<K, V, Node, Table, P> {
+    #[inline(always)]
+    fn with<OtherNode, OtherTable, Q>(
+        self,
+        node: &'static str,
+        partitioner: Q,
+    ) -> Subscribing<K, V, OtherNode, OtherTable, Q> {
+        Subscribing {
+            record: self.record,
+            topic: self.topic,
+            node,
+            partitioner,
+            nodes: PhantomData,
+        }
+    }
+
+    /// The right table is partitioned by this function. A subscription has no value to go by.
+    #[inline(always)]
+    pub fn by<FK, R, F>(
+        self,
+        node: &'static str,
+        partitioner: F,
+    ) -> Subscribing<K, V, Node, Table, F>
+    where
+        R: IntoPartitions,
+        F: Fn(&str, &FK, &(), u32) -> R,
+    {
+        self.with(node, partitioner)
+    }
+
+    /// As [`by`](Self::by), by what is no closure.
+    #[inline(always)]
+    pub fn partitioned<'p, FK, Q>(
+        self,
+        node: &'static str,
+        partitioner: &'p Q,
+    ) -> Subscribing<K, V, Node, Table, Lent<'p, Q>>
+    where
+        Q: StreamPartitioner<FK, ()>,
+    {
+        self.with(node, Lent(partitioner))
+    }
+}
+
+impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
     /// The left side of an inner join. A row without a foreign key is dropped and counted.
     ///
     /// # Errors
@@ -69,6 +136,7 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
     where
         FK: Serde,
         E: ForeignKey<FK, Node, Table>,
+        P: StreamPartitioner<FK, ()>,
     {
         self.inner(|key, row| Ok(extractor(key, row).into_key()), "?", cx)
     }
@@ -87,6 +155,7 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
     where
         FK: Serde,
         E: ForeignKey<FK, Node, Table>,
+        P: StreamPartitioner<FK, ()>,
     {
         self.left(|key, row| Ok(extractor(key, row).into_key()), "?", cx)
     }
@@ -106,6 +175,7 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
     where
         FK: Serde,
         E: TriedKey<FK, Node, Table>,
+        P: StreamPartitioner<FK, ()>,
     {
         self.inner(|key, row| extractor(key, row).try_into_key(), node, cx)
     }
@@ -125,6 +195,7 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
     where
         FK: Serde,
         E: TriedKey<FK, Node, Table>,
+        P: StreamPartitioner<FK, ()>,
     {
         self.left(|key, row| extractor(key, row).try_into_key(), node, cx)
     }
@@ -135,7 +206,10 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
         extractor: impl FnMut(&K, &V) -> Result<Option<FK>, BoxError>,
         node: &'static str,
         cx: &mut TaskContext,
-    ) -> TaskResult {
+    ) -> TaskResult
+    where
+        P: StreamPartitioner<FK, ()>,
+    {
         let Some(update) = self.update(extractor, node, cx)? else {
             return Ok(());
         };
@@ -164,7 +238,10 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
         extractor: impl FnMut(&K, &V) -> Result<Option<FK>, BoxError>,
         node: &'static str,
         cx: &mut TaskContext,
-    ) -> TaskResult {
+    ) -> TaskResult
+    where
+        P: StreamPartitioner<FK, ()>,
+    {
         let Change { new, old, .. } = &self.record.value;
         if new.is_none() && old.is_none() {
             return Ok(());
@@ -189,7 +266,7 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
         mut extractor: impl FnMut(&K, &V) -> Result<Option<FK>, BoxError>,
         node: &'static str,
         cx: &mut TaskContext,
-    ) -> TaskResult<Option<Update<K, FK>>> {
+    ) -> TaskResult<Option<Update<K, FK, P>>> {
         let Record {
             key,
             value,
@@ -223,6 +300,8 @@ impl<K: Serde, V: Serde, Node, Table> Subscribing<K, V, Node, Table> {
             new,
             hash,
             topic: self.topic,
+            node: self.node,
+            partitioner: self.partitioner,
             timestamp,
             headers,
         }))
@@ -242,23 +321,42 @@ fn hash_of<V: Serde>(row: &V, topic: usize, cx: &mut TaskContext) -> TaskResult<
 }
 
 /// An update of the left table with the foreign keys that it had and has.
-struct Update<K, FK> {
+struct Update<K, FK, P> {
     key: K,
     old: Option<FK>,
     new: Option<FK>,
     hash: Option<Hash>,
     topic: usize,
+    node: &'static str,
+    partitioner: P,
     timestamp: Timestamp,
     headers: Headers,
 }
 
-impl<K: Serde, FK: Serde> Update<K, FK> {
+impl<K: Serde, FK: Serde, P: StreamPartitioner<FK, ()>> Update<K, FK, P> {
     fn send(
         &self,
         foreign_key: &Option<FK>,
         instruction: Instruction,
         cx: &mut TaskContext,
     ) -> TaskResult {
+        let chosen = foreign_key.as_ref().map_or(Partitions::Default, |key| {
+            let (topic, count) = (cx.topic_name(self.topic), cx.partition_count(self.topic));
+            self.partitioner.partitions(topic, key, &(), count)
+        });
+        let partition = match chosen {
+            Partitions::Default => None,
+            Partitions::One(partition) => Some(partition),
+            Partitions::Nowhere | Partitions::Several(_) => {
+                let wrong = "the partitioner of a foreign-key join has to choose one partition for each key";
+                return cx.tried::<(), _>(self.node, Err(wrong)).map(drop);
+            }
+        };
+        if let Some(partition) = partition
+            && !cx.has_partition(self.topic, partition)
+        {
+            return cx.out_of_range(self.topic, partition);
+        }
         let bytes = SubscriptionBytes {
             instruction,
             hash: self.hash,
@@ -267,7 +365,7 @@ impl<K: Serde, FK: Serde> Update<K, FK> {
         };
         cx.write_parts(
             self.topic,
-            None,
+            partition,
             self.timestamp,
             &self.headers,
             |out| serialize(foreign_key, out),

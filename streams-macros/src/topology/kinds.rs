@@ -432,6 +432,7 @@ const JOIN_TABLES: Operator = Operator {
 const JOIN_FOREIGN: Operator = Operator {
     partitioning: Partitioning::Free,
     sides: Sides::One,
+    options: &["name", "other_partitioner"],
     inner: &[InnerStore {
         role: "subscriptions",
         suffix: "subscription-store",

@@ -291,6 +291,19 @@ impl Op {
         }
     }
 
+    /// `other_partitioner = P` of a foreign-key join: how the right table is partitioned.
+    pub(crate) fn other_partitioner(&self) -> Option<&Expr> {
+        match &self.option("other_partitioner")?.value {
+            OptValue::Is(expr) => Some(expr),
+            _ => None,
+        }
+    }
+
+    /// Whichever of both it has.
+    pub(crate) fn any_partitioner(&self) -> Option<&Expr> {
+        self.partitioner().or_else(|| self.other_partitioner())
+    }
+
     pub(crate) fn option(&self, name: &str) -> Option<&Opt> {
         self.options.iter().find(|opt| opt.name == name)
     }

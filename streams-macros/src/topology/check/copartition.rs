@@ -484,9 +484,14 @@ fn partitioners_are_equal(cx: &Ctxt, topology: &Topology, meeting: &Meeting<'_>)
     );
 }
 
-// Subscriptions of a foreign-key join go to the partition that Kafka's own partitioner finds for the foreign key: elsewhere lie no
-// rows for them, and nothing would join. (Answers go back to the partition that asked, however that was chosen.)
+// Subscriptions of a foreign-key join go to the partition that Kafka's own partitioner finds for the foreign key, or the one that the
+// join names: elsewhere lie no rows for them, and nothing would join. (Answers go back to the partition that asked, however that was
+// chosen.)
 pub(super) fn foreign_keys_find_their_rows(cx: &Ctxt, topology: &Topology) {
+    let quoted = |expr: Option<&Expr>| match expr {
+        Some(expr) => format!("`{}`", compact(&at(expr).to_string())),
+        None => "Kafka's own partitioner".to_owned(),
+    };
     for (node, chain) in chains(topology) {
         for (position, op) in chain.ops.iter().enumerate() {
             let (Some(other), Some((name, _))) =
@@ -494,23 +499,39 @@ pub(super) fn foreign_keys_find_their_rows(cx: &Ctxt, topology: &Topology) {
             else {
                 continue;
             };
-            let own = facts::origins_before(topology, other, usize::MAX)
+            let named = op.other_partitioner();
+            let asked = quoted(named);
+            let elsewhere = facts::origins_before(topology, other, usize::MAX)
                 .into_iter()
-                .find_map(|origin| Some((origin, partitioner(topology, origin)?)));
-            let Some((origin, expr)) = own else {
+                .map(|origin| (origin, partitioner(topology, origin)))
+                .find(|(_, expr)| quoted(*expr) != asked);
+            let Some((origin, expr)) = elsewhere else {
                 continue;
             };
-            let words = partitioner_words(topology, origin);
+            let words = quoted(expr);
+            let mend = match (expr, named) {
+                (Some(expr), _) => format!(
+                    "name it here, `other_partitioner = {}`, or bring the table's records through a `.repartition(N)` before \
+                     `.to_table()`",
+                    compact(&at(expr).to_string())
+                ),
+                (None, Some(named)) => format!(
+                    "leave `other_partitioner` out, or, if others write the topic so, say it at the source: \
+                     `#[source(…, partitioner = {})]`",
+                    compact(&at(named).to_string())
+                ),
+                (None, None) => String::new(),
+            };
+            let notes = expr.map(|expr| (at(expr), format!("partitioned by {words}")));
             cx.error_with(
                 "KS0303",
-                name,
+                named.map_or_else(|| at(name), at),
                 format!(
-                    "the foreign-key join looks for rows of `{name}` where Kafka's own partitioner puts their keys, but {} is \
-                     partitioned by `{words}`: rows would not be found; leave the partitioner out, or bring the table's records \
-                     through a `.repartition(N)` before `.to_table()`",
+                    "the foreign-key join looks for rows of `{name}` where {asked} puts their keys, but {} is partitioned by \
+                     {words}: rows would not be found; {mend}",
                     origin_words(topology, origin)
                 ),
-                [(at(expr), format!("partitioned by `{words}`"))],
+                notes,
             );
         }
     }

@@ -186,7 +186,7 @@ pub(super) fn closures_touch_no_nodes(cx: &Ctxt, topology: &Topology) {
             .sinks
             .iter()
             .filter_map(|sink| sink.partitioner.as_ref())
-            .chain(ops.filter_map(Op::partitioner));
+            .chain(ops.filter_map(Op::any_partitioner));
         let exprs = args.chain(sinks).chain(timestamp).chain(keeper);
         for expr in exprs.chain(partitioners) {
             let mut touched = Vec::new();

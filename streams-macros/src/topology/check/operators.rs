@@ -438,11 +438,15 @@ pub(super) fn options_fit(cx: &Ctxt, topology: &Topology) {
                         &opt.name,
                         format!("`{name}` is given twice to `{}`", op.name),
                     );
-                } else if name == "partitioner" && !matches!(opt.value, OptValue::Is(_)) {
+                } else if matches!(name.as_str(), "partitioner" | "other_partitioner")
+                    && !matches!(opt.value, OptValue::Is(_))
+                {
                     cx.error(
                         "KS0113",
                         &opt.name,
-                        "`partitioner` is written `partitioner = by_region`, with a function, a closure or a `StreamPartitioner`",
+                        format!(
+                            "`{name}` is written `{name} = by_region`, with a function, a closure or a `StreamPartitioner`"
+                        ),
                     );
                 } else if matches!(name.as_str(), "name" | "split")
                     && !matches!(&opt.value, OptValue::Is(expr) if literal_text(expr).is_some())
@@ -491,7 +495,7 @@ pub(super) fn closures_take_what_they_are_given(cx: &Ctxt, topology: &Topology) 
     let of_sinks = topology.nodes.iter().flat_map(|node| &node.sinks);
     let of_sinks = of_sinks.filter_map(|sink| sink.partitioner.as_ref());
     let of_ops = chains(topology).flat_map(|(_, chain)| &chain.ops);
-    for partitioner in of_sinks.chain(of_ops.filter_map(Op::partitioner)) {
+    for partitioner in of_sinks.chain(of_ops.filter_map(Op::any_partitioner)) {
         if let Expr::Closure(closure) = ungrouped(partitioner) {
             let takes = &["&str", "&K", "&V", "u32"];
             closure_takes(cx, "a partitioner", takes, "impl IntoPartitions", closure);

@@ -524,6 +524,45 @@ fn joins_are_copartitioned() {
 }
 
 #[test]
+fn foreign_key_joins_name_the_partitioner_of_the_right_table() {
+    let joined = |source: &str, option: &str, errors: &[&str]| {
+        let fields = format!(
+            r#"#[source(topic = "l")] l: KTable<u64, String>,
+               #[source(topic = "r"{source})] r: KTable<String, u64>,
+               #[from(r.filter(|_, n| *n > 3))] large: KTable<String, u64>,
+               #[from(l.join_on(large, |_, l| l.clone(), |_, r| *r{option}))] a: KTable<u64, u64>,"#
+        );
+        match errors {
+            [] => passes(&fields),
+            errors => fails(&fields, errors),
+        }
+    };
+    joined("", "", &[]);
+    joined(
+        ", partitioner = ByRegion",
+        ", other_partitioner = ByRegion",
+        &[],
+    );
+    joined(", partitioner = ByRegion", "", &["KS0303 @ large"]);
+    joined("", ", other_partitioner = ByRegion", &["KS0303 @ ByRegion"]);
+    joined(
+        ", partitioner = ByRegion",
+        ", other_partitioner = ByCountry",
+        &["KS0303 @ ByCountry"],
+    );
+    joined(
+        "",
+        ", other_partitioner(ByRegion)",
+        &["KS0113 @ other_partitioner"],
+    );
+    joined(
+        "",
+        ", other_partitoner = ByRegion",
+        &["KS0110 @ other_partitoner"],
+    );
+}
+
+#[test]
 fn merges_are_copartitioned_where_state_follows() {
     let merged = |rest: &str| {
         format!(

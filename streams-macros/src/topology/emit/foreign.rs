@@ -1,12 +1,13 @@
 //! Foreign-key joins: the left side subscribes, the right one keeps subscriptions and answers, the left one joins the answers.
 
 use proc_macro2::TokenStream;
+use syn::spanned::Spanned as _;
 
 use super::super::model::{NodeId, Op};
 use super::super::plan::{Role, facts};
 use super::super::windows;
 use super::steps::{Flow, Method};
-use super::{ident_at, mixed_ident, number, task};
+use super::{ident_at, mixed_ident, number, sinks, task};
 
 impl Method<'_> {
     fn foreign_join(&self, position: usize) -> Option<(&Op, NodeId)> {
@@ -28,8 +29,19 @@ impl Method<'_> {
         let ((foreign_key, _), topic) = (self.emit.types(other), number(topic));
         let (extractor, cx) = (op.args.get(1), self.context());
         let call = flow.call(&mixed!(r.#f::<#foreign_key, _>(#extractor, #node #cx)));
+        let partitioned = op.other_partitioner().map(|expr| {
+            let (way, by) = sinks::partitioner(expr);
+            let function = ident_at(way, expr.span());
+            let types = match way {
+                "by" => mixed!(#foreign_key, _, _),
+                _ => mixed!(#foreign_key, _),
+            };
+            let node = facts::plain(&self.node.name);
+            mixed!(let r = r.#function::<#types>(#node, #by);)
+        });
         mixed! {
             let r = __s::Subscribing::new(r, #topic).between::<#marker, #table>();
+            #partitioned
             #call
         }
     }

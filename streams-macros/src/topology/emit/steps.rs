@@ -789,6 +789,9 @@ impl<'e> Method<'e> {
             match step {
                 Step::Operator(position) | Step::Subscribe { position, .. } => {
                     let op = node.chain().and_then(|chain| chain.ops.get(*position));
+                    if matches!(step, Step::Subscribe { .. }) {
+                        out.extend(op.and_then(Op::other_partitioner));
+                    }
                     out.extend(
                         op.filter(|op| !op.is("branch") && !op.is_processor())
                             .into_iter()

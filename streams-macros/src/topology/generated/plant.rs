@@ -676,6 +676,21 @@ const MISTAKES: &[Mistake] = &[
     ),
     mistake!(
         "KS0303",
+        "a foreign-key join names another partitioner than the table's",
+        |_, topology| {
+            let mut broken = topology.clone();
+            broken.extra.extend([
+                "#[source(topic = \"left-in\")] left: KTable<u64, String>,".to_owned(),
+                "#[source(topic = \"right-in\")] right: KTable<String, u64>,".to_owned(),
+                "#[from(left.join_on(right, |_, l| l.clone(), |_, r| *r, other_partitioner = ByRegion))] \
+                 #[sink(topic = \"rows\")] found: KTable<u64, u64>,"
+                    .to_owned(),
+            ]);
+            Some(broken)
+        }
+    ),
+    mistake!(
+        "KS0303",
         "joined topics have different partitioners",
         |_, topology| {
             with_join(

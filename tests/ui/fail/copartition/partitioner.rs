@@ -17,6 +17,15 @@ struct App {
     #[from(employees.left_join_on(customers, |_, of| Some(of.clone()), |of, c| format!("{of}{c:?}")))]
     #[sink(topic = "b")]
     b: KTable<u64, String>,
+    // Named, but not the table's.
+    #[from(employees.left_join_on(
+        employees,
+        |_, of| of.parse().ok(),
+        |of, boss| format!("{of}{boss:?}"),
+        other_partitioner = ByRegion,
+    ))]
+    #[sink(topic = "c")]
+    c: KTable<u64, String>,
 }
 
 fn main() {}
