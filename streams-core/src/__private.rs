@@ -30,6 +30,7 @@ pub use crate::global_table::GlobalTable;
 pub use crate::handles::{GlobalKTable, KStream, KTable};
 pub use crate::obligations::{Milliseconds, copartitioned, join_keeps, join_windows, not_negative};
 pub use crate::ops::{self, Sided};
+pub use crate::partitioner::StreamPartitioner;
 pub use crate::processor::{
     Declared, FixedKeyRecord, ForwardsNothing, InitContext, Interval, IntoOutput, KeyOf,
     KeyValueStore, Named, NamedOutput, NoOutput, OldValue, Output, ProcessingResult,

@@ -11,7 +11,7 @@ use super::wire::{
 use crate::context::{Put, TaskContext, serialize};
 use crate::error::{BoxError, RecordPart, TaskResult};
 use crate::obligations::{ForeignKey, TriedKey};
-use crate::partitioner::{IntoPartitions, Partitions, StreamPartitioner, partition_for_key};
+use crate::partitioner::{IntoPartitions, Partitions, partition_for_key};
 use crate::record::{Change, Headers, RawRecord, Record, Timestamp};
 use crate::serde::{Serde, SerdeError};
 use crate::table::join::{Row, unreadable};
@@ -32,21 +32,29 @@ pub struct Subscribing<K, V, Node = (), Table = (), P = Kafkas> {
 #[derive(Debug, Clone, Copy)]
 pub struct Kafkas;
 
-impl<FK> StreamPartitioner<FK, ()> for Kafkas {
+/// A partitioner of the user's: a function of topic, foreign key and number of partitions.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<F>(F);
+
+/// Finds the partition of a right row by its key. Not `StreamPartitioner` itself, which messages about the user's types name.
+pub trait FindsRows<FK> {
+    /// Where the rows of a key are.
+    fn partitions(&self, topic: &str, key: &FK, count: u32) -> Partitions;
+}
+
+#[diagnostic::do_not_recommend]
+impl<FK> FindsRows<FK> for Kafkas {
     #[inline(always)]
-    fn partitions(&self, _: &str, _: &FK, (): &(), _: u32) -> Partitions {
+    fn partitions(&self, _: &str, _: &FK, _: u32) -> Partitions {
         Partitions::Default
     }
 }
 
-/// A partitioner that is lent.
-#[derive(Debug)]
-pub struct Lent<'p, P>(&'p P);
-
-impl<FK, P: StreamPartitioner<FK, ()>> StreamPartitioner<FK, ()> for Lent<'_, P> {
+#[diagnostic::do_not_recommend]
+impl<FK, F: Fn(&str, &FK, u32) -> Partitions> FindsRows<FK> for Given<F> {
     #[inline(always)]
-    fn partitions(&self, topic: &str, key: &FK, value: &(), count: u32) -> Partitions {
-        self.0.partitions(topic, key, value, count)
+    fn partitions(&self, topic: &str, key: &FK, count: u32) -> Partitions {
+        self.0(topic, key, count)
     }
 }
 
@@ -96,29 +104,15 @@ impl<K, V, Node, Table, P> Subscribing<K, V, Node, Table, P> {
 
     /// The right table is partitioned by this function. A subscription has no value to go by.
     #[inline(always)]
-    pub fn by<FK, R, F>(
+    pub fn by<FK, R: IntoPartitions>(
         self,
         node: &'static str,
-        partitioner: F,
-    ) -> Subscribing<K, V, Node, Table, F>
-    where
-        R: IntoPartitions,
-        F: Fn(&str, &FK, &(), u32) -> R,
-    {
-        self.with(node, partitioner)
-    }
-
-    /// As [`by`](Self::by), by what is no closure.
-    #[inline(always)]
-    pub fn partitioned<'p, FK, Q>(
-        self,
-        node: &'static str,
-        partitioner: &'p Q,
-    ) -> Subscribing<K, V, Node, Table, Lent<'p, Q>>
-    where
-        Q: StreamPartitioner<FK, ()>,
-    {
-        self.with(node, Lent(partitioner))
+        partitioner: impl Fn(&str, &FK, &(), u32) -> R,
+    ) -> Subscribing<K, V, Node, Table, Given<impl Fn(&str, &FK, u32) -> Partitions>> {
+        let by = move |topic: &str, key: &FK, count| {
+            partitioner(topic, key, &(), count).into_partitions()
+        };
+        self.with(node, Given(by))
     }
 }
 
@@ -136,7 +130,7 @@ impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
     where
         FK: Serde,
         E: ForeignKey<FK, Node, Table>,
-        P: StreamPartitioner<FK, ()>,
+        P: FindsRows<FK>,
     {
         self.inner(|key, row| Ok(extractor(key, row).into_key()), "?", cx)
     }
@@ -155,7 +149,7 @@ impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
     where
         FK: Serde,
         E: ForeignKey<FK, Node, Table>,
-        P: StreamPartitioner<FK, ()>,
+        P: FindsRows<FK>,
     {
         self.left(|key, row| Ok(extractor(key, row).into_key()), "?", cx)
     }
@@ -175,7 +169,7 @@ impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
     where
         FK: Serde,
         E: TriedKey<FK, Node, Table>,
-        P: StreamPartitioner<FK, ()>,
+        P: FindsRows<FK>,
     {
         self.inner(|key, row| extractor(key, row).try_into_key(), node, cx)
     }
@@ -195,7 +189,7 @@ impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
     where
         FK: Serde,
         E: TriedKey<FK, Node, Table>,
-        P: StreamPartitioner<FK, ()>,
+        P: FindsRows<FK>,
     {
         self.left(|key, row| extractor(key, row).try_into_key(), node, cx)
     }
@@ -208,7 +202,7 @@ impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
         cx: &mut TaskContext,
     ) -> TaskResult
     where
-        P: StreamPartitioner<FK, ()>,
+        P: FindsRows<FK>,
     {
         let Some(update) = self.update(extractor, node, cx)? else {
             return Ok(());
@@ -240,7 +234,7 @@ impl<K: Serde, V: Serde, Node, Table, P> Subscribing<K, V, Node, Table, P> {
         cx: &mut TaskContext,
     ) -> TaskResult
     where
-        P: StreamPartitioner<FK, ()>,
+        P: FindsRows<FK>,
     {
         let Change { new, old, .. } = &self.record.value;
         if new.is_none() && old.is_none() {
@@ -333,7 +327,7 @@ struct Update<K, FK, P> {
     headers: Headers,
 }
 
-impl<K: Serde, FK: Serde, P: StreamPartitioner<FK, ()>> Update<K, FK, P> {
+impl<K: Serde, FK: Serde, P: FindsRows<FK>> Update<K, FK, P> {
     fn send(
         &self,
         foreign_key: &Option<FK>,
@@ -342,7 +336,7 @@ impl<K: Serde, FK: Serde, P: StreamPartitioner<FK, ()>> Update<K, FK, P> {
     ) -> TaskResult {
         let chosen = foreign_key.as_ref().map_or(Partitions::Default, |key| {
             let (topic, count) = (cx.topic_name(self.topic), cx.partition_count(self.topic));
-            self.partitioner.partitions(topic, key, &(), count)
+            self.partitioner.partitions(topic, key, count)
         });
         let partition = match chosen {
             Partitions::Default => None,

@@ -1,13 +1,16 @@
 //! Foreign-key joins: the left side subscribes, the right one keeps subscriptions and answers, the left one joins the answers.
 
 use proc_macro2::TokenStream;
+use quote::quote_spanned;
+use syn::Expr;
 use syn::spanned::Spanned as _;
 
 use super::super::model::{NodeId, Op};
+use super::super::parse::ungrouped;
 use super::super::plan::{Role, facts};
 use super::super::windows;
 use super::steps::{Flow, Method};
-use super::{ident_at, mixed_ident, number, sinks, task};
+use super::{at, ident_at, mixed_ident, number, task};
 
 impl Method<'_> {
     fn foreign_join(&self, position: usize) -> Option<(&Op, NodeId)> {
@@ -30,14 +33,19 @@ impl Method<'_> {
         let (extractor, cx) = (op.args.get(1), self.context());
         let call = flow.call(&mixed!(r.#f::<#foreign_key, _>(#extractor, #node #cx)));
         let partitioned = op.other_partitioner().map(|expr| {
-            let (way, by) = sinks::partitioner(expr);
-            let function = ident_at(way, expr.span());
-            let types = match way {
-                "by" => mixed!(#foreign_key, _, _),
-                _ => mixed!(#foreign_key, _),
+            let by = match ungrouped(expr) {
+                Expr::Closure(_) => mixed!(#expr),
+                _ => {
+                    let span = at(expr.span());
+                    let given = mixed!(topic, key, value, count);
+                    let call = quote_spanned! {span=>
+                        __s::StreamPartitioner::<#foreign_key, ()>::partitions(&#expr, #given)
+                    };
+                    mixed!(|topic, key, value, count| #call)
+                }
             };
             let node = facts::plain(&self.node.name);
-            mixed!(let r = r.#function::<#types>(#node, #by);)
+            mixed!(let r = r.by::<#foreign_key, _>(#node, #by);)
         });
         mixed! {
             let r = __s::Subscribing::new(r, #topic).between::<#marker, #table>();
