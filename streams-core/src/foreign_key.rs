@@ -7,7 +7,9 @@
 
 mod join;
 mod murmur3;
+mod subscribe;
 mod wire;
 
-pub use join::{Answer, Asked, Foreign, Responded, Subscribing};
+pub use join::{Answer, Asked, Foreign, Responded};
+pub use subscribe::Subscribing;
 pub use wire::{CombinedKey, Instruction, Response, Subscription};
