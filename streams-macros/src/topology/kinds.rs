@@ -747,6 +747,7 @@ mod tests {
         ("name", "What the operator's repartition topics, stores and other internal topics are named by, instead of the field."),
         ("partitions", "How many partitions the topic has; the same as the first argument."),
         ("partitioner", "To which partitions records go: as that of `#[sink(…)]`."),
+        ("other_partitioner", "How the right table is partitioned: as that of `#[sink(…)]`, but asked for the key alone."),
         ("split", "Which split of the stream a branch belongs to, as `split = \"size\"`, where there are several."),
         ("stores", "The topology's stores and tables that the processor's fields get: `stores(seen)`, `stores(field = seen)`."),
         ("within", "How far apart two records may be: `within(\"5m\")`; `before(\"1m\")`, `after(\"10m\")` and `grace(\"30s\")` may follow it."),
