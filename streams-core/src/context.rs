@@ -124,6 +124,8 @@ pub(crate) struct Scratch {
     /// A key to look for, and what was found.
     pub(crate) wanted: Vec<u8>,
     pub(crate) found: Found,
+    /// Keys of windows that are looked ahead for.
+    ahead: Vec<u8>,
     /// Of joins of streams: as many as were ever at work at once.
     pub(crate) arrivals: Vec<Arrival>,
 }

@@ -43,6 +43,7 @@ use buffer::WriteBuffer;
 use checkpoint::Mark;
 use memory::MemoryMaps;
 
+pub use buffer::AHEAD;
 pub use buffer_value::{BufferValue, BufferedContext};
 pub use cache::{CacheContext, CacheEntry, RecordCache, VisitCached};
 pub use checkpoint::Checkpoint;
@@ -253,7 +254,7 @@ impl TaskStores {
                 Ok(Store {
                     name: Arc::clone(&spec.name),
                     place,
-                    buffer: WriteBuffer::of(spec.segments.map(|s| s.suffix())),
+                    buffer: WriteBuffer::of(spec.segments),
                     segments: spec.segments,
                     mark,
                     committed: mark,
@@ -351,6 +352,13 @@ impl TaskStores {
     #[must_use]
     pub fn buffered_at(&self, store: usize, at: u32) -> Option<&[u8]> {
         self.stores.get(store)?.buffer.value(at)
+    }
+
+    /// Brings close what look-ups of up to [`AHEAD`] keys will need: of a window or session store, of records' keys.
+    pub fn look_ahead(&self, store: usize, keys: &[&[u8]]) {
+        if let Some(of) = self.stores.get(store) {
+            of.buffer.look_ahead(keys);
+        }
     }
 
     /// Whether a store takes a key of that length.
@@ -812,10 +820,10 @@ fn check_names(specs: &[StoreSpec]) -> Result<(), StoreError> {
 /// Sorts a batch by its keys. Of equal ones only the last is left.
 fn sort_and_keep_last(entries: &mut Vec<(&[u8], Option<&[u8]>)>) {
     // Most keys differ in their first bytes, which lie side by side here.
-    let mut order: Vec<(u64, usize)> = entries
+    let mut order: Vec<_> = entries
         .iter()
         .enumerate()
-        .map(|(number, (key, _))| (leading(key), number))
+        .map(|(number, (key, _))| (buffer::beginning(key), number))
         .collect();
     let key = |number: usize| entries.get(number).map(|(key, _)| *key);
     // Among equal keys the last one comes first.
@@ -827,15 +835,6 @@ fn sort_and_keep_last(entries: &mut Vec<(&[u8], Option<&[u8]>)>) {
     order.dedup_by(|(_, later), (_, first)| key(*later) == key(*first));
     let sorted = order.iter().filter_map(|(_, n)| entries.get(*n).copied());
     *entries = sorted.collect();
-}
-
-/// The first eight bytes as a number of the same order; missing ones are zeros.
-fn leading(key: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    for (to, from) in bytes.iter_mut().zip(key) {
-        *to = *from;
-    }
-    u64::from_be_bytes(bytes)
 }
 
 /// Writes sorted entries into an empty database.

@@ -304,6 +304,7 @@ impl Task {
     /// Processes the record that is next, if there is one.
     pub(crate) fn process_next(&mut self) -> TaskResult {
         self.stamp_heads()?;
+        self.group.look_ahead(|coming| self.cx.look_ahead(coming));
         let Some(Next { source, record }) = self.group.pop() else {
             return Ok(());
         };

@@ -14,6 +14,7 @@ use crate::store::{
 };
 use crate::topology::{Changelog, StoreDescriptor, StoreFormat, StoreKind};
 
+mod ahead;
 mod buffers;
 mod prefix;
 mod versioned;

@@ -1,5 +1,7 @@
 //! The entries of a write buffer: keys and values side by side in large pieces of memory, without an allocation for each.
 
+use std::hint::black_box;
+
 /// What a position counts, in bytes.
 const UNIT: usize = 8;
 
@@ -122,6 +124,14 @@ impl Arena {
         (key, lies.get(..header.value as usize))
     }
 
+    /// Brings an entry close.
+    #[inline]
+    pub(super) fn look_ahead(&self, at: u32) {
+        if let Some(value) = self.value(at) {
+            touch(value);
+        }
+    }
+
     /// Replaces the value of an entry: in place where there is room, elsewhere with room to grow where there is not.
     pub(super) fn set(&mut self, at: u32, value: Option<&[u8]>) {
         let Some((mut header, _)) = Header::read(self.at(at)) else {
@@ -212,6 +222,14 @@ impl Arena {
             Some(piece) => *piece = Vec::with_capacity(capacity),
             None => self.pieces.push(Vec::with_capacity(capacity)),
         }
+    }
+}
+
+/// Reads from the beginning of a value, from each piece that a processor fetches at once, so that it is fetched.
+#[inline]
+pub(super) fn touch(value: &[u8]) {
+    for byte in value.iter().step_by(64).take(4) {
+        black_box(*byte);
     }
 }
 

@@ -10,6 +10,7 @@ use hashbrown::hash_table::Entry;
 use rustc_hash::FxHasher;
 
 use super::arena::Arena;
+use super::segments::Segments;
 use super::short_bytes::ShortBytes;
 use super::times::{KeyTimes, Placed, TimesOfKey};
 use crate::lmdb::Direction;
@@ -17,6 +18,13 @@ use crate::record::Timestamp;
 
 /// What an entry costs besides its bytes: header, index, hash table.
 const ENTRY_OVERHEAD: usize = 64;
+
+/// How many keys are looked ahead for at once: enough for their waits for memory to overlap, few enough for what was brought close to
+/// stay there.
+pub const AHEAD: usize = 16;
+
+/// Of fewer entries, all lie near the processor, and looking ahead gains nothing.
+pub(super) const FAR: usize = 4096;
 
 /// Uncommitted puts of one store. Entries are only added or overwritten; commit and abort empty it.
 #[derive(Debug, Default)]
@@ -73,11 +81,10 @@ pub(super) fn spread(hash: u32) -> u64 {
 }
 
 impl WriteBuffer {
-    /// The buffer of a window or session store whose keys end with a time and more: so many bytes together. Without, that of
-    /// another store.
-    pub(super) fn of(suffix: Option<usize>) -> Self {
+    /// The buffer of a window or session store, or of another one.
+    pub(super) fn of(segments: Option<Segments>) -> Self {
         WriteBuffer {
-            index: suffix.map_or_else(Index::default, |s| Index::Times(KeyTimes::new(s))),
+            index: segments.map_or_else(Index::default, |s| Index::Times(KeyTimes::new(s))),
             ..WriteBuffer::default()
         }
     }
@@ -102,6 +109,24 @@ impl WriteBuffer {
                 Some(keys.find(spread(hash), is)?.at)
             }
             Index::Times(times) => times.find(&self.arena, key),
+        }
+    }
+
+    /// Brings close what look-ups of keys will need: of a window or session store, of records' keys.
+    pub(super) fn look_ahead(&self, keys: &[&[u8]]) {
+        if self.entries.len() < FAR {
+            return;
+        }
+        let find = |key: &&[u8]| match &self.index {
+            Index::Keys(_) => self.find(key),
+            Index::Times(times) => times.last(key),
+        };
+        let mut found = [None; AHEAD];
+        for (at, key) in found.iter_mut().zip(keys) {
+            *at = find(key);
+        }
+        for at in found.into_iter().flatten() {
+            self.arena.look_ahead(at);
         }
     }
 
@@ -186,9 +211,14 @@ impl WriteBuffer {
         match &self.ordered {
             Some(ordered) => ordered.values().map(|at| self.arena.get(*at)).collect(),
             None => {
-                let mut all: Vec<_> = self.entries.iter().map(|at| self.arena.get(*at)).collect();
-                all.sort_unstable_by_key(|(key, _)| *key);
-                all
+                // Most keys differ in their first bytes, which lie side by side here.
+                let begins = |at: &u32| (beginning(self.arena.key(*at)), *at);
+                let mut all: Vec<_> = self.entries.iter().map(begins).collect();
+                all.sort_unstable_by(|(a, at), (b, other)| {
+                    let whole = || self.arena.key(*at).cmp(self.arena.key(*other));
+                    a.cmp(b).then_with(whole)
+                });
+                all.iter().map(|(_, at)| self.arena.get(*at)).collect()
             }
         }
     }
@@ -259,6 +289,21 @@ impl WriteBuffer {
             direction,
         }
     }
+}
+
+/// The first 24 bytes of a key as numbers of the same order; missing ones are zeros.
+#[inline]
+pub(super) fn beginning(key: &[u8]) -> [u64; 3] {
+    let mut bytes = [0; 24];
+    let length = key.len().min(bytes.len());
+    if let (Some(to), Some(from)) = (bytes.get_mut(..length), key.get(..length)) {
+        to.copy_from_slice(from);
+    }
+    let mut numbers = [0; 3];
+    for (to, from) in numbers.iter_mut().zip(bytes.as_chunks().0) {
+        *to = u64::from_be_bytes(*from);
+    }
+    numbers
 }
 
 /// Whether no key can lie between the bounds; `BTreeMap::range` panics on some of these.

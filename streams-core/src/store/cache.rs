@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Bound;
 
+use super::AHEAD;
 use super::short_bytes::ShortBytes;
 use crate::record::{Header, Headers, RecordMetadata, Timestamp};
 use named::NamedCache;
@@ -155,6 +156,19 @@ impl RecordCache {
     #[inline]
     pub fn find(&mut self, store: usize, key: &[u8]) -> Option<u32> {
         self.stores.get_mut(store)?.find_used(key)
+    }
+
+    /// Whether a store has so many entries here that it is worth to [look ahead](RecordCache::look_ahead).
+    #[inline]
+    #[must_use]
+    pub fn is_far(&self, store: usize) -> bool {
+        self.stores.get(store).is_some_and(NamedCache::is_far)
+    }
+
+    /// Brings close what look-ups of up to [`AHEAD`] keys will need; tells which are here. Does not count as a use.
+    pub fn look_ahead(&self, store: usize, keys: &[&[u8]]) -> [bool; AHEAD] {
+        let of = self.stores.get(store);
+        of.map_or([false; AHEAD], |s| s.look_ahead(keys))
     }
 
     /// The value of an entry; `None` if the key was deleted.

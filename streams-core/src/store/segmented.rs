@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use super::buffer::is_empty;
 use super::segments::{SEGMENT, SegmentKey, Segments};
-use super::{Place, Store, StoreError, TaskStores};
+use super::{Store, StoreError, TaskStores};
 use crate::lmdb::Direction;
 use crate::query::{Keys, Scan, Visit};
 use crate::record::Timestamp;
@@ -270,11 +270,12 @@ impl TaskStores {
         visible_from: Timestamp,
         visit: Visit<'_>,
     ) -> Result<(), StoreError> {
+        let times = (scan.from.max(visible_from), scan.to);
         if let Keys::One(key) = scan.keys
-            && self.has_nothing_committed(store)
             && let Some(of) = self.stores.get(store)
+            // Of later times nothing is committed.
+            && times.0.max(0) > of.committed.observed
         {
-            let times = (scan.from.max(visible_from), scan.to);
             let buffered = of.buffer.times_of_key(key, times, scan.direction);
             for (local, value) in buffered {
                 let store_key = local.get(SEGMENT..).unwrap_or_default();
@@ -315,15 +316,6 @@ impl TaskStores {
             Ok(())
         };
         segments.scan(scan, visible_from, read, visit)
-    }
-
-    /// Whether everything that a store has is known to lie in its write buffer.
-    fn has_nothing_committed(&self, store: usize) -> bool {
-        let in_memory = self
-            .places
-            .get(store)
-            .is_some_and(|p| matches!(p, Place::Memory));
-        in_memory && self.memory.map(store).is_none_or(|map| map.is_empty())
     }
 
     fn of_segments(&self, store: usize) -> Result<(Segments, Timestamp), StoreError> {

@@ -151,7 +151,16 @@ impl Segments {
         self.prefix(self.time(store_key))
     }
 
-    fn prefix(self, time: Timestamp) -> [u8; SEGMENT] {
+    /// Appends the local key of a record's window, as long as these are.
+    pub(crate) fn append_tumbling(self, key: &[u8], time: Timestamp, size: i64, out: &mut Vec<u8>) {
+        let start = time - time.checked_rem(size).unwrap_or_default();
+        out.extend_from_slice(&self.prefix(start));
+        out.extend_from_slice(key);
+        out.extend_from_slice(&start.to_be_bytes());
+        out.extend_from_slice(&0_i32.to_be_bytes());
+    }
+
+    pub(super) fn prefix(self, time: Timestamp) -> [u8; SEGMENT] {
         // Windows start at 0 at the earliest; bytes of negative numbers would lie behind all others.
         (time.max(0) / self.layout).to_be_bytes()
     }

@@ -3,6 +3,7 @@
 //! An operator asks for the windows of one key, and mostly writes a key's windows in the order of their times: a look-up by hash finds
 //! them together, in order, whatever lies between them in the store.
 
+use std::cmp::Ordering;
 use std::ops::Bound;
 
 use hashbrown::HashTable;
@@ -10,7 +11,7 @@ use hashbrown::hash_table::Entry;
 
 use super::arena::Arena;
 use super::buffer::{short_hash, spread};
-use super::segments::SEGMENT;
+use super::segments::{SEGMENT, Segments};
 use super::short_bytes::ShortBytes;
 use crate::record::Timestamp;
 
@@ -18,8 +19,7 @@ use crate::record::Timestamp;
 #[derive(Debug)]
 pub(super) struct KeyTimes {
     keys: HashTable<OfKey>,
-    /// The length of what follows the record's key.
-    suffix: usize,
+    segments: Segments,
 }
 
 /// What there is of a key; never nothing.
@@ -118,17 +118,17 @@ impl OfKey {
 }
 
 impl KeyTimes {
-    pub(super) fn new(suffix: usize) -> Self {
+    pub(super) fn new(segments: Segments) -> Self {
         KeyTimes {
             keys: HashTable::new(),
-            suffix,
+            segments,
         }
     }
 
     /// The position of an entry.
     #[inline]
     pub(super) fn find(&self, arena: &Arena, local: &[u8]) -> Option<u32> {
-        let wanted = parts(local, self.suffix);
+        let wanted = parts(local, self.segments.suffix());
         let all = self.all(wanted.key);
         let timed = all.get(self.position(arena, all, wanted))?;
         (arena.key(timed.at) == local).then_some(timed.at)
@@ -142,8 +142,8 @@ impl KeyTimes {
         local: &[u8],
         value: Option<&[u8]>,
     ) -> Placed {
-        let new = parts(local, self.suffix);
-        let (hash, suffix) = (short_hash(new.key), self.suffix);
+        let new = parts(local, self.segments.suffix());
+        let (hash, suffix) = (short_hash(new.key), self.segments.suffix());
         let entry = {
             let is = |of: &OfKey| of.hash == hash && of.key.as_slice() == new.key;
             self.keys.entry(spread(hash), is, |of| spread(of.hash))
@@ -197,18 +197,38 @@ impl KeyTimes {
         let is_negative = |timed: &Timed| timed.time.cast_signed() < 0;
         let end = all.partition_point(|timed| !is_negative(timed));
         let all = all.get(..end).unwrap_or_default();
+        let compare = |timed: &Timed, bound: &[u8]| self.compare(arena, timed, bound, key);
         let start = all.partition_point(|timed| match from {
-            Bound::Included(from) => arena.key(timed.at) < from,
-            Bound::Excluded(from) => arena.key(timed.at) <= from,
+            Bound::Included(from) => compare(timed, from).is_lt(),
+            Bound::Excluded(from) => compare(timed, from).is_le(),
             Bound::Unbounded => false,
         });
         let all = all.get(start..).unwrap_or_default();
         let end = all.partition_point(|timed| match to {
-            Bound::Included(to) => arena.key(timed.at) <= to,
-            Bound::Excluded(to) => arena.key(timed.at) < to,
+            Bound::Included(to) => compare(timed, to).is_le(),
+            Bound::Excluded(to) => compare(timed, to).is_lt(),
             Bound::Unbounded => true,
         });
         TimesOfKey(all.get(..end).unwrap_or_default().iter())
+    }
+
+    /// An entry of a key and a local key, which is mostly one of the same record's key: then segment and time tell, without a look at
+    /// the entry.
+    fn compare(&self, arena: &Arena, timed: &Timed, bound: &[u8], key: &[u8]) -> Ordering {
+        let in_segment = bound.split_first_chunk::<SEGMENT>();
+        let told = in_segment.and_then(|(segment, rest)| {
+            let time = rest.strip_prefix(key)?.first_chunk()?;
+            Some((*segment, u64::from_be_bytes(*time)))
+        });
+        let is = || self.segments.prefix(timed.time.cast_signed());
+        let by_time = told.map_or(Ordering::Equal, |bound| (is(), timed.time).cmp(&bound));
+        by_time.then_with(|| arena.key(timed.at).cmp(bound))
+    }
+
+    /// The position of a key's last entry.
+    #[inline]
+    pub(super) fn last(&self, key: &[u8]) -> Option<u32> {
+        self.all(key).last().map(|timed| timed.at)
     }
 
     /// Forgets everything, and the memory too if it was `unusual`ly much.
@@ -230,7 +250,7 @@ impl KeyTimes {
 
     #[inline]
     fn position(&self, arena: &Arena, all: &[Timed], wanted: Parts<'_>) -> usize {
-        position(arena, all, wanted, self.suffix)
+        position(arena, all, wanted, self.segments.suffix())
     }
 }
 
@@ -255,13 +275,26 @@ mod tests {
     use super::*;
     use crate::lmdb::Direction;
     use crate::store::buffer::WriteBuffer;
+    use crate::topology::{StoreBackend, StoreKind};
 
+    /// As windows' suffixes are.
     const SUFFIX: usize = 12;
+    const MINUTE: i64 = 60_000;
+
+    fn by_time() -> WriteBuffer {
+        let kind = StoreKind::Window {
+            retention_ms: MINUTE,
+            size_ms: MINUTE,
+            duplicates: true,
+        };
+        WriteBuffer::of(Segments::of(kind, StoreBackend::Lmdb))
+    }
 
     /// Some keys begin with others, and times come in any order, negative ones too.
     fn local(key: u8, time: i64, sequence: u32) -> Vec<u8> {
         let key = [&b"a"[..], b"b", b"b\0\0\0\0\0\0\0\0", b""][usize::from(key % 4)];
-        let segment = time.max(0) / 10;
+        let time = time * MINUTE / 10;
+        let segment = time.max(0) / MINUTE;
         [
             &segment.to_be_bytes()[..],
             key,
@@ -277,7 +310,7 @@ mod tests {
             puts in proptest::collection::vec((0..4_u8, -3..40_i64, 0..3_u32, any::<Option<u8>>()), 0..80),
             key in 0..4_u8, from in -3..40_i64, to in -3..40_i64,
         ) {
-            let (mut by_time, mut by_key) = (WriteBuffer::of(Some(SUFFIX)), WriteBuffer::of(None));
+            let (mut by_time, mut by_key) = (by_time(), WriteBuffer::of(None));
             for round in 0..2 {
                 for (key, time, sequence, value) in &puts {
                     let value = value.map(|v| vec![v; usize::from(v)]);
@@ -297,6 +330,7 @@ mod tests {
                 let wanted = &wanted[SEGMENT..wanted.len() - SUFFIX];
                 let of_key = |local: &[u8]| &local[SEGMENT..local.len() - SUFFIX] == wanted;
                 let time = |local: &[u8]| parts(local, SUFFIX).time.cast_signed();
+                let (first, last) = (from * MINUTE / 10, to * MINUTE / 10);
                 for direction in [Direction::Forward, Direction::Backward] {
                     by_key.order();
                     let (low, high) = (local(key, from, 1), local(key, to, 1));
@@ -305,8 +339,8 @@ mod tests {
                     let found: Vec<_> = by_time.range_of_key(wanted, low, high, direction).collect();
                     prop_assert_eq!(found, expected);
                     let all = by_key.range(Bound::Unbounded, Bound::Unbounded, direction);
-                    let expected: Vec<_> = all.filter(|(k, _)| of_key(k) && (from.max(0)..=to).contains(&time(k))).collect();
-                    let found: Vec<_> = by_time.times_of_key(wanted, (from, to), direction).collect();
+                    let expected: Vec<_> = all.filter(|(k, _)| of_key(k) && (first.max(0)..=last).contains(&time(k))).collect();
+                    let found: Vec<_> = by_time.times_of_key(wanted, (first, last), direction).collect();
                     prop_assert_eq!(found, expected);
                 }
                 if round == 0 {
@@ -320,7 +354,7 @@ mod tests {
 
     #[test]
     fn what_is_no_local_key_is_found_all_the_same() {
-        let mut buffer = WriteBuffer::of(Some(SUFFIX));
+        let mut buffer = by_time();
         for length in 0..30 {
             buffer.put(&[7; 30][..length], Some(&[1]));
             buffer.put(&[7; 30][..length], Some(&[2]));

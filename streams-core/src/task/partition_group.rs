@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::metadata::UNKNOWN;
 use crate::error::TaskResult;
 use crate::record::{Timestamp, TopicPartition};
+use crate::store::AHEAD;
 use crate::transport::{ConsumedRecord, Fetched};
 
 /// The buffered records of a task's partitions.
@@ -40,6 +41,8 @@ struct RecordQueue {
     is_stamped: bool,
     /// Whether it has decided about the first buffered record.
     head_is_stamped: bool,
+    /// How many records from the first on were shown to who looks ahead.
+    shown: usize,
 }
 
 /// The record that is next.
@@ -68,6 +71,7 @@ impl PartitionGroup {
             paused: false,
             is_stamped: false,
             head_is_stamped: false,
+            shown: 0,
         });
         PartitionGroup {
             queues: queues.collect(),
@@ -169,6 +173,24 @@ impl PartitionGroup {
         ready
     }
 
+    /// Shows keys and timestamps of records that come soon, each once, and up to [`AHEAD`] at a time.
+    #[inline]
+    pub(crate) fn look_ahead(&mut self, mut look: impl FnMut(&[(&[u8], Timestamp)])) {
+        let unseen = |q: &&mut RecordQueue| q.shown == 0 && !q.records.is_empty();
+        for queue in self.queues.iter_mut().filter(unseen) {
+            let next = queue.records.iter().take(AHEAD);
+            queue.shown = next.len();
+            let mut coming = [(&[][..], 0); AHEAD];
+            let mut count = 0;
+            let keys = next.filter_map(|r| Some((r.key.as_deref()?, r.timestamp)));
+            for (to, of) in coming.iter_mut().zip(keys) {
+                *to = of;
+                count += 1;
+            }
+            look(coming.get(..count).unwrap_or_default());
+        }
+    }
+
     /// Takes the record that is next.
     pub(crate) fn pop(&mut self) -> Option<Next> {
         let queue = self
@@ -178,6 +200,7 @@ impl PartitionGroup {
             .min_by_key(|q| (q.records.front().map(|r| r.timestamp), q.source))?;
         let record = queue.records.pop_front()?;
         queue.head_is_stamped = false;
+        queue.shown = queue.shown.saturating_sub(1);
         self.buffered -= 1;
         let source = queue.source;
         Some(Next { source, record })
@@ -271,6 +294,31 @@ mod tests {
         assert_eq!(group.head_timestamp(), Some(3));
         assert_eq!(drain(&mut group), [(0, 3), (1, 3), (1, 1), (0, 5), (1, 9)]);
         assert_eq!(group.stream_time, 9);
+    }
+
+    #[test]
+    fn who_looks_ahead_sees_each_record_once_before_it_is_processed() {
+        let mut group = group(2, None);
+        let keys = |first: u8, topic: &str| {
+            let mut fetched = fetched(topic, i64::from(first), &[0; 40], true);
+            for (key, record) in (first..).zip(&mut fetched.records) {
+                record.key = Some(vec![key].into());
+            }
+            fetched
+        };
+        group.add(keys(0, "a"));
+        group.add(keys(100, "b"));
+        let mut seen = Vec::new();
+        loop {
+            group.look_ahead(|coming| seen.extend(coming.iter().flat_map(|(key, _)| *key)));
+            let Some(Next { record, .. }) = group.pop() else {
+                break;
+            };
+            let key = record.key.expect("it has one");
+            assert!(seen.contains(&key[0]), "{key:?}");
+        }
+        seen.sort_unstable();
+        assert_eq!(seen, (0..40).chain(100..140).collect::<Vec<u8>>());
     }
 
     #[test]

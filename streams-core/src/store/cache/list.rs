@@ -1,5 +1,7 @@
 //! A doubly linked list of positions. The links lie apart from what they order, so that moving an entry touches few cache lines.
 
+use std::hint::black_box;
+
 /// No position.
 const NIL: u32 = u32::MAX;
 
@@ -57,6 +59,16 @@ impl List {
     #[inline]
     pub(super) fn contains(&self, at: u32) -> bool {
         self.links.get(at as usize).is_some_and(|l| *l != OUTSIDE)
+    }
+
+    /// Brings close the positions before and after another, which change when it moves.
+    #[inline]
+    pub(super) fn look_around(&self, at: u32) {
+        let links = self.links.get(at as usize);
+        let around = links.map(|l| [l.before, l.after]).into_iter().flatten();
+        for at in around {
+            black_box(self.links.get(at as usize).copied());
+        }
     }
 
     /// Makes a position the first, wherever it was.

@@ -1,13 +1,15 @@
 //! The cached entries of one store (Kafka Streams' `NamedCache`).
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::ops::Bound;
 
 use hashbrown::HashTable;
 
 use super::list::List;
 use super::{CacheContext, CacheEntry, ENTRY_OVERHEAD, VisitCached};
-use crate::store::buffer::{hash, is_empty};
+use crate::store::arena::touch;
+use crate::store::buffer::{AHEAD, FAR, hash, is_empty};
 use crate::store::short_bytes::ShortBytes;
 
 #[derive(Debug)]
@@ -100,6 +102,30 @@ impl NamedCache {
         let at = self.find(key)?;
         self.used.move_to_first(at);
         Some(at)
+    }
+
+    #[inline]
+    pub(super) fn is_far(&self) -> bool {
+        self.nodes.len() >= FAR
+    }
+
+    pub(super) fn look_ahead(&self, keys: &[&[u8]]) -> [bool; AHEAD] {
+        let mut found = [None; AHEAD];
+        for (at, key) in found.iter_mut().zip(keys) {
+            *at = self.find(key);
+        }
+        let positions = || found.into_iter().flatten();
+        for at in positions() {
+            if let Some(value) = self.value(at) {
+                touch(value);
+            }
+            black_box((self.used.contains(at), self.dirty.contains(at)));
+        }
+        for at in positions() {
+            self.used.look_around(at);
+            self.dirty.look_around(at);
+        }
+        found.map(|at| at.is_some())
     }
 
     pub(super) fn put_clean(&mut self, key: &[u8], value: &[u8]) {
