@@ -14,6 +14,7 @@ mod stateless;
 mod stream_join;
 mod suppress;
 mod table;
+mod variants;
 mod versioned;
 mod windows;
 
@@ -101,5 +102,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
 }
 
 pub(crate) fn by_name(scenario: &str) -> Option<Entry> {
-    all().find(|entry| entry.scenario == scenario)
+    all()
+        .chain(variants::all())
+        .find(|entry| entry.scenario == scenario)
 }

@@ -19,7 +19,7 @@ use crate::record::{Headers, Timestamp, TopicPartition, Validity, VersionedRecor
 use crate::restore::{Restores, Teller};
 use crate::runtime::{Application, Counters, Worker, topic_counts};
 use crate::state_dir::StateDirectory;
-use crate::store::{SEGMENT, Segments};
+use crate::store::{SEGMENT, SegmentKey, Segments};
 use crate::task::{StateLocation, SubTopologies, state_error};
 use crate::time::{Clock, ManualClock};
 use crate::topics::{self, full_name};
@@ -574,7 +574,8 @@ impl Engine {
     }
 }
 
-/// What was read, with keys as topics have them. Stores of windows that are emitted when they close show them by time first.
+/// What was read, with keys as topics have them. Stores of windows that are emitted when they close show them by
+/// time first; those of sessions have an index by key for that.
 fn in_order(kind: StoreKind, mut all: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
     let Some(segments) = Segments::of(kind, StoreBackend::Lmdb) else {
         return all;
@@ -582,7 +583,7 @@ fn in_order(kind: StoreKind, mut all: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, 
     for (key, _) in &mut all {
         key.drain(..SEGMENT.min(key.len()));
     }
-    if kind.emitted().is_some() {
+    if kind.emitted().is_some() && segments.key() == SegmentKey::Window {
         all.sort_by_cached_key(|(key, _)| {
             let parsed = segments.parse(key);
             parsed.map(|(key, time, start)| (time, start, key.to_vec()))

@@ -56,12 +56,16 @@ public final class Recorder {
         int recordings = Integer.parseInt(args[3]);
         int steps = Integer.parseInt(args[4]);
         boolean same = true;
-        for (String name : Topologies.names()) {
+        List<String> names = new ArrayList<>(Topologies.names());
+        names.addAll(Variants.names());
+        for (String name : names) {
             if (!name.contains(args[5])) {
                 continue;
             }
-            ObjectNode scenario = (ObjectNode) JSON.readTree(scenarios.resolve(name + ".json").toFile());
-            if (recordings == 0) {
+            Variants.Variant variant = Variants.get(name);
+            ObjectNode scenario = variant != null ? variant.scenario()
+                : (ObjectNode) JSON.readTree(scenarios.resolve(name + ".json").toFile());
+            if (recordings == 0 && variant == null) {
                 same &= isSame(name, scenario, play(scenario, (ArrayNode) scenario.get("inputs")));
             }
             for (int recording = 0; recording < recordings; recording++) {
@@ -103,7 +107,9 @@ public final class Recorder {
         long gap = Math.max(1, gaps.get(gaps.size() / 2));
         long disorder = gap * List.of(2, 6, 20).get(random.nextInt(3));
         int keysUsed = 3 + random.nextInt(4);
-        boolean nulls = !WITHOUT_NULL.contains(scenario.get("name").asText());
+        Variants.Variant variant = Variants.get(scenario.get("name").asText());
+        boolean nulls = variant != null ? variant.nulls() : !WITHOUT_NULL.contains(scenario.get("name").asText());
+        boolean jumps = variant == null || variant.jumps();
         ArrayNode drawn = JSON.createArrayNode();
         long now = first;
         for (int n = 0; n < steps; n++) {
@@ -119,7 +125,7 @@ public final class Recorder {
             JsonNode value = values.get(topic).get(random.nextInt(values.get(topic).size()));
             step.set("value", nulls && random.nextInt(20) == 0 ? NullNode.instance : value);
             now += random.nextLong(gap * 2 + 1) / (random.nextBoolean() ? 1 : 2);
-            if (random.nextInt(60) == 0) {
+            if (jumps && random.nextInt(60) == 0) {
                 // Beyond windows, and sometimes beyond a segment of a store.
                 now += random.nextLong(gap * 50) + List.of(0, 0, 0, 70_000, 200_000).get(random.nextInt(5));
             }
@@ -142,9 +148,15 @@ public final class Recorder {
         config.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class.getName());
         config.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class.getName());
         StreamsBuilder builder = new StreamsBuilder(new TopologyConfig(new StreamsConfig(config)));
-        Topologies.build(scenario.get("name").asText(), builder);
+        String name = scenario.get("name").asText();
+        Variants.Variant variant = Variants.get(name);
+        if (variant != null) {
+            variant.build(builder);
+        } else {
+            Topologies.build(name, builder);
+        }
         Topology topology = builder.build(config);
-        if (!topology.describe().toString().equals(scenario.get("topology").asText())) {
+        if (variant == null && !topology.describe().toString().equals(scenario.get("topology").asText())) {
             throw new IllegalStateException(scenario.get("name") + " is another topology:\n" + topology.describe());
         }
         config.putIfAbsent(StreamsConfig.InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_WINDOWED_AGGREGATION, 0L);
@@ -158,7 +170,7 @@ public final class Recorder {
             .filter(topic -> topic.getValue().get("role").asText().equals("output"))
             .forEach(topic -> played.withObject("/outputs").putArray(topic.getKey()));
         played.set("inputs", steps);
-        played.putObject("stores");
+        ObjectNode stores = played.putObject("stores");
         played.remove(List.of("side_effects", "error"));
         Instant start = Instant.ofEpochMilli(scenario.get("initial_wall_clock_ms").asLong());
         try (TopologyTestDriver driver = new TopologyTestDriver(topology, config, start)) {
@@ -172,6 +184,12 @@ public final class Recorder {
                 for (String topic : List.copyOf(driver.producedTopicNames())) {
                     collect(driver, topic, step, played);
                 }
+            }
+            if (!played.has("error")) {
+                Contents.of(driver, stores);
+            }
+            if (variant != null) {
+                played.set("internal_topics", InternalTopics.of(topology));
             }
             double dropped = driver.metrics().entrySet().stream()
                 .filter(metric -> metric.getKey().name().equals("dropped-records-total"))
@@ -213,7 +231,7 @@ public final class Recorder {
     }
 
     private static void collect(TopologyTestDriver driver, String topic, int step, ObjectNode played) {
-        String kind = played.get("outputs").has(topic) ? "outputs"
+        String kind = !topic.startsWith("vec-") ? "outputs"
             : topic.endsWith("-changelog") ? "changelogs" : "repartitions";
         ArrayNode written = played.withObject("/" + kind).withArray("/" + topic);
         for (TestRecord<byte[], byte[]> record : driver
