@@ -50,7 +50,9 @@ pub use streams_core::processor::{
     ValueTransformer, VersionedStore, WindowEntry, WindowStore,
 };
 pub use streams_core::query::{QueryError, Snapshot, SnapshotEntries};
-pub use streams_core::record::{Change, Header, Headers, Record, Timestamp, TopicPartition};
+pub use streams_core::record::{
+    Change, Header, Headers, Record, RecordContext, Timestamp, TopicPartition,
+};
 pub use streams_core::routing::Topic;
 pub use streams_core::runtime::{KafkaStreams, RestoreProgress, Running, State, Statistics};
 pub use streams_core::serde::{Json, Serde, SerdeError};

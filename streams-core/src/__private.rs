@@ -17,7 +17,7 @@ pub use crate::chain::{
     Chain, Keyed, NotNullKey, NotNullValue, TableChain, ToStream, Updates, Valued,
 };
 pub use crate::config::StreamsConfig;
-pub use crate::context::{InNode, TaskContext};
+pub use crate::context::{InNode, TaskContext, in_context};
 pub use crate::edge::edge;
 pub use crate::error::Error;
 pub use crate::error::{TaskError, TaskResult};

@@ -10,7 +10,9 @@ use crate::generated::SubTopology;
 use crate::outbox::Outbox;
 use crate::partitioner::partition_for_key;
 use crate::query::ByteReader;
-use crate::record::{Change, Headers, RawRecord, Record, RecordMetadata, TaskId, Timestamp};
+use crate::record::{
+    Change, Headers, RawRecord, Record, RecordContext, RecordMetadata, TaskId, Timestamp,
+};
 use crate::serde::{Serde, SerdeError};
 use crate::store::TaskStores;
 use crate::stream_join::Arrival;
@@ -294,6 +296,33 @@ impl TaskContext {
     #[must_use]
     pub fn metadata(&self) -> RecordMetadata {
         self.metadata
+    }
+
+    /// The names of the topology's topics, to be told of them while the context is at work.
+    #[must_use]
+    pub fn topics(&self) -> Arc<[Arc<str>]> {
+        Arc::clone(&self.topics)
+    }
+
+    /// What a record has beside key and value; `topics` are the context's own.
+    #[must_use]
+    pub fn record_context<'r, K, V>(
+        &self,
+        record: &'r Record<K, V>,
+        topics: &'r [Arc<str>],
+    ) -> RecordContext<'r> {
+        let RecordMetadata {
+            topic,
+            partition,
+            offset,
+        } = self.metadata;
+        RecordContext {
+            timestamp: record.timestamp,
+            headers: &record.headers,
+            topic: topics.get(topic).map(|name| &**name),
+            partition,
+            offset,
+        }
     }
 
     /// What processing wants written.
@@ -626,4 +655,15 @@ pub(crate) fn serialize<T: Serde>(value: &T, out: &mut Vec<u8>) -> Result<bool, 
         return Ok(true);
     }
     value.serialize(out).map(|()| false)
+}
+
+/// A sink's topic, by a closure that also takes what the record has beside key and value.
+#[inline]
+pub fn in_context<'r, K, V, N>(
+    choose: impl FnOnce(&'r K, &'r V, &RecordContext<'_>) -> N,
+    key: &'r K,
+    value: &'r V,
+    context: &RecordContext<'_>,
+) -> N {
+    choose(key, value, context)
 }

@@ -233,6 +233,21 @@ pub struct RecordMetadata {
     pub offset: i64,
 }
 
+/// What a record has beside key and value, for whoever chooses its topic: Kafka Streams' `RecordContext`.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordContext<'r> {
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: Timestamp,
+    /// The headers, in order.
+    pub headers: &'r Headers,
+    /// The topic of the record that is being processed; `None` in punctuators.
+    pub topic: Option<&'r str>,
+    /// Its partition; -1 in punctuators.
+    pub partition: i32,
+    /// Its offset; -1 in punctuators.
+    pub offset: i64,
+}
+
 /// A record whose key nobody can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedKeyRecord<K, V> {

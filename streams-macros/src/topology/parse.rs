@@ -141,6 +141,18 @@ pub(crate) enum SinkTopic {
     PerRecord(Expr, Vec<LitStr>),
 }
 
+impl SinkTopic {
+    /// Whether it is a closure that also takes what a record has beside key and value.
+    pub(crate) fn takes_context(&self) -> bool {
+        match self {
+            SinkTopic::Static(_) => false,
+            SinkTopic::PerRecord(expr, _) => {
+                matches!(ungrouped(expr), Expr::Closure(closure) if closure.inputs.len() == 3)
+            }
+        }
+    }
+}
+
 /// `#[store(…)]`.
 #[derive(Debug)]
 pub(crate) struct StoreOptions {

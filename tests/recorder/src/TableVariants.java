@@ -143,6 +143,8 @@ final class TableVariants extends Shorthands {
                 .defaultBranch(Branched.withConsumer(t -> t.to("high", TEXT)))))
             .defaultBranch(Branched.withConsumer(s -> s.to("nulls", TEXT))));
         Variants.variant("stateless-v-dynamic-headers", b -> b.stream("in", TEXTS).mapValues(v -> v + "!").to((k, v, context) -> context.headers().lastHeader("h") == null ? "plain" : "with-header", TEXT));
+        Variants.variant("stateless-v-dynamic-context", TableVariants::byContext).texts("a", "1").texts("b", "2");
+        Variants.variant("stateless-v-dynamic-context-cached", TableVariants::byContext).texts("a", "1").texts("b", "2").cached();
         Variants.variant("stateless-v-diamond", b -> {
             KStream<String, String> in = b.stream("in", TEXTS);
             in.mapValues(v -> v + "1").merge(in.mapValues(v -> v + "2")).to("out", TEXT);
@@ -160,5 +162,10 @@ final class TableVariants extends Shorthands {
             b.stream("in", TEXTS).mapValues(v -> v + "!").to("middle", TEXT);
             b.stream("middle", TEXTS).groupByKey(GROUPED).count(as("n", LONG)).toStream().to("out", COUNT);
         });
+    }
+
+    private static void byContext(StreamsBuilder b) {
+        b.stream(List.of("a", "b"), TEXTS).groupByKey(GROUPED).count(as("n", LONG)).toStream()
+            .to((k, n, context) -> context.topic() + "-" + (context.timestamp() % 3 + context.offset() % 2) + "-" + k, COUNT);
     }
 }

@@ -504,6 +504,7 @@ pub(super) fn closures_take_what_they_are_given(cx: &Ctxt, topology: &Topology) 
     for sink in topology.nodes.iter().flat_map(|node| &node.sinks) {
         if let SinkTopic::PerRecord(expr, _) = &sink.topic
             && let Expr::Closure(closure) = ungrouped(expr)
+            && !sink.topic.takes_context()
         {
             let gives = match &sink.set {
                 Some(set) => set.item.ident.to_string(),

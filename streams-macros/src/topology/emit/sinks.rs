@@ -50,7 +50,22 @@ impl Method<'_> {
                     None => (String::new(), TokenStream::new(), choose.span()),
                 };
                 let topics = numbers(&planned.topics);
-                match &planned.sink.set {
+                let with_context = planned.sink.topic.takes_context();
+                let (given, record, choose) = if with_context {
+                    let in_context = ident_at("in_context", choose.span());
+                    (
+                        Some(mixed! {
+                            let names = #cx.topics();
+                            let record = #record;
+                            let context = #cx.record_context(record, &names);
+                        }),
+                        mixed!(record),
+                        mixed!(|key, value| __s::#in_context(#choose, key, value, &context)),
+                    )
+                } else {
+                    (None, record, mixed!(#choose))
+                };
+                let sent = match &planned.sink.set {
                     Some(set) => {
                         let send = ident_at(&format!("send_to_one{way}"), span);
                         let set = &set.item.ident;
@@ -64,6 +79,10 @@ impl Method<'_> {
                         let send = ident_at(&format!("send_to{way}"), span);
                         mixed!(#cx.#send(#record, #choose, &[#(#topics),*], &[#(#names),*] #by))
                     }
+                };
+                match given {
+                    Some(given) => mixed!({ #given #sent }),
+                    None => sent,
                 }
             }
         }

@@ -25,6 +25,9 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("stateless-v-merge-three", MergeThree),
         entry!("stateless-v-split", Split),
         entry!("stateless-v-split-nested", SplitNested),
+        entry!("stateless-v-dynamic-headers", DynamicHeaders),
+        entry!("stateless-v-dynamic-context", DynamicContext),
+        entry!("stateless-v-dynamic-context-cached", DynamicContext),
         entry!("stateless-v-diamond", Diamond),
         entry!("stateless-v-two-sinks", TwoSinks),
         entry!("stateless-v-two-topics", TwoTopics),
@@ -93,7 +96,7 @@ macro_rules! two_aggregates {
             #[source(topic = "in")]
             input: KStream<Option<String>, Option<String>>,
             #[from(input.select_key(|_, v| v.clone()).repartition(name = "by"))]
-            by: KStream<Option<String>, Option<String>>,
+            by: KStream<String, Option<String>>,
             #[from(by.group_by_key().count())]
             #[sink(topic = "out")]
             n: KTable<String, i64>,
@@ -171,6 +174,31 @@ struct SplitNested {
     #[from(input.otherwise())]
     #[sink(topic = "nulls")]
     nulls: KStream<Option<String>, Option<String>>,
+}
+
+#[topology(application_id = "vec")]
+struct DynamicHeaders {
+    #[source(topic = "in")]
+    input: KStream<Option<String>, Option<String>>,
+    #[from(input.map_values(|v| text(v) + "!"))]
+    #[sink(topic = |_, _, context| match context.headers.last("h") {
+        None => "plain",
+        Some(_) => "with-header",
+    })]
+    marked: KStream<Option<String>, String>,
+}
+
+#[topology(application_id = "vec")]
+struct DynamicContext {
+    #[source(topics("a", "b"), partitions = 1)]
+    input: KStream<Option<String>, Option<String>>,
+    #[from(input.group_by_key().count())]
+    #[sink(topic = |key, _, context| format!(
+        "{}-{}-{key}",
+        context.topic.unwrap_or("none"),
+        context.timestamp % 3 + context.offset % 2,
+    ))]
+    n: KTable<String, i64>,
 }
 
 #[topology(application_id = "vec")]
