@@ -318,12 +318,27 @@ impl Task {
         if !self.cx.has_skipped_record() {
             self.group.passed(source, record.timestamp);
         }
+        self.punctuate_stream_time().map(drop)
+    }
+
+    /// Calls the punctuators that stream time has reached. Tells how many.
+    pub(crate) fn punctuate_stream_time(&mut self) -> TaskResult<usize> {
         let stream_time = self.group.stream_time();
         self.cx.set_stream_time(stream_time);
-        if stream_time != metadata::UNKNOWN {
-            self.punctuate(PunctuationType::StreamTime, stream_time)?;
+        if stream_time == metadata::UNKNOWN {
+            return Ok(0);
         }
-        Ok(())
+        self.punctuate(PunctuationType::StreamTime, stream_time)
+    }
+
+    /// The highest timestamp of the records that were processed so far; -1 before the first.
+    pub(crate) fn stream_time(&self) -> Timestamp {
+        self.group.stream_time()
+    }
+
+    /// Records of other tasks moved time on, where all count as one.
+    pub(crate) fn reach_stream_time(&mut self, time: Timestamp) {
+        self.group.reach(time);
     }
 
     /// Calls the punctuators that the wall clock has reached. Tells how many.

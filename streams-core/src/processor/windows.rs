@@ -11,7 +11,7 @@ use crate::error::{RecordPart, TaskResult};
 use crate::query::{Keys, QueryRegistry, Scan, between};
 use crate::record::{Headers, Timestamp, Validity, VersionedRecord};
 use crate::serde::Serde;
-use crate::store::{Placed, SEGMENT};
+use crate::store::{Placed, SEGMENT, SegmentKey};
 use crate::windowed::{SessionWindow, Windowed};
 
 handle! {
@@ -109,10 +109,17 @@ fn find<K: Serde, V: Serde>(
     let mut found = WindowEntries::default();
     let segments = cx.task.access_scan(at, &scan, &mut found)?;
     let mut entries = Vec::with_capacity(found.len());
+    // As in Kafka Streams, stores in memory have the sessions of one key and end by their starts the other way round.
+    let turned = segments.key() == SegmentKey::Session && segments.forgets_singly();
+    let (mut run, mut last) = (0, None);
     for (key, value) in found.iter() {
         let Some((key, end, start)) = segments.parse(key) else {
             continue;
         };
+        if turned && last != Some((key, end)) {
+            turn(&mut entries, run);
+            (run, last) = (entries.len(), Some((key, end)));
+        }
         let entry = K::deserialize(key).and_then(|key| Ok((key, V::deserialize(value)?)));
         let (key, value) = entry.map_err(|e| corrupt(at, e, cx.task))?;
         entries.push(WindowEntry {
@@ -122,7 +129,16 @@ fn find<K: Serde, V: Serde>(
             value,
         });
     }
+    if turned {
+        turn(&mut entries, run);
+    }
     Ok(entries)
+}
+
+fn turn<T>(entries: &mut [T], from: usize) {
+    if let Some(run) = entries.get_mut(from..) {
+        run.reverse();
+    }
 }
 
 /// Puts under key and times; `None` deletes.
@@ -501,7 +517,8 @@ impl<K: Serde, V: Serde> VersionedStore<K, V> {
         self.place(key, Some(value), timestamp, cx)
     }
 
-    /// Ends a key's value at `timestamp`. Tells what was valid then.
+    /// Ends a key's value at `timestamp`. Tells what was valid then; nothing where that is longer ago than the retention, and nothing is
+    /// ended.
     ///
     /// # Errors
     /// As [`put`](Self::put).
@@ -512,8 +529,10 @@ impl<K: Serde, V: Serde> VersionedStore<K, V> {
         cx: &mut ProcessorContext<'_>,
     ) -> ProcessingResult<Option<VersionedRecord<V>>> {
         let before = self.get_as_of(key, timestamp, cx)?;
-        self.place(key, None, timestamp, cx)?;
-        Ok(before)
+        match self.place(key, None, timestamp, cx)? {
+            Placed::TooOld => Ok(None),
+            Placed::Latest | Placed::Until(_) => Ok(before),
+        }
     }
 
     /// The latest value of a key.

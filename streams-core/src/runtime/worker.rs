@@ -14,7 +14,7 @@ use super::retry::{self, Retry};
 use super::statistics::Statistics;
 use super::updater::{Updater, Updating};
 use crate::error::{ErrorClass, TaskResult};
-use crate::record::{TaskId, TopicPartition};
+use crate::record::{TaskId, Timestamp, TopicPartition};
 use crate::task::Task;
 use crate::transport::{Fetched, MembershipEvent, TransportError};
 
@@ -401,9 +401,26 @@ impl Worker {
         Ok(next)
     }
 
-    /// Processes a task's next record, ready or not.
-    pub(crate) fn process_next(&mut self, id: TaskId) -> TaskResult {
+    /// The highest timestamp that one of its tasks has processed; -1 before the first.
+    pub(crate) fn stream_time(&self) -> Timestamp {
+        let times = self.tasks.values().map(Task::stream_time);
+        times.max().unwrap_or(-1)
+    }
+
+    /// All tasks count as one, whose time this is: calls the punctuators that it has reached. Tells how many.
+    pub(crate) fn reach_stream_time(&mut self, time: Timestamp) -> TaskResult<usize> {
+        let mut count = 0;
+        for (id, task) in self.tasks.iter_mut().filter(|(_, t)| t.is_processing()) {
+            task.reach_stream_time(time);
+            count += task.punctuate_stream_time().map_err(|e| e.in_task(*id))?;
+        }
+        Ok(count)
+    }
+
+    /// Processes a task's next record, ready or not; time is `time` at least.
+    pub(crate) fn process_next(&mut self, id: TaskId, time: Timestamp) -> TaskResult {
         if let Some(task) = self.tasks.get_mut(&id) {
+            task.reach_stream_time(time);
             task.process_next().map_err(|e| e.in_task(id))?;
             self.stats.processed += 1;
         }

@@ -219,6 +219,11 @@ impl PartitionGroup {
         self.stream_time = self.stream_time.max(timestamp);
     }
 
+    /// Records of other tasks moved time on, where all count as one.
+    pub(crate) fn reach(&mut self, time: Timestamp) {
+        self.stream_time = self.stream_time.max(time);
+    }
+
     /// The next offset to process and the partition time of each partition: what a commit tells the group.
     pub(crate) fn positions(&self) -> impl Iterator<Item = (&TopicPartition, i64, Timestamp)> {
         self.queues.iter().map(|q| {

@@ -519,7 +519,8 @@ impl Engine {
             all.extend(stores.read_all(local)?);
         }
         let all = all.into_iter().collect();
-        Ok(in_order(kind, all)
+        let backend = self.descriptor.stores.get(index).map(|s| s.backend);
+        Ok(in_order(kind, backend == Some(StoreBackend::Memory), all)
             .into_iter()
             .map(|(key, stored)| entry(kind, key, stored))
             .collect())
@@ -575,8 +576,12 @@ impl Engine {
 }
 
 /// What was read, with keys as topics have them. Stores of windows that are emitted when they close show them by
-/// time first; those of sessions have an index by key for that.
-fn in_order(kind: StoreKind, mut all: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// time first; those of sessions have an index by key for that. Stores in memory show sessions of one key and end the other way round.
+fn in_order(
+    kind: StoreKind,
+    in_memory: bool,
+    mut all: Vec<(Vec<u8>, Vec<u8>)>,
+) -> Vec<(Vec<u8>, Vec<u8>)> {
     let Some(segments) = Segments::of(kind, StoreBackend::Lmdb) else {
         return all;
     };
@@ -588,6 +593,11 @@ fn in_order(kind: StoreKind, mut all: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, 
             let parsed = segments.parse(key);
             parsed.map(|(key, time, start)| (time, start, key.to_vec()))
         });
+    }
+    if in_memory && segments.key() == SegmentKey::Session {
+        let of = |key: &[u8]| segments.parse(key).map(|(key, end, _)| (key.to_vec(), end));
+        all.chunk_by_mut(|(one, _), (other, _)| of(one) == of(other))
+            .for_each(<[_]>::reverse);
     }
     for (key, _) in &mut all {
         let length = kind.topic_key(key).len();
@@ -674,7 +684,13 @@ impl Instance {
         Err(stuck())
     }
 
-    /// Processes one record at a time, the lowest timestamp first, and commits after each.
+    fn stream_time(&self) -> Timestamp {
+        let times = self.workers.iter().map(Worker::stream_time);
+        times.max().unwrap_or(-1)
+    }
+
+    /// Processes one record at a time, the lowest timestamp first, and commits after each. As in Kafka's own test driver, all
+    /// sub-topologies are one task as far as its stream time goes.
     fn run_one_by_one(&mut self) -> Result {
         for _ in 0..MAX_STEPS {
             self.settle_globals()?;
@@ -693,9 +709,15 @@ impl Instance {
             let Some(((_, task), index)) = next else {
                 return Ok(());
             };
+            let time = self.stream_time();
             if let Some(worker) = self.workers.get_mut(index) {
-                worker.process_next(task)?;
-                worker.commit()?;
+                worker.process_next(task, time)?;
+            }
+            let time = self.stream_time();
+            for (other, worker) in self.workers.iter_mut().enumerate() {
+                if worker.reach_stream_time(time)? > 0 || other == index {
+                    worker.commit()?;
+                }
             }
         }
         Err(stuck())

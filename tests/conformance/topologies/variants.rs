@@ -2,6 +2,7 @@
 
 mod cogroups;
 mod lookups;
+mod processors;
 mod stream_joins;
 mod streams;
 mod suppress;
@@ -22,9 +23,10 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         table_joins::entries(),
         tables::entries(),
         streams::entries(),
+        processors::entries(),
     ]
-        .into_iter()
-        .flatten()
+    .into_iter()
+    .flatten()
 }
 
 /// What Java's string concatenation makes of a null.

@@ -23,6 +23,7 @@ final class Variants {
         SuppressVariants.all();
         JoinVariants.all();
         TableVariants.all();
+        ProcessorVariants.all();
     }
 
     private Variants() {

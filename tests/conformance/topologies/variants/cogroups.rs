@@ -12,7 +12,8 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("cogroup-v-three", Three),
         entry!("cogroup-v-cached", Three),
         entry!("cogroup-v-null", Null),
-        entry!("cogroup-v-both-repartitioned", BothRepartitioned).names(&[("gb-repartition", "cg-gb-repartition")]),
+        entry!("cogroup-v-both-repartitioned", BothRepartitioned)
+            .names(&[("gb-repartition", "cg-gb-repartition")]),
         entry!("cogroup-v-one", One),
         entry!("cogroup-v-suppressed", Suppressed),
     ]

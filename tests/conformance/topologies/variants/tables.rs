@@ -31,7 +31,8 @@ pub(crate) fn entries() -> Vec<Entry> {
         entry!("table-v-headers-chain", HeadersChain),
         entry!("table-v-headers-cached", HeadersFilter),
         entry!("table-v-optimized-chain", OptimizedFilter),
-        entry!("table-v-rekeyed-back", RekeyedBack).names(&[("vec-back-repartition", "vec-back-repartition")]),
+        entry!("table-v-rekeyed-back", RekeyedBack)
+            .names(&[("vec-back-repartition", "vec-back-repartition")]),
         entry!("table-v-groupby-reduce-text", Reduced),
         entry!("table-v-groupby-reduce-cached", Reduced),
         entry!("table-v-groupby-reduce-null", ReducedNull),
