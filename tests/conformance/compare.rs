@@ -109,6 +109,10 @@ fn error(scenario: &Scenario, actual: &Actual) -> Option<String> {
 }
 
 fn at_step(scenario: &Scenario, step: usize, at: &At) -> bool {
+    // What a punctuator fails at is no record.
+    if at.topic.is_empty() {
+        return at.offset == -1;
+    }
     let (topic, offset) = failing_record(scenario, step);
     at.topic == topic && at.partition == 0 && at.offset == offset
 }

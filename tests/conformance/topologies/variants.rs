@@ -1,6 +1,7 @@
 //! Topologies that no scenario of `tests/vectors` has: `xtask compare` plays random input through them and through Java's (`tests/recorder`).
 
 mod cogroups;
+mod errors;
 mod lookups;
 mod processors;
 mod stream_joins;
@@ -24,6 +25,7 @@ pub(crate) fn all() -> impl Iterator<Item = Entry> {
         tables::entries(),
         streams::entries(),
         processors::entries(),
+        errors::entries(),
     ]
     .into_iter()
     .flatten()

@@ -59,7 +59,9 @@ final class Contents {
         boolean adapted = false;
         while (innermost instanceof WrappedStateStore<?, ?, ?> wrapper) {
             innermost = wrapper.wrapped();
-            adapted |= innermost.getClass().getSimpleName().contains("ToHeaders");
+            String adapter = innermost.getClass().getSimpleName();
+            adapted |= adapter.contains("ToHeaders");
+            ofJoin |= adapter.startsWith("PlainToHeaders");
         }
         String headers = kind.contains("WithHeaders") && !adapted && !store.name().endsWith("-subscription-store") ? "-with-headers" : "";
         ObjectNode content = JSON.createObjectNode();

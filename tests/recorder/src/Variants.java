@@ -24,6 +24,7 @@ final class Variants {
         JoinVariants.all();
         TableVariants.all();
         ProcessorVariants.all();
+        ErrorVariants.all();
     }
 
     private Variants() {
@@ -70,6 +71,11 @@ final class Variants {
 
         Variant ints(String topic, Integer... values) {
             inputs.put(topic, new Input("string", KEYS, "int", List.of(values)));
+            return this;
+        }
+
+        Variant bytes(String topic, Object... values) {
+            inputs.put(topic, new Input("string", KEYS, "bytes", List.of(values)));
             return this;
         }
 
