@@ -391,6 +391,9 @@ fn internal_topics(
         let name = format!("{}-{}", topology.application_id, topic.name);
         let mut config = driver.topic_config(&name)?;
         config.insert("kind".into(), kind.into());
+        if let Some(count) = topic.partitions {
+            config.insert("partitions".into(), count.to_string());
+        }
         topics.insert(name, config);
     }
     let of_global_tables: Vec<usize> = topology.globals.iter().map(|global| global.store).collect();

@@ -513,13 +513,33 @@ pub(crate) fn has_store(topology: &Topology, node: &Node) -> bool {
         Shape::Store => true,
         _ if node.chain().is_some_and(|chain| chain.stateful().is_some()) => true,
         Shape::Table => {
-            node.store.is_some()
+            node.store.is_some() && !tells_of_a_buffer(node)
                 || is_given(topology, node.id)
                 || !makes_rows(node) && is_looked_up(topology, node.id)
                 || old_values::forces_store(topology, node)
         }
         _ => false,
     }
+}
+
+/// Whether `#[store(…)]` says no more than how the buffer of a suppression is logged.
+fn tells_of_a_buffer(node: &Node) -> bool {
+    let suppressed = |chain: &Chain| chain.ops.iter().any(is_suppression);
+    let Some(options) = node
+        .store
+        .as_ref()
+        .filter(|_| node.chain().is_some_and(suppressed))
+    else {
+        return false;
+    };
+    let of_rows = options.kind.is_some()
+        || options.cache.is_some()
+        || options.retention.is_some()
+        || options.window_size.is_some()
+        || options.name.is_some()
+        || options.versioned.is_some();
+    let logged = options.changelog.is_some() || !options.changelog_config.is_empty();
+    logged && !of_rows
 }
 
 /// Whether a processor reads the node's store.

@@ -73,10 +73,10 @@ of_stream!(Reduce r: KTable<String, String>, group_by_key().try_reduce(|a: Strin
 of_stream!(Tumbling w: KTable<Windowed<String>, String>, group_by_key().windowed_by(tumbling("10ms").grace("5ms"))
     .try_aggregate(String::new, |_, v, a: String| Ok::<_, &str>(last12(&(a + &checked(text(v))?)))));
 of_stream!(Hopping w: KTable<Windowed<String>, String>, group_by_key().windowed_by(hopping("12ms").advance_by("5ms").grace("6ms"))
-    .try_aggregate(String::new, |_, v, a: String| match v.as_deref() == Some("x") && a.len() > 2 {
-        true => Err("x"),
-        false => Ok(last12(&(a + &text(v)))),
-    }));
+.try_aggregate(String::new, |_, v, a: String| match v.as_deref() == Some("x") && a.len() > 2 {
+    true => Err("x"),
+    false => Ok(last12(&(a + &text(v)))),
+}));
 of_stream!(Sliding w: KTable<Windowed<String>, String>, group_by_key().windowed_by(sliding("10ms").grace("20ms"))
     .try_aggregate(String::new, |_, v, a: String| Ok::<_, &str>(last12(&(a + &checked(v)?)))));
 
@@ -231,7 +231,11 @@ impl Failing {
 }
 
 impl Processor<Text, Text> for Failing {
-    fn process(&mut self, record: Record<Text, Text>, cx: &mut Context<'_, Self>) -> ProcessingResult {
+    fn process(
+        &mut self,
+        record: Record<Text, Text>,
+        cx: &mut Context<'_, Self>,
+    ) -> ProcessingResult {
         let value = text(record.value.clone());
         cx.forward(record.clone().with_value(format!("{value}?")))?;
         let value = checked(value).map_err(ProcessingError::new)?;
