@@ -3,6 +3,7 @@
 
 mod cache;
 mod derived;
+mod drivers;
 mod errors;
 mod fallible;
 mod fallible_keys;

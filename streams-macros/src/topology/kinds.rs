@@ -685,7 +685,12 @@ pub(crate) static ATTRIBUTE_OPTIONS: &[AttributeOption] = &[
     option("source", "offset_reset", Status::Built, "Where to begin without a committed offset: `earliest`, `latest`, `none`."),
     option("source", "global", Status::Built, "On a store's field: a global store, kept by the processor that `process` makes."),
     option("source", "process", Status::Built, "The processor of a global store, as `process = UpperCase::new()`; it shares that store and nothing else."),
-    option("sink", "topic", Status::Built, "The topic, or a closure that chooses it per record."),
+    option(
+        "sink",
+        "topic",
+        Status::Built,
+        "The topic, or a closure that chooses it per record: `|key, value|`, or `|key, value, context|`, whose third parameter is a `RecordContext`.",
+    ),
     option("sink", "topics", Status::Built, "The topics among which the closure chooses: an enum that is written, as `topics(enum Route { Orders = \"orders\" })`, or names, as `topics(\"small\", \"large\")`."),
     option("sink", "partitions", Status::Built, "How many partitions the topic has."),
     option("sink", "partitioner", Status::Built, "A partitioner other than Kafka's default: a `StreamPartitioner`, a function, or a closure `|topic, key, value, num_partitions|` that returns a partition, `None` for Kafka's own, several, or an empty list to drop the record."),
