@@ -12,6 +12,7 @@ final class SuppressVariants extends Shorthands {
     private SuppressVariants() {
     }
 
+    @SuppressWarnings("rawtypes")
     static void all() {
         Suppressed<Windowed> closes = closes(BufferConfig.unbounded());
         Variants.variant("win-v-suppress-hopping-cached", b -> windows(12, LONG, hopping(b).count(windowsAs("w", LONG)).suppress(closes))).cached();
