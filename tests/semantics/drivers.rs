@@ -1,10 +1,10 @@
 //! What Kafka's own test driver does and no scenario shows: one stream time, the order of sessions in memory, late deletes, and what a
 //! sink's closure is told.
 
+use kstreams::Topology as _;
 use kstreams::VersionedStore;
 use kstreams::prelude::*;
 use kstreams::test_driver::TestDriverOptions;
-use kstreams::{Topic as _, Topology as _};
 
 use crate::read;
 
