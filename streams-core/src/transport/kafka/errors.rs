@@ -145,6 +145,19 @@ pub(super) fn checked(code: i32) -> Result<(), Failure> {
     }
 }
 
+/// The first topic that brokers say is not there any more; none where one tells nothing, as then it is the brokers that are away.
+pub(super) fn first_unknown<T: Copy>(
+    topics: impl IntoIterator<Item = T>,
+    ask: impl Fn(T) -> Result<(), Failure>,
+) -> Option<T> {
+    for topic in topics {
+        if let Err(failure) = ask(topic) {
+            return failure.is_unknown_topic().then_some(topic);
+        }
+    }
+    None
+}
+
 /// An error of one of rdkafka's calls that is about no particular topic.
 pub(super) fn client(what: &str, error: &KafkaError) -> TransportError {
     match error {

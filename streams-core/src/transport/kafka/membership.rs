@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::errors::{Code, Failure};
+use super::errors::{Code, Failure, first_unknown};
 use super::handle::millis;
 use super::joining::{Identity, Joiner, Told};
 use super::settings::{Role, Settings};
@@ -123,15 +123,10 @@ impl KafkaMembership {
             return None;
         }
         let topics: BTreeSet<&str> = offsets.iter().map(|(at, _)| &*at.topic).collect();
-        for topic in topics {
-            match self.joiner.partitions(topic, millis(PATIENCE)) {
-                Err(e) if e.is_unknown_topic() => return Some(topic),
-                // Then it is the brokers that are away.
-                Err(_) => return None,
-                Ok(_) => {}
-            }
-        }
-        None
+        first_unknown(topics, |topic| {
+            let count = self.joiner.partitions(topic, millis(PATIENCE));
+            count.map(drop)
+        })
     }
 
     /// An error event. Most are about connections, which librdkafka mends by itself.

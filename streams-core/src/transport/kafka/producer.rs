@@ -318,17 +318,11 @@ impl KafkaProducer {
 
     /// Why records were not taken within [`PATIENCE`]. librdkafka waits for a topic that vanished, and says nothing about it.
     fn waited_in_vain(&mut self, call: &str, failure: Failure) -> TransportError {
-        for topic in 0..self.topics.len() {
-            match self.still_there(topic) {
-                Err(e) if e.is_unknown_topic() => {
-                    self.forget(topic);
-                    let name = self.sender.name(topic).map_or("?", |name| name);
-                    return TransportError::UnknownTopic(name.to_owned());
-                }
-                // Then it is the brokers that are away.
-                Err(_) => break,
-                Ok(()) => {}
-            }
+        let topics = 0..self.topics.len();
+        if let Some(topic) = errors::first_unknown(topics, |topic| self.still_there(topic)) {
+            self.forget(topic);
+            let name = self.sender.name(topic).map_or("?", |name| name);
+            return TransportError::UnknownTopic(name.to_owned());
         }
         self.failed(call, failure)
     }
